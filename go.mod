@@ -1,0 +1,3 @@
+module github.com/cometmq/cometmq
+
+go 1.26
