@@ -1,0 +1,204 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"strconv"
+)
+
+// Field is one named text value of a command header. Val is nil when it was null (or empty, in the binary form).
+type Field struct {
+	Key, Val []byte
+}
+
+// Fields are a header's ext fields in the order in which they arrived. They alias the bytes of the frame (or the
+// scratch space of the Header that decoded them).
+type Fields []Field
+
+// Get returns the value of key. As in Java the last of several equal keys wins. A null value is ok with a nil slice.
+func (f Fields) Get(key string) (val []byte, ok bool) {
+	for i := len(f) - 1; i >= 0; i-- {
+		if string(f[i].Key) == key {
+			return f[i].Val, true
+		}
+	}
+	return nil, false
+}
+
+// Is reports whether key is present with exactly this value.
+func (f Fields) Is(key, val string) bool {
+	v, ok := f.Get(key)
+	return ok && string(v) == val
+}
+
+// AppendTo writes all fields that are not null, for a command that is passed on as it came.
+func (f Fields) AppendTo(w *FieldWriter) {
+	for i := range f {
+		if f[i].Val != nil {
+			w.Pair(f[i].Key, f[i].Val)
+		}
+	}
+}
+
+// FieldWriter appends one frame's header to a byte slice: Begin, then one call for each ext field, then End. It holds no
+// other memory than that slice; the zero value is ready. Reuse one per connection.
+//
+// Keys given to Str, Bytes, Int32, Int64 and Bool must be plain ASCII without quotes and backslashes, as all names of
+// typed headers are. Pair takes any key.
+type FieldWriter struct {
+	buf   []byte
+	start int // of the frame prefix
+	ext   int // of the first ext field; binary: of the four bytes of the ext length
+	head  Head
+	any   bool // JSON: an ext field has been written
+	bin   bool
+}
+
+// Str writes a text field.
+func (w *FieldWriter) Str(key, val string) {
+	if w.bin {
+		b := appendBinaryKey(w.buf, key)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(val)))
+		w.buf = append(b, val...)
+		return
+	}
+	b := append(w.jsonKey(key), '"')
+	b = appendJSONText(b, val)
+	w.buf = append(b, '"')
+}
+
+// Bytes writes a text field that is held as bytes.
+func (w *FieldWriter) Bytes(key string, val []byte) {
+	if w.bin {
+		b := appendBinaryKey(w.buf, key)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(val)))
+		w.buf = append(b, val...)
+		return
+	}
+	b := append(w.jsonKey(key), '"')
+	b = appendJSONText(b, val)
+	w.buf = append(b, '"')
+}
+
+// Pair writes a text field with any key.
+func (w *FieldWriter) Pair(key, val []byte) {
+	if w.bin {
+		if len(key) > 1<<15-1 {
+			return // the form cannot say it; no Java peer could read it either
+		}
+		b := binary.BigEndian.AppendUint16(w.buf, uint16(len(key)))
+		b = append(b, key...)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(val)))
+		w.buf = append(b, val...)
+		return
+	}
+	b := append(w.jsonComma(), '"')
+	b = appendJSONText(b, key)
+	b = append(b, '"', ':', '"')
+	b = appendJSONText(b, val)
+	w.buf = append(b, '"')
+}
+
+// Int32 writes a number.
+func (w *FieldWriter) Int32(key string, val int32) { w.Int64(key, int64(val)) }
+
+// Int64 writes a number.
+func (w *FieldWriter) Int64(key string, val int64) {
+	if w.bin {
+		b := appendBinaryKey(w.buf, key)
+		b = append(b, 0, 0, 0, 0)
+		at := len(b)
+		b = strconv.AppendInt(b, val, 10)
+		binary.BigEndian.PutUint32(b[at-4:], uint32(len(b)-at))
+		w.buf = b
+		return
+	}
+	b := append(w.jsonKey(key), '"')
+	b = strconv.AppendInt(b, val, 10)
+	w.buf = append(b, '"')
+}
+
+// Bool writes true or false.
+func (w *FieldWriter) Bool(key string, val bool) {
+	if val {
+		w.Str(key, "true")
+	} else {
+		w.Str(key, "false")
+	}
+}
+
+func appendBinaryKey(b []byte, key string) []byte {
+	b = append(b, byte(len(key)>>8), byte(len(key)))
+	return append(b, key...)
+}
+
+func (w *FieldWriter) jsonComma() []byte {
+	if w.any {
+		return append(w.buf, ',')
+	}
+	w.any = true
+	return append(w.buf, `"extFields":{`...)
+}
+
+func (w *FieldWriter) jsonKey(key string) []byte {
+	b := append(w.jsonComma(), '"')
+	b = append(b, key...)
+	return append(b, '"', ':')
+}
+
+const (
+	lowBits  = 0x0101010101010101
+	highBits = 0x8080808080808080
+)
+
+// load64 reads eight bytes of s from i on; the compiler turns it into one load.
+func load64[T string | []byte](s T, i int) uint64 {
+	_ = s[i+7]
+	return uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+		uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+}
+
+// plain8 reports whether none of eight bytes needs an escape in a JSON string: all >= 0x20, no quote, no backslash.
+func plain8(x uint64) bool {
+	q := x ^ '"'*lowBits
+	s := x ^ '\\'*lowBits
+	return ((x-0x20*lowBits)&^x|(q-lowBits)&^q|(s-lowBits)&^s)&highBits == 0
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendJSONText appends s with Java's escapes, without the quotes.
+func appendJSONText[T string | []byte](b []byte, s T) []byte {
+	from, i := 0, 0
+	for {
+		for i+8 <= len(s) && plain8(load64(s, i)) {
+			i += 8
+		}
+		if i == len(s) {
+			return append(b, s[from:]...)
+		}
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		b = append(b, s[from:i]...)
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\b':
+			b = append(b, '\\', 'b')
+		case '\t':
+			b = append(b, '\\', 't')
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\f':
+			b = append(b, '\\', 'f')
+		case '\r':
+			b = append(b, '\\', 'r')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+		from = i
+	}
+}

@@ -1,0 +1,38 @@
+package protocol
+
+import "testing"
+
+func benchDecode(b *testing.B, s Serial) {
+	src := sendFrame(s)[PrefixLen:]
+	var h Header
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := h.Decode(s, src); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeSendBinary(b *testing.B) { benchDecode(b, Binary) }
+func BenchmarkDecodeSendJSON(b *testing.B)   { benchDecode(b, JSON) }
+
+func benchReply(b *testing.B, s Serial) {
+	var w FieldWriter
+	buf := make([]byte, 0, 1024)
+	head := Head{Version: VersionServed, Language: LanguageGo, Opaque: 123456, Flag: FlagResponse}
+	b.ReportAllocs()
+	for b.Loop() {
+		w.Begin(buf, s, &head)
+		w.Str("msgId", "7F0000010000 2A9F00000000000F4240"[:32])
+		w.Int32("queueId", 3)
+		w.Int64("queueOffset", 1234567)
+		w.Str("transactionId", "AC110002000A4E25154F5A2BC1D00001")
+		w.Str("MSG_REGION", "DefaultRegion")
+		w.Str("TRACE_ON", "true")
+		buf = w.End(0)[:0]
+	}
+}
+
+func BenchmarkEncodeSendReplyBinary(b *testing.B) { benchReply(b, Binary) }
+func BenchmarkEncodeSendReplyJSON(b *testing.B)   { benchReply(b, JSON) }
