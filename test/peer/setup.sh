@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Brings what the interop tests need: a JDK and Maven (from the system's package manager, when missing and allowed), the
+# jars of Apache RocketMQ through Maven, and the compiled Java clients of test/peer/java. Says what it does; quick when
+# everything is there. Without a JVM the interop tests skip with a reason, so this script ends with 0 then.
+set -euo pipefail
+cd "$(dirname "$0")"
+CACHE=${COMETMQ_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cometmq-peer}
+say() { echo "setup: $*"; }
+
+if ! command -v javac >/dev/null || ! command -v mvn >/dev/null; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing a JDK and Maven with apt-get"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq default-jdk-headless maven >/dev/null
+  fi
+fi
+if ! command -v javac >/dev/null || ! command -v mvn >/dev/null; then
+  say "no JDK or no Maven here: the tests against Java will be skipped"; exit 0
+fi
+if ! command -v gcc >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  say "installing gcc with apt-get (the race detector needs it)"
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq gcc libc6-dev >/dev/null
+fi
+
+# jars NAME GROUP:ARTIFACT:VERSION ... : copies the artifacts and what they need into $CACHE/NAME
+jars() {
+  local name=$1 dst="$CACHE/$1"; shift
+  [ -f "$dst/.complete" ] && return 0
+  say "resolving $* into $dst"
+  local tmp; tmp=$(mktemp -d)
+  { echo '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>peer</groupId>'
+    echo "<artifactId>peer-$name</artifactId><version>1</version><packaging>pom</packaging><dependencies>"
+    local a g v
+    for c in "$@"; do IFS=: read -r g a v <<<"$c"
+      echo "<dependency><groupId>$g</groupId><artifactId>$a</artifactId><version>$v</version></dependency>"; done
+    echo '</dependencies></project>'; } >"$tmp/pom.xml"
+  rm -rf "$dst"; mkdir -p "$dst"
+  mvn -q -B -f "$tmp/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$dst"
+  touch "$dst/.complete"; rm -rf "$tmp"
+}
+
+G=org.apache.rocketmq
+jars server-5.5.0 $G:rocketmq-namesrv:5.5.0 $G:rocketmq-broker:5.5.0 $G:rocketmq-tools:5.5.0 $G:rocketmq-client:5.5.0 $G:rocketmq-example:5.5.0
+jars server-5.3.3 $G:rocketmq-namesrv:5.3.3 $G:rocketmq-broker:5.3.3 $G:rocketmq-tools:5.3.3 $G:rocketmq-client:5.3.3
+jars client-4.9.8 $G:rocketmq-client:4.9.8
+
+# Compiled once for each client version, again when the source is newer.
+for v in server-5.5.0 client-4.9.8; do
+  out="$CACHE/classes-$v"
+  if [ ! -f "$out/.complete" ] || [ -n "$(find java -name '*.java' -newer "$out/.complete")" ]; then
+    say "compiling test/peer/java for $v"
+    rm -rf "$out"; mkdir -p "$out"
+    javac -nowarn -Xlint:none -d "$out" -cp "$CACHE/$v/*" java/*.java
+    touch "$out/.complete"
+  fi
+done
+say "ready: $CACHE"
