@@ -1,0 +1,341 @@
+// Package target starts the servers that a test talks to, each in a process of its own on free loopback ports: ours (the
+// binary named by COMETMQ_BIN or built on demand) or the unmodified Java RocketMQ (jars brought by test/peer/setup.sh).
+// Both take the same Java configuration files. Every process is ended with the test.
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Kind names an implementation.
+type Kind string
+
+// The implementations.
+const (
+	Ours Kind = "ours"
+	Java Kind = "java"
+)
+
+// Cache is where test/peer/setup.sh puts jars and classes.
+func Cache() string {
+	if d := os.Getenv("COMETMQ_PEER_CACHE"); d != "" {
+		return d
+	}
+	base := os.Getenv("XDG_CACHE_HOME")
+	if base == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		base = filepath.Join(home, ".cache")
+	}
+	return filepath.Join(base, "cometmq-peer")
+}
+
+// NeedJava skips the test when there is no JVM or the jars of set are missing, and returns the class path otherwise.
+func NeedJava(tb testing.TB, set string) string {
+	tb.Helper()
+	if _, err := exec.LookPath("java"); err != nil {
+		tb.Skip("no java on this machine: run `make setup`")
+	}
+	dir := filepath.Join(Cache(), set)
+	if _, err := os.Stat(filepath.Join(dir, ".complete")); err != nil {
+		tb.Skipf("no Java jars in %s: run `make setup`", dir)
+	}
+	return filepath.Join(dir, "*")
+}
+
+// Binary returns the path of our binary, built once per test process when COMETMQ_BIN is not set.
+func Binary(tb testing.TB) string {
+	tb.Helper()
+	if b := os.Getenv("COMETMQ_BIN"); b != "" {
+		return b
+	}
+	out := filepath.Join(tb.TempDir(), "cometmq")
+	cmd := exec.CommandContext(tb.Context(), "go", "build", "-o", out, "github.com/cometmq/cometmq/cmd/cometmq")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("build: %v\n%s", err, b)
+	}
+	return out
+}
+
+// Process is a server that a test started.
+type Process struct {
+	tb   testing.TB
+	args []string
+	env  []string
+	log  string
+	cmd  *exec.Cmd
+	done chan error
+}
+
+func start(tb testing.TB, log string, env []string, args ...string) *Process {
+	tb.Helper()
+	p := &Process{tb: tb, args: args, env: env, log: log}
+	p.Start()
+	tb.Cleanup(p.Kill)
+	return p
+}
+
+// Start runs the process (again).
+func (p *Process) Start() {
+	p.tb.Helper()
+	f, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	defer f.Close()
+	cmd := exec.CommandContext(context.WithoutCancel(p.tb.Context()), p.args[0], p.args[1:]...)
+	cmd.Stdout, cmd.Stderr = f, f
+	cmd.Env = append(os.Environ(), p.env...)
+	cmd.SysProcAttr = dieWithParent()
+	if err := cmd.Start(); err != nil {
+		p.tb.Fatalf("start %s: %v", p.args[0], err)
+	}
+	p.cmd, p.done = cmd, make(chan error, 1)
+	go func(done chan<- error) { done <- cmd.Wait() }(p.done)
+}
+
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Kill ends the process with SIGKILL and waits for it. Killing an ended process does nothing.
+func (p *Process) Kill() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	<-p.done
+	p.cmd = nil
+}
+
+// Stop asks the process to end with SIGTERM and returns how it ended.
+func (p *Process) Stop(wait time.Duration) error {
+	if p.cmd == nil {
+		return nil
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case err := <-p.done:
+		p.cmd = nil
+		var ee *exec.ExitError
+		if errors.As(err, &ee) && ee.ExitCode() == 143 { // a JVM ends so after SIGTERM
+			return nil
+		}
+		return err
+	case <-time.After(wait):
+		p.Kill()
+		return fmt.Errorf("did not end within %v of SIGTERM", wait)
+	}
+}
+
+// Exited reports whether the process has ended by itself, and how.
+func (p *Process) Exited() (bool, error) {
+	select {
+	case err := <-p.done:
+		p.done <- err
+		return true, err
+	default:
+		return false, nil
+	}
+}
+
+// Log returns what the process has printed.
+func (p *Process) Log() string {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// WaitPort waits until addr accepts connections; the test fails after wait or when the process ends.
+func (p *Process) WaitPort(addr string, wait time.Duration) {
+	p.tb.Helper()
+	end := time.Now().Add(wait)
+	for time.Now().Before(end) {
+		c, err := net.DialTimeout("tcp", addr, time.Second)
+		if err == nil {
+			c.Close()
+			return
+		}
+		if over, err := p.Exited(); over {
+			p.tb.Fatalf("%s ended: %v\n%s", p.args[0], err, tail(p.Log()))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.tb.Fatalf("nothing listens on %s after %v\n%s", addr, wait, tail(p.Log()))
+}
+
+func tail(s string) string {
+	if len(s) > 4000 {
+		return s[len(s)-4000:]
+	}
+	return s
+}
+
+// FreePorts returns n consecutive free loopback ports: a broker uses its port, the one above (HA) and two below (VIP).
+func FreePorts(tb testing.TB, n int) int {
+	tb.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		base := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		if base+n > 65000 {
+			continue
+		}
+		free := true
+		for i := range n {
+			x, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+i))
+			if err != nil {
+				free = false
+				break
+			}
+			x.Close()
+		}
+		if free {
+			return base
+		}
+	}
+	tb.Fatal("no free ports")
+	return 0
+}
+
+// Options of a cluster.
+type Options struct {
+	Kind    Kind
+	Dir     string            // "" = a directory of the test
+	Set     string            // Java: the jar set, default server-5.5.0
+	Conf    map[string]string // more lines of broker.conf
+	Heap    string            // Java: heap of the broker, default 1g
+	Brokers int               // default 1
+}
+
+// Cluster is a name server with brokers.
+type Cluster struct {
+	Kind    Kind
+	Dir     string
+	NS      string   // address of the name server
+	Addrs   []string // addresses of the brokers
+	Namesrv *Process
+	Brokers []*Process
+}
+
+// New starts a cluster and waits until the brokers listen.
+func New(tb testing.TB, o Options) *Cluster {
+	tb.Helper()
+	if o.Dir == "" {
+		o.Dir = tb.TempDir()
+	}
+	if o.Set == "" {
+		o.Set = "server-5.5.0"
+	}
+	if o.Brokers == 0 {
+		o.Brokers = 1
+	}
+	c := &Cluster{Kind: o.Kind, Dir: o.Dir}
+	nsPort := FreePorts(tb, 1)
+	c.NS = fmt.Sprintf("127.0.0.1:%d", nsPort)
+	conf := write(tb, filepath.Join(o.Dir, "namesrv.conf"), map[string]string{
+		"listenPort": fmt.Sprint(nsPort), "bindAddress": "127.0.0.1", "kvConfigPath": filepath.Join(o.Dir, "kvConfig.json"),
+	})
+	c.Namesrv = o.run(tb, "namesrv", filepath.Join(o.Dir, "namesrv.log"), conf, "256m")
+	c.Namesrv.WaitPort(c.NS, 60*time.Second)
+	for i := range o.Brokers {
+		port := FreePorts(tb, 4) + 2
+		name := fmt.Sprintf("broker-%c", 'a'+i)
+		lines := map[string]string{
+			"brokerClusterName": "DefaultCluster", "brokerName": name, "brokerId": "0", "brokerRole": "ASYNC_MASTER",
+			"brokerIP1": "127.0.0.1", "brokerIP2": "127.0.0.1", "bindAddress": "127.0.0.1",
+			"listenPort": fmt.Sprint(port), "haListenPort": fmt.Sprint(port + 1), "namesrvAddr": c.NS,
+			"storePathRootDir": filepath.Join(o.Dir, name, "store"), "autoCreateTopicEnable": "true",
+			"storePathCommitLog": filepath.Join(o.Dir, name, "store", "commitlog"),
+		}
+		for k, v := range o.Conf {
+			lines[k] = v
+		}
+		if err := os.MkdirAll(filepath.Join(o.Dir, name), 0o755); err != nil {
+			tb.Fatal(err)
+		}
+		conf := write(tb, filepath.Join(o.Dir, name, "broker.conf"), lines)
+		heap := o.Heap
+		if heap == "" {
+			heap = "1g"
+		}
+		p := o.run(tb, "broker", filepath.Join(o.Dir, name, "broker.log"), conf, heap)
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		p.WaitPort(addr, 120*time.Second)
+		c.Brokers = append(c.Brokers, p)
+		c.Addrs = append(c.Addrs, addr)
+	}
+	return c
+}
+
+// Store is the store directory of broker i.
+func (c *Cluster) Store(i int) string {
+	return filepath.Join(c.Dir, fmt.Sprintf("broker-%c", 'a'+i), "store")
+}
+
+var javaMain = map[string]string{
+	"namesrv": "org.apache.rocketmq.namesrv.NamesrvStartup",
+	"broker":  "org.apache.rocketmq.broker.BrokerStartup",
+}
+
+func (o Options) run(tb testing.TB, role, log, conf, heap string) *Process {
+	tb.Helper()
+	if o.Kind == Ours {
+		return start(tb, log, nil, Binary(tb), role, "-c", conf)
+	}
+	cp := NeedJava(tb, o.Set)
+	home := filepath.Join(o.Dir, role+"-home")
+	if err := os.MkdirAll(home, 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	return start(tb, log, []string{"ROCKETMQ_HOME=" + home}, "java", "-Xms"+heap, "-Xmx"+heap, "-XX:MaxDirectMemorySize=2g",
+		"-XX:+UseG1GC", "-Duser.home="+home, "-cp", cp, javaMain[role], "-c", conf)
+}
+
+func write(tb testing.TB, path string, lines map[string]string) string {
+	tb.Helper()
+	var b strings.Builder
+	for k, v := range lines {
+		fmt.Fprintf(&b, "%s=%s\n", k, v)
+	}
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
+// Fails runs our binary with a configuration that it must refuse, and returns its exit code and output.
+func Fails(tb testing.TB, role string, conf map[string]string) (code int, output string) {
+	tb.Helper()
+	path := write(tb, filepath.Join(tb.TempDir(), role+".conf"), conf)
+	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, Binary(tb), role, "-c", path).CombinedOutput()
+	var ee *exec.ExitError
+	if err != nil && !errors.As(err, &ee) {
+		tb.Fatalf("run: %v\n%s", err, out)
+	}
+	if ee != nil {
+		code = ee.ExitCode()
+	}
+	return code, string(out)
+}

@@ -1,0 +1,99 @@
+//go:build peer
+
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/testkit/target"
+)
+
+// clients are the unmodified Java clients, by the jar set that test/peer/setup.sh made.
+var clients = []string{"server-5.5.0", "client-4.9.8"}
+
+// javaClient runs one action of PeerClient and returns its line of JSON.
+func javaClient(t *testing.T, set string, args ...string) map[string]any {
+	t.Helper()
+	cp := target.NeedJava(t, set)
+	classes := filepath.Join(target.Cache(), "classes-"+set)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	home := t.TempDir()
+	cmd := exec.CommandContext(ctx, "java", append([]string{"-Xmx256m", "-Duser.home=" + home, "-Drocketmq.client.logRoot=" + home,
+		"-cp", classes + ":" + cp, "PeerClient"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	last := lines[len(lines)-1]
+	if err != nil || !strings.HasPrefix(last, "{") {
+		t.Fatalf("%s %v: %v\n%s", set, args, err, out)
+	}
+	var m map[string]any
+	if err := json.Unmarshal([]byte(last), &m); err != nil {
+		t.Fatalf("%v in %s", err, last)
+	}
+	return m
+}
+
+func want(t *testing.T, m map[string]any, key string, v any) {
+	t.Helper()
+	if fmt.Sprint(m[key]) != fmt.Sprint(v) {
+		t.Errorf("%s: %s = %v, want %v (%v)", m["action"], key, m[key], v, m)
+	}
+}
+
+func TestJavaClients(t *testing.T) {
+	target.NeedJava(t, clients[0])
+	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
+	for _, set := range clients {
+		t.Run(set, func(t *testing.T) {
+			v := strings.NewReplacer(".", "_", "-", "_").Replace(set)
+			topic, group := "peer_"+v, "g_"+v
+			sent := javaClient(t, set, "send", c.NS, topic, group, "200")
+			want(t, sent, "ok", 200)
+			want(t, javaClient(t, set, "async", c.NS, topic+"_async", group, "500"), "ok", 500)
+			want(t, javaClient(t, set, "oneway", c.NS, topic+"_oneway", group, "200"), "ok", 200)
+			m := javaClient(t, set, "batch", c.NS, topic+"_batch", group, "320")
+			want(t, m, "ok", 320)
+			want(t, m, "error", nil)
+
+			m = javaClient(t, set, "push", c.NS, topic, group+"_push", "200")
+			want(t, m, "distinct", 200)
+			want(t, m, "got", 200)
+			want(t, javaClient(t, set, "push", c.NS, topic, group+"_tag", "100", "TagA"), "distinct", 100)
+			want(t, javaClient(t, set, "push", c.NS, topic+"_batch", group+"_b", "320"), "distinct", 320)
+			want(t, javaClient(t, set, "push", c.NS, topic+"_oneway", group+"_o", "200"), "distinct", 200)
+			want(t, javaClient(t, set, "litepull", c.NS, topic, group+"_lite", "200"), "distinct", 200)
+
+			want(t, javaClient(t, set, "ordered", c.NS, topic+"_ord", group, "400"), "ok", 400)
+			m = javaClient(t, set, "orderly", c.NS, topic+"_ord", group+"_ord", "400")
+			want(t, m, "got", 400)
+			want(t, m, "inverted", 0)
+
+			m = javaClient(t, set, "view", c.NS, topic, group, "0", sent["offsetMsgId"].(string))
+			want(t, m, "body", "body-199")
+			want(t, m, "byKey", 1)
+			want(t, javaClient(t, set, "big", c.NS, topic+"_big", group, "4000000"), "ok", 1)
+		})
+	}
+}
+
+// TestJavaClientGoesOnAfterAKill restarts the broker under a consumer group: it must go on where it was.
+func TestJavaClientGoesOnAfterAKill(t *testing.T) {
+	set := clients[0]
+	c := target.New(t, target.Options{Kind: target.Ours})
+	want(t, javaClient(t, set, "send", c.NS, "peer_kill", "g_kill", "100"), "ok", 100)
+	want(t, javaClient(t, set, "push", c.NS, "peer_kill", "g_kill_c", "100"), "got", 100)
+	c.Brokers[0].Kill()
+	c.Brokers[0].Start()
+	c.Brokers[0].WaitPort(c.Addrs[0], 10*time.Second)
+	want(t, javaClient(t, set, "send", c.NS, "peer_kill", "g_kill", "50"), "ok", 50)
+	m := javaClient(t, set, "push", c.NS, "peer_kill", "g_kill_c", "50")
+	want(t, m, "got", 50) // nothing again from before the kill
+}
