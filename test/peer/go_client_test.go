@@ -1,0 +1,54 @@
+//go:build peer
+
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/testkit/target"
+)
+
+// TestGoClient runs the unmodified rocketmq-client-go/v2 (a module of its own in goclient/).
+func TestGoClient(t *testing.T) {
+	bin := filepath.Join(t.TempDir(), "goclient")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".")
+	build.Dir = "goclient"
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
+	run := func(args ...string) map[string]any {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, bin, args...)
+		cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+		out, err := cmd.CombinedOutput()
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		var m map[string]any
+		if err == nil {
+			err = json.Unmarshal([]byte(lines[len(lines)-1]), &m)
+		}
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		return m
+	}
+	want(t, run("send", c.NS, "go_t", "go_g", "200"), "ok", 200)
+	want(t, run("batch", c.NS, "go_b", "go_g", "320"), "ok", 320)
+	want(t, run("async", c.NS, "go_a", "go_g", "300"), "ok", 300)
+	m := run("push", c.NS, "go_t", "go_c", "200")
+	want(t, m, "distinct", 200)
+	want(t, m, "got", 200)
+	want(t, run("push", c.NS, "go_b", "go_cb", "320"), "distinct", 320)
+	want(t, run("push", c.NS, "go_a", "go_ca", "300"), "distinct", 300)
+	want(t, run("orderly", c.NS, "go_t", "go_co", "200"), "distinct", 200)
+}
