@@ -68,6 +68,7 @@ type Header struct {
 	Fields   Fields
 
 	scratch []byte
+	hold    bool
 }
 
 // Head is what the sender of a frame says besides the ext fields.
@@ -94,6 +95,13 @@ func (h *Header) Decode(s Serial, src []byte) error {
 		return h.DecodeBinary(src)
 	}
 	return headerErrorf("serialisation %d", s)
+}
+
+// HoldTexts empties the scratch space and makes later decodes add to it: the texts of all headers decoded between two
+// calls stay valid together. For a reader that decodes a burst of frames before it uses them.
+func (h *Header) HoldTexts() {
+	h.hold = true
+	h.scratch = h.scratch[:0]
 }
 
 // keepScratch and keepFields are how much memory an idle Header may hold on to.

@@ -15,7 +15,10 @@ const maxSkipDepth = 64
 // keys may be unquoted or in single quotes, numbers may be quoted, values of ext fields may be numbers, booleans or
 // null. Fields alias src, or h's scratch space where a text had escapes.
 func (h *Header) DecodeJSON(src []byte) error {
-	*h = Header{Fields: h.Fields[:0], scratch: h.scratch[:0]}
+	if !h.hold {
+		h.scratch = h.scratch[:0]
+	}
+	*h = Header{Fields: h.Fields[:0], scratch: h.scratch, hold: h.hold}
 	i := space(src, 0)
 	if i == len(src) || src[i] != '{' {
 		return headerErrorf("no object")

@@ -283,3 +283,25 @@ func FuzzHeader(f *testing.F) {
 		}
 	})
 }
+
+func TestHoldTextsKeepsEarlierHeadersValid(t *testing.T) {
+	t.Parallel()
+	var h Header
+	for range 2 {
+		h.HoldTexts()
+		var vals [][]byte
+		for i := range 64 {
+			src := []byte(`{"code":1,"extFields":{"i":"k\u0001` + strings.Repeat("v", i) + `\u0002"},"opaque":1}`)
+			if err := h.DecodeJSON(src); err != nil {
+				t.Fatal(err)
+			}
+			v, _ := h.Fields.Get("i")
+			vals = append(vals, v)
+		}
+		for i, v := range vals {
+			if want := "k\x01" + strings.Repeat("v", i) + "\x02"; string(v) != want {
+				t.Fatalf("text %d is %q, want %q", i, v, want)
+			}
+		}
+	}
+}
