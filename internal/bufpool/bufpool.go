@@ -7,7 +7,7 @@
 //   - A Buf whose slice was grown by append goes back to the class that its new capacity fills; buffers larger than
 //     the largest class are left to the garbage collector.
 //
-// The pool holds *Buf, not []byte, so that returning a buffer does not allocate. With the build tag cometmq_debug a
+// The pool holds *Buf, not []byte, so that returning a buffer does not allocate. With the build tag invariants a
 // released buffer is overwritten, which makes a use after Release visible.
 package bufpool
 

@@ -1,4 +1,4 @@
-//go:build !cometmq_debug
+//go:build !invariants
 
 package bufpool
 
