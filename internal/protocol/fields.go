@@ -3,6 +3,8 @@ package protocol
 import (
 	"encoding/binary"
 	"strconv"
+
+	"github.com/cometmq/cometmq/internal/fastjson"
 )
 
 // Field is one named text value of a command header. Val is nil when it was null (or empty, in the binary form).
@@ -62,7 +64,7 @@ func (w *FieldWriter) Str(key, val string) {
 		return
 	}
 	b := append(w.jsonKey(key), '"')
-	b = appendJSONText(b, val)
+	b = fastjson.AppendText(b, val)
 	w.buf = append(b, '"')
 }
 
@@ -75,7 +77,7 @@ func (w *FieldWriter) Bytes(key string, val []byte) {
 		return
 	}
 	b := append(w.jsonKey(key), '"')
-	b = appendJSONText(b, val)
+	b = fastjson.AppendText(b, val)
 	w.buf = append(b, '"')
 }
 
@@ -92,9 +94,9 @@ func (w *FieldWriter) Pair(key, val []byte) {
 		return
 	}
 	b := append(w.jsonComma(), '"')
-	b = appendJSONText(b, key)
+	b = fastjson.AppendText(b, key)
 	b = append(b, '"', ':', '"')
-	b = appendJSONText(b, val)
+	b = fastjson.AppendText(b, val)
 	w.buf = append(b, '"')
 }
 
@@ -143,62 +145,4 @@ func (w *FieldWriter) jsonKey(key string) []byte {
 	b := append(w.jsonComma(), '"')
 	b = append(b, key...)
 	return append(b, '"', ':')
-}
-
-const (
-	lowBits  = 0x0101010101010101
-	highBits = 0x8080808080808080
-)
-
-// load64 reads eight bytes of s from i on; the compiler turns it into one load.
-func load64[T string | []byte](s T, i int) uint64 {
-	_ = s[i+7]
-	return uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-		uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
-}
-
-// plain8 reports whether none of eight bytes needs an escape in a JSON string: all >= 0x20, no quote, no backslash.
-func plain8(x uint64) bool {
-	q := x ^ '"'*lowBits
-	s := x ^ '\\'*lowBits
-	return ((x-0x20*lowBits)&^x|(q-lowBits)&^q|(s-lowBits)&^s)&highBits == 0
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendJSONText appends s with Java's escapes, without the quotes.
-func appendJSONText[T string | []byte](b []byte, s T) []byte {
-	from, i := 0, 0
-	for {
-		for i+8 <= len(s) && plain8(load64(s, i)) {
-			i += 8
-		}
-		if i == len(s) {
-			return append(b, s[from:]...)
-		}
-		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		b = append(b, s[from:i]...)
-		switch c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\b':
-			b = append(b, '\\', 'b')
-		case '\t':
-			b = append(b, '\\', 't')
-		case '\n':
-			b = append(b, '\\', 'n')
-		case '\f':
-			b = append(b, '\\', 'f')
-		case '\r':
-			b = append(b, '\\', 'r')
-		default:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-		i++
-		from = i
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/cometmq/cometmq/internal/fastjson"
 )
 
 // Serial is the serialisation of one command header, the top byte of the second word of its frame.
@@ -175,7 +177,7 @@ func (w *FieldWriter) endJSON(b []byte) []byte {
 	b = strconv.AppendInt(b, int64(w.head.Opaque), 10)
 	if w.head.Remark != "" {
 		b = append(b, `,"remark":"`...)
-		b = appendJSONText(b, w.head.Remark)
+		b = fastjson.AppendText(b, w.head.Remark)
 		b = append(b, '"')
 	}
 	b = append(b, `,"version":`...)

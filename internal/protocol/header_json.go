@@ -2,10 +2,9 @@ package protocol
 
 import (
 	"math"
-	"math/bits"
 	"strconv"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"github.com/cometmq/cometmq/internal/fastjson"
 )
 
 // maxSkipDepth bounds the nesting of values that we do not look at.
@@ -110,7 +109,7 @@ func (h *Header) key(src []byte, i int) (key []byte, next int, ok bool) {
 		}
 	} else {
 		j := i
-		for j < len(src) && wordByte[src[j]] {
+		for j < len(src) && fastjson.WordByte(src[j]) {
 			j++
 		}
 		if j == i {
@@ -189,7 +188,7 @@ func (h *Header) language(src []byte, i int) (int, bool) {
 
 // text reads a string up to its closing quote; i is behind the opening one.
 func (h *Header) text(src []byte, i int, quote byte) (val []byte, next int, ok bool) {
-	j := stop(src, i, quote)
+	j := fastjson.Stop(src, i, quote)
 	if j == len(src) {
 		return nil, j, false
 	}
@@ -197,24 +196,6 @@ func (h *Header) text(src []byte, i int, quote byte) (val []byte, next int, ok b
 		return src[i:j:j], j + 1, true
 	}
 	return h.escaped(src, i, j, quote)
-}
-
-// stop returns the position of the next quote or backslash at or behind i, or len(src).
-func stop(src []byte, i int, quote byte) int {
-	pattern := uint64(quote) * lowBits
-	for i+8 <= len(src) {
-		x := load64(src, i)
-		q := x ^ pattern
-		s := x ^ '\\'*lowBits
-		if m := ((q-lowBits)&^q | (s-lowBits)&^s) & highBits; m != 0 {
-			return i + bits.TrailingZeros64(m)>>3
-		}
-		i += 8
-	}
-	for i < len(src) && src[i] != quote && src[i] != '\\' {
-		i++
-	}
-	return i
 }
 
 // escaped reads a string with escapes into the scratch space. The first backslash is at j. When the scratch space grows,
@@ -231,93 +212,12 @@ func (h *Header) escaped(src []byte, i, j int, quote byte) (val []byte, next int
 			h.scratch = b
 			return b[from:len(b):len(b)], j + 1, true
 		}
-		if b, i, ok = appendUnescaped(b, src, j); !ok {
+		if b, i, ok = fastjson.AppendUnescaped(b, src, j); !ok {
 			return nil, j, false
 		}
-		j = stop(src, i, quote)
+		j = fastjson.Stop(src, i, quote)
 	}
 }
-
-// appendUnescaped appends what the escape at src[i] stands for.
-func appendUnescaped(b, src []byte, i int) (out []byte, next int, ok bool) {
-	if i+1 >= len(src) {
-		return b, i, false
-	}
-	c := src[i+1]
-	switch c {
-	case 'u':
-		r, ok := hex4(src, i+2)
-		if !ok {
-			return b, i, false
-		}
-		i += 6
-		if r < utf8.RuneSelf {
-			return append(b, byte(r)), i, true
-		}
-		if utf16.IsSurrogate(r) {
-			if i+1 < len(src) && src[i] == '\\' && src[i+1] == 'u' {
-				if low, ok := hex4(src, i+2); ok {
-					if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
-						return utf8.AppendRune(b, pair), i + 6, true
-					}
-				}
-			}
-			r = utf8.RuneError
-		}
-		return utf8.AppendRune(b, r), i, true
-	case 'x':
-		if i+3 >= len(src) || hexValue[src[i+2]] < 0 || hexValue[src[i+3]] < 0 {
-			return b, i, false
-		}
-		return utf8.AppendRune(b, rune(hexValue[src[i+2]])<<4|rune(hexValue[src[i+3]])), i + 4, true
-	case 'b':
-		c = '\b'
-	case 't':
-		c = '\t'
-	case 'n':
-		c = '\n'
-	case 'v':
-		c = '\v'
-	case 'f', 'F':
-		c = '\f'
-	case 'r':
-		c = '\r'
-	case '0', '1', '2', '3', '4', '5', '6', '7':
-		c -= '0'
-	}
-	return append(b, c), i + 2, true
-}
-
-func hex4(src []byte, i int) (rune, bool) {
-	if i+4 > len(src) {
-		return 0, false
-	}
-	a, b, c, d := hexValue[src[i]], hexValue[src[i+1]], hexValue[src[i+2]], hexValue[src[i+3]]
-	if a|b|c|d < 0 {
-		return 0, false
-	}
-	return rune(a)<<12 | rune(b)<<8 | rune(c)<<4 | rune(d), true
-}
-
-// hexValue maps a hexadecimal digit to its value, anything else to -1. wordByte marks what an unquoted key, a number or
-// a literal may consist of.
-var hexValue, wordByte = func() (hex [256]int8, word [256]bool) {
-	for i := range hex {
-		c := byte(i)
-		hex[i] = -1
-		switch {
-		case c >= '0' && c <= '9':
-			hex[i] = int8(c - '0')
-		case c >= 'a' && c <= 'f':
-			hex[i] = int8(c-'a') + 10
-		case c >= 'A' && c <= 'F':
-			hex[i] = int8(c-'A') + 10
-		}
-		word[i] = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= utf8.RuneSelf ||
-			c == '_' || c == '$' || c == '-' || c == '+' || c == '.' || c == '%'
-	}
-	return hex, word
-}()
 
 func space(src []byte, i int) int {
 	for i < len(src) && (src[i] == ' ' || src[i] == '\t' || src[i] == '\n' || src[i] == '\r') {
@@ -350,7 +250,7 @@ func skip(src []byte, i, depth int) (next int, ok bool) {
 		return i + 1, i < len(src)
 	}
 	j := i
-	for j < len(src) && wordByte[src[j]] {
+	for j < len(src) && fastjson.WordByte(src[j]) {
 		j++
 	}
 	return j, j > i
@@ -358,7 +258,7 @@ func skip(src []byte, i, depth int) (next int, ok bool) {
 
 func skipText(src []byte, i int, quote byte) (next int, ok bool) {
 	for {
-		i = stop(src, i, quote)
+		i = fastjson.Stop(src, i, quote)
 		if i == len(src) {
 			return i, false
 		}
