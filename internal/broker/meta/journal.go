@@ -1,0 +1,262 @@
+package meta
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// A journal file:
+//
+//	offset  size  what
+//	     0     8  "CMQJRNL1"
+//	     8     8  generation, as in the file name
+//	    16     4  CRC-32C of bytes 0..15
+//	    20        frames
+//
+// A frame:
+//
+//	 0     1  0xC7
+//	 1     1  kind
+//	 2     4  length of the payload
+//	 6     4  CRC-32C of generation, kind, length and payload
+//	10        payload
+//
+// The generation in the CRC keeps a frame of another file, left behind by a crash, from looking valid. All integers are
+// big-endian.
+const (
+	journalMagic  = "CMQJRNL1"
+	journalHead   = 20
+	frameHead     = 10
+	frameMark     = 0xC7
+	maxFrame      = 64 << 20
+	journalSuffix = ".journal"
+)
+
+// Frame kinds.
+const (
+	// frameData holds records of the table; the ledger does not look inside.
+	frameData byte = 1
+	// frameBase holds the digest of a JSON text that contains everything of all earlier generations.
+	frameBase byte = 2
+	// frameStat holds digest and modification time of the JSON as it is on disk.
+	frameStat byte = 3
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// journal is one open journal file. It is written by one goroutine at a time.
+type journal struct {
+	f    vfs.File
+	gen  uint64
+	size int64
+	head []byte // scratch
+	// failed is the error of a sync: what the file holds is unknown from then on (style.md 4: never retry an fsync).
+	failed error
+}
+
+func journalName(name string, gen uint64) string {
+	return fmt.Sprintf("%s.%06d%s", name, gen, journalSuffix)
+}
+
+// journalGen returns the generation of a file name made by journalName.
+func journalGen(name, file string) (uint64, bool) {
+	s, ok := strings.CutPrefix(file, name+".")
+	if !ok {
+		return 0, false
+	}
+	s, ok = strings.CutSuffix(s, journalSuffix)
+	if !ok || s == "" || s[0] == '+' {
+		return 0, false
+	}
+	g, err := strconv.ParseUint(s, 10, 64)
+	return g, err == nil && g > 0
+}
+
+// createJournal makes the file of generation gen, empty but for its head.
+func createJournal(fsys vfs.FS, path string, gen uint64) (*journal, error) {
+	f, err := fsys.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("create journal %s: %w", path, err)
+	}
+	j := &journal{f: f, gen: gen}
+	h := append(make([]byte, 0, journalHead), journalMagic...)
+	h = binary.BigEndian.AppendUint64(h, gen)
+	h = binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
+	if _, err := f.WriteAt(h, 0); err != nil {
+		return nil, fmt.Errorf("write head of journal %s: %w", path, errors.Join(err, f.Close()))
+	}
+	j.size = journalHead
+	return j, nil
+}
+
+func frameCRC(gen uint64, kind byte, payload []byte) uint32 {
+	var h [13]byte
+	binary.BigEndian.PutUint64(h[:], gen)
+	h[8] = kind
+	binary.BigEndian.PutUint32(h[9:], uint32(len(payload)))
+	return crc32.Update(crc32.Checksum(h[:], castagnoli), castagnoli, payload)
+}
+
+// append writes one frame. After an error nothing of it counts: the next frame goes to the same place.
+func (j *journal) append(kind byte, payload []byte) error {
+	if j.failed != nil {
+		return fmt.Errorf("journal %s: an earlier sync failed: %w", j.f.Name(), j.failed)
+	}
+	if len(payload) > maxFrame {
+		return fmt.Errorf("journal %s: frame of %d bytes, at most %d", j.f.Name(), len(payload), maxFrame)
+	}
+	b := append(j.head[:0], frameMark, kind)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(payload)))
+	b = binary.BigEndian.AppendUint32(b, frameCRC(j.gen, kind, payload))
+	b = append(b, payload...)
+	j.head = b
+	if cap(j.head) > 1<<20 {
+		j.head = nil
+	}
+	if _, err := j.f.WriteAt(b, j.size); err != nil {
+		return fmt.Errorf("append to journal %s: %w", j.f.Name(), err)
+	}
+	j.size += int64(len(b))
+	return nil
+}
+
+func (j *journal) sync() error {
+	if j.failed != nil {
+		return j.failed
+	}
+	if err := j.f.Datasync(); err != nil {
+		j.failed = err
+		return fmt.Errorf("sync journal %s: %w", j.f.Name(), err)
+	}
+	return nil
+}
+
+// frame is one decoded frame; payload aliases the file's bytes.
+type frame struct {
+	kind    byte
+	payload []byte
+}
+
+// scanResult is what scanJournal found besides the frames.
+type scanResult struct {
+	holes [][2]int // damaged ranges that have valid frames behind them
+	torn  int      // bytes after the last valid frame
+}
+
+// errJournalVersion is a journal that a newer program wrote.
+var errJournalVersion = errors.New("journal of an unknown version")
+
+// scanJournal decodes data, the content of the file of generation gen. Damaged ranges are skipped and reported: records are
+// absolute values, so what follows a hole is still right.
+func scanJournal(data []byte, gen uint64) ([]frame, scanResult, error) {
+	var res scanResult
+	if len(data) < journalHead {
+		res.torn = len(data)
+		return nil, res, nil
+	}
+	if h := data[:journalHead]; binary.BigEndian.Uint32(h[16:]) == crc32.Checksum(h[:16], castagnoli) {
+		if string(h[:8]) != journalMagic {
+			return nil, res, fmt.Errorf("%w %q", errJournalVersion, h[:8])
+		}
+	} else {
+		res.holes = append(res.holes, [2]int{0, journalHead})
+	}
+	var frames []frame
+	pos := journalHead
+	for pos < len(data) {
+		fr, n := parseFrame(data[pos:], gen)
+		if n > 0 {
+			frames = append(frames, fr)
+			pos += n
+			continue
+		}
+		next := pos + 1
+		for next < len(data) {
+			if _, n = parseFrame(data[next:], gen); n > 0 {
+				break
+			}
+			next++
+		}
+		if next == len(data) {
+			res.torn = len(data) - pos
+			break
+		}
+		res.holes = append(res.holes, [2]int{pos, next})
+		pos = next
+	}
+	return frames, res, nil
+}
+
+// parseFrame decodes the frame at the start of b; n = 0 when there is none.
+func parseFrame(b []byte, gen uint64) (fr frame, n int) {
+	if len(b) < frameHead || b[0] != frameMark {
+		return fr, 0
+	}
+	size := binary.BigEndian.Uint32(b[2:])
+	if size > maxFrame || int(size) > len(b)-frameHead {
+		return fr, 0
+	}
+	payload := b[frameHead : frameHead+int(size)]
+	if binary.BigEndian.Uint32(b[6:]) != frameCRC(gen, b[1], payload) {
+		return fr, 0
+	}
+	return frame{kind: b[1], payload: payload}, frameHead + int(size)
+}
+
+// reader decodes the records of a payload. The first short read or bad length sets err and everything after returns zero values.
+type reader struct {
+	b   []byte
+	err error
+}
+
+func (r *reader) fail() {
+	if r.err == nil {
+		r.err = io.ErrUnexpectedEOF
+	}
+	r.b = nil
+}
+
+func (r *reader) more() bool { return r.err == nil && len(r.b) > 0 }
+
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		r.fail()
+		return 0
+	}
+	c := r.b[0]
+	r.b = r.b[1:]
+	return c
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) bytes() []byte {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 || v > uint64(len(r.b)-n) {
+		r.fail()
+		return nil
+	}
+	s := r.b[n : n+int(v)]
+	r.b = r.b[n+int(v):]
+	return s
+}
+
+func appendBytes[T string | []byte](dst []byte, s T) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(s)))
+	return append(dst, s...)
+}

@@ -1,0 +1,394 @@
+package meta
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+var errDead = errors.New("the process is dead")
+
+// state is all that a table set holds, as text.
+func state(t *Tables) string {
+	return string(t.Topics.snapshot()()) + string(t.Groups.snapshot()()) + string(t.Offsets.snapshot()())
+}
+
+// fill makes tables with two folds and a journal behind them, closes nothing and returns what they hold.
+func fill(t testing.TB, m vfs.FS) string {
+	t.Helper()
+	tb := open(t, m)
+	for i := range 3 {
+		_, _, err := tb.Topics.Put(topic(fmt.Sprintf("T%d", i)))
+		must(t, err)
+		_, _, _, err = tb.Groups.Ensure(fmt.Sprintf("g%d", i))
+		must(t, err)
+		for q := range int32(3) {
+			tb.Offsets.Commit(fmt.Sprintf("g%d", i), "T0", q, mq.Index(100*i+int(q)))
+		}
+		must(t, tb.Offsets.Sync())
+		if i < 2 {
+			must(t, errors.Join(tb.Topics.Fold(), tb.Groups.Fold(), tb.Offsets.Fold()))
+		}
+	}
+	tb.Offsets.Commit("g0", "T0", 0, 77)
+	must(t, tb.Offsets.DeleteGroup("g1"))
+	return state(tb)
+}
+
+func TestNothingIsLostWhenTheJSONIsCutAnywhere(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	want := fill(t, m)
+	for _, file := range []string{topicsJSON, groupsJSON, offsetsJSON} {
+		whole := get(t, m, file)
+		step := 1
+		if len(whole) > 1000 {
+			step = 7
+		}
+		for cut := 0; cut < len(whole); cut += step {
+			c := m.CrashClone(nil, vfs.ProcessKill)
+			put(t, c, file, whole[:cut])
+			tb := open(t, c)
+			if got := state(tb); got != want {
+				t.Fatalf("%s cut at %d: got\n%s\nwant\n%s", file, cut, got, want)
+			}
+			// The next fold must not make the damaged text the .bak.
+			must(t, tb.Close())
+			must(t, c.Remove(file))
+			again := open(t, c)
+			if got := state(again); got != want {
+				t.Fatalf("%s cut at %d, then only .bak: got\n%s\nwant\n%s", file, cut, got, want)
+			}
+			must(t, again.Close())
+		}
+	}
+}
+
+func TestTwoDamagedFilesAreAnErrorWithNamesAndPlaces(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	fill(t, m)
+	put(t, m, offsetsJSON, []byte(`{"offsetTable":{"T@g":{0:5`))
+	put(t, m, offsetsJSON+".bak", []byte(`{"offsetTable":{"T@g":{0:"x"}}}`))
+	_, err := Open(m, testRoot, Options{})
+	if err == nil {
+		t.Fatal("opened")
+	}
+	for _, want := range []string{offsetsJSON + ": ", offsetsJSON + ".bak: ", `"T@g": queue 0: offset "x" is not an integer`, "26"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in: %v", want, err)
+		}
+	}
+	var ce *CorruptError
+	if !errors.As(err, &ce) {
+		t.Errorf("not a CorruptError: %v", err)
+	}
+	// One damaged file, no other: the same.
+	m = newMem(t)
+	put(t, m, topicsJSON, nil)
+	if _, err := Open(m, testRoot, Options{}); err == nil || !strings.Contains(err.Error(), topicsJSON+": empty") {
+		t.Errorf("an empty file alone: %v", err)
+	}
+}
+
+func TestATornJournalLosesOnlyItsTail(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	tb := open(t, m)
+	var ends []int64
+	for i := range 6 {
+		tb.Offsets.Commit("g", "T", 0, mq.Index(i+1))
+		must(t, tb.Offsets.Sync())
+		ends = append(ends, tb.Offsets.led.cur.size)
+	}
+	file := path.Join(testRoot, "cometmq", journalName("offsets", 1))
+	whole := get(t, m, file)
+	for cut := range whole {
+		c := m.CrashClone(nil, vfs.ProcessKill)
+		put(t, c, file, whole[:cut])
+		want := mq.Index(0)
+		for i, end := range ends {
+			if int64(cut) >= end {
+				want = mq.Index(i + 1)
+			}
+		}
+		re := open(t, c)
+		if got, _ := re.Offsets.Query("g", "T", 0); got != want {
+			t.Fatalf("cut at %d: %d, want %d", cut, got, want)
+		}
+		// What is committed afterwards survives too.
+		re.Offsets.Commit("g", "T", 1, 9)
+		must(t, re.Offsets.Sync())
+		re2 := open(t, c)
+		if got, _ := re2.Offsets.Query("g", "T", 1); got != 9 {
+			t.Fatalf("cut at %d: second life: %d", cut, got)
+		}
+		if got, _ := re2.Offsets.Query("g", "T", 0); got != want {
+			t.Fatalf("cut at %d: second life: %d, want %d", cut, got, want)
+		}
+	}
+}
+
+func TestAFlippedBitInAJournalLosesOneFrame(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	tb := open(t, m)
+	for i := range int32(6) {
+		tb.Offsets.Commit("g", "T", i, 5)
+		must(t, tb.Offsets.Sync())
+	}
+	file := path.Join(testRoot, "cometmq", journalName("offsets", 1))
+	whole := get(t, m, file)
+	for i := range whole {
+		for _, bit := range []byte{1, 0x80} {
+			bad := bytes.Clone(whole)
+			bad[i] ^= bit
+			c := m.CrashClone(nil, vfs.ProcessKill)
+			put(t, c, file, bad)
+			re := open(t, c)
+			if n := len(re.Offsets.Queues("g", "T")); n < 5 {
+				// The base frame is the one whose loss costs all: without a JSON there is nothing else to hold on to.
+				if i >= journalHead && i < journalHead+frameHead+16 && n == 0 {
+					continue
+				}
+				t.Fatalf("bit %#x of byte %d: %d of 6 queues", bit, i, n)
+			}
+		}
+	}
+}
+
+func TestAFlippedBitInTheJSONIsNoticed(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	want := fill(t, m)
+	for _, file := range []string{topicsJSON, groupsJSON, offsetsJSON} {
+		whole := get(t, m, file)
+		st, err := m.Stat(file)
+		must(t, err)
+		for i := 0; i < len(whole); i += 5 {
+			bad := bytes.Clone(whole)
+			bad[i] ^= 1 << (i % 8)
+			c := m.CrashClone(nil, vfs.ProcessKill)
+			put(t, c, file, bad)
+			must(t, c.Chtimes(file, st.ModTime())) // a decaying disk does not touch the times
+			tb := open(t, c)
+			if got := state(tb); got != want {
+				t.Fatalf("%s, byte %d: got\n%s\nwant\n%s", file, i, got, want)
+			}
+		}
+	}
+}
+
+func TestWhatJavaWroteSinceIsRight(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	fill(t, m)
+	// Java started on our files after a kill, committed less than a version step and stopped: same dataVersion.
+	text := bytes.Replace(get(t, m, offsetsJSON), []byte("0:100"), []byte("0:900"), 1)
+	must(t, m.Rename(offsetsJSON, offsetsJSON+".bak"))
+	put(t, m, offsetsJSON, text)
+	tb := open(t, m)
+	if at, _ := tb.Offsets.Query("g1", "T0", 0); at != 900 {
+		t.Errorf("g1 at %d: the journal undid Java's commit", at)
+	}
+	if _, ok := tb.Offsets.Query("g2", "T0", 0); ok {
+		t.Error("g2 came out of a journal that Java's file replaced")
+	}
+	// And from here on our own journal counts again.
+	tb.Offsets.Commit("g1", "T0", 0, 901)
+	must(t, tb.Offsets.Sync())
+	tb = open(t, m)
+	if at, _ := tb.Offsets.Query("g1", "T0", 0); at != 901 {
+		t.Errorf("g1 at %d after a kill", at)
+	}
+	must(t, tb.Close())
+}
+
+func TestACrashAtAnyOperationOfAFoldLosesNothing(t *testing.T) {
+	t.Parallel()
+	base := newMem(t)
+	want := fill(t, base)
+	for n := 1; ; n++ {
+		c := base.CrashClone(nil, vfs.ProcessKill)
+		count := 0
+		dead := vfs.NewFaulty(c, func(vfs.Op) error {
+			if count++; count > n {
+				return errDead
+			}
+			return nil
+		})
+		tb, err := Open(dead, testRoot, Options{})
+		if err == nil {
+			err = errors.Join(tb.Topics.Fold(), tb.Groups.Fold(), tb.Offsets.Fold())
+		}
+		re := open(t, c)
+		if got := state(re); got != want {
+			t.Fatalf("dead after operation %d: got\n%s\nwant\n%s", n, got, want)
+		}
+		if err == nil {
+			if n < 30 {
+				t.Fatalf("only %d operations", n)
+			}
+			return
+		}
+	}
+}
+
+func TestAFullDiskEndsByItself(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	tb := open(t, m)
+	_, _, err := tb.Topics.Put(topic("T0"))
+	must(t, err)
+	tb.Offsets.Commit("g", "T", 0, 1)
+	must(t, tb.Offsets.Sync())
+	must(t, tb.Offsets.Fold())
+
+	u, err := m.Usage(testRoot)
+	must(t, err)
+	m.SetCapacity(int64(u.Total - u.Avail))
+	failed := false
+	for i := range 400 {
+		tb.Offsets.Commit("g", fmt.Sprintf("a-topic-with-a-name-that-takes-some-room-%d", i), 0, mq.Index(i))
+		if err := tb.Offsets.Sync(); err != nil {
+			failed = true
+			if !vfs.IsNoSpace(err) {
+				t.Fatalf("another error: %v", err)
+			}
+		}
+	}
+	if !failed {
+		t.Fatal("the disk never filled up")
+	}
+	if _, _, err = tb.Topics.Put(topic("T1")); err != nil && !vfs.IsNoSpace(err) {
+		t.Errorf("put on a full disk: %v", err)
+	}
+	if err := tb.Offsets.Fold(); !vfs.IsNoSpace(err) {
+		t.Errorf("fold on a full disk: %v", err)
+	}
+	if at, ok := tb.Offsets.Query("g", "a-topic-with-a-name-that-takes-some-room-399", 0); !ok || at != 399 {
+		t.Error("commits on a full disk do not count in memory")
+	}
+	m.SetCapacity(1 << 30)
+	must(t, tb.Offsets.Sync())
+	_, _, err = tb.Topics.Put(topic("T2"))
+	must(t, err)
+	want := state(tb)
+	if got := state(open(t, m.CrashClone(nil, vfs.ProcessKill))); got != want {
+		t.Errorf("after the disk has room again: got\n%s\nwant\n%s", got, want)
+	}
+	must(t, errors.Join(tb.Offsets.Fold(), tb.Topics.Fold()))
+	if got := state(open(t, m)); got != want {
+		t.Errorf("after a fold: got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestAFailedSyncIsNotRetried(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	broken := true
+	f := vfs.NewFaulty(m, func(op vfs.Op) error {
+		if broken && op.Kind == vfs.OpDatasync && strings.Contains(op.Name, "topics.") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	tb := open(t, f)
+	if _, _, err := tb.Topics.Put(topic("T0")); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("put with a failing disk: %v", err)
+	}
+	broken = false
+	_, _, err := tb.Topics.Put(topic("T1"))
+	must(t, err)
+	want := state(tb)
+	// Both are durable now, in the JSON or in a new file, whatever happened to the old one.
+	for _, seed := range []uint64{1, 2, 3, 4} {
+		if got := state(open(t, m.CrashClone(rng(seed), vfs.PowerCut))); got != want {
+			t.Fatalf("seed %d: got\n%s\nwant\n%s", seed, got, want)
+		}
+	}
+	must(t, tb.Close())
+}
+
+func TestJournalsDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	for life := range 5 {
+		tb := open(t, m)
+		for i := range 5 {
+			tb.Offsets.Commit("g", "T", 0, mq.Index(100*life+i))
+			must(t, tb.Offsets.Fold())
+		}
+		must(t, tb.Close())
+	}
+	ents, err := m.ReadDir(path.Join(testRoot, "cometmq"))
+	must(t, err)
+	if len(ents) > 4 { // two of offsets, two of groups
+		t.Errorf("%v", ents)
+	}
+}
+
+func TestVersionStepsOncePer500Commits(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	tb := open(t, m)
+	for i := range 1200 {
+		tb.Offsets.Commit("g", "T", int32(i%4), mq.Index(i))
+	}
+	v := tb.Offsets.Version()
+	if v.Counter != 2 {
+		t.Errorf("counter %d, want 2", v.Counter)
+	}
+	must(t, tb.Offsets.Sync())
+	if got := open(t, m).Offsets.Version(); got != v {
+		t.Errorf("%+v after a kill, want %+v", got, v)
+	}
+}
+
+func TestDeletedOffsetsStayDeleted(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	tb := open(t, m)
+	for _, g := range []string{"g", "h"} {
+		for _, topic := range []string{"T", "U"} {
+			tb.Offsets.Commit(g, topic, 0, 5)
+		}
+	}
+	must(t, tb.Offsets.DeleteTopic("T"))
+	tb.Offsets.Commit("g", "T", 1, 6)
+	must(t, tb.Offsets.DeleteGroup("h"))
+	re := open(t, m)
+	if got := re.Offsets.Topics("g"); !slices.Equal(got, []string{"T", "U"}) {
+		t.Errorf("topics of g: %v", got)
+	}
+	if got := re.Offsets.Groups("U"); !slices.Equal(got, []string{"g"}) {
+		t.Errorf("groups of U: %v", got)
+	}
+	if got := re.Offsets.Queues("g", "T"); len(got) != 1 || got[1] != 6 {
+		t.Errorf("g in T: %v", got)
+	}
+}
+
+func TestTimeOfNowIsAsked(t *testing.T) {
+	t.Parallel()
+	tb, err := Open(newMem(t), testRoot, Options{Now: func() time.Time { return time.UnixMilli(1700000000123) }})
+	must(t, err)
+	_, v, err := tb.Topics.Put(topic("T"))
+	must(t, err)
+	if v != (mq.DataVersion{Counter: 1, Timestamp: 1700000000123}) {
+		t.Errorf("%+v", v)
+	}
+	must(t, tb.Close())
+}
+
+func rng(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }

@@ -1,0 +1,108 @@
+package meta
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// Options of the tables. The zero value is Java's behaviour without any topic or group of its own.
+type Options struct {
+	// SystemTopics exist from the start (see SystemTopics); a topic of the same name in the file wins.
+	SystemTopics []mq.TopicConfig
+	// SystemGroups exist from the start; nil means SystemGroups().
+	SystemGroups []mq.GroupConfig
+	// TopicFold and GroupFold: the JSON is at most that old while Run runs. Default 500 ms.
+	TopicFold, GroupFold time.Duration
+	// OffsetFold is Java's flushConsumerOffsetInterval. Default 5 s.
+	OffsetFold time.Duration
+	// OffsetFlush: a commit without Sync is in the journal after that time. Default 20 ms.
+	OffsetFlush time.Duration
+	// Retry is the pause after a failed write. Default 1 s.
+	Retry time.Duration
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&o.TopicFold, 500*time.Millisecond)
+	def(&o.GroupFold, 500*time.Millisecond)
+	def(&o.OffsetFold, 5*time.Second)
+	def(&o.OffsetFlush, 20*time.Millisecond)
+	def(&o.Retry, time.Second)
+	if o.SystemGroups == nil {
+		o.SystemGroups = SystemGroups()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Tables is all that a broker knows besides messages.
+type Tables struct {
+	Topics  *Topics
+	Groups  *Groups
+	Offsets *Offsets
+	o       Options
+}
+
+// Open loads the tables from the store directory root. The caller holds the store's lock. It starts no goroutine.
+func Open(fsys vfs.FS, root string, o Options) (*Tables, error) {
+	o = o.withDefaults()
+	t := &Tables{
+		Topics:  newTopics(newLedger(fsys, root, "topics.json", "topics", o.Log), o.Now),
+		Groups:  newGroups(newLedger(fsys, root, "subscriptionGroup.json", "groups", o.Log), o.Now),
+		Offsets: newOffsets(newLedger(fsys, root, "consumerOffset.json", "offsets", o.Log), o.Now),
+		o:       o,
+	}
+	if err := errors.Join(t.Topics.load(), t.Groups.load(), t.Offsets.load()); err != nil {
+		return nil, err
+	}
+	for _, c := range o.SystemTopics {
+		t.Topics.seed(c.Name, c)
+	}
+	for _, c := range o.SystemGroups {
+		t.Groups.seed(c.Name, c)
+	}
+	return t, nil
+}
+
+// Run writes what changes, in the background, until ctx ends. It returns when its goroutines did.
+func (t *Tables) Run(ctx context.Context) error {
+	loops := []loop{
+		{wake: t.Topics.kick.folds, delay: t.o.TopicFold, work: t.Topics.Fold, what: t.Topics.led.json},
+		{wake: t.Groups.kick.folds, delay: t.o.GroupFold, work: t.Groups.Fold, what: t.Groups.led.json},
+		{wake: t.Offsets.kick.folds, delay: t.o.OffsetFold, work: t.Offsets.Fold, what: t.Offsets.led.json},
+		{wake: t.Offsets.kick.flushes, delay: t.o.OffsetFlush, work: t.Offsets.Sync, what: t.Offsets.led.name + journalSuffix},
+	}
+	var wg sync.WaitGroup
+	for _, l := range loops {
+		l.retry, l.log = t.o.Retry, t.o.Log
+		wg.Go(func() { l.run(ctx) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// Close writes the JSON files and ends. Run must have returned.
+func (t *Tables) Close() error {
+	return errors.Join(
+		t.Topics.Fold(), t.Groups.Fold(), t.Offsets.Fold(),
+		t.Topics.led.close(), t.Groups.led.close(), t.Offsets.led.close(),
+	)
+}
