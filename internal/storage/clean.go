@@ -1,0 +1,140 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// deleteBatch is how many log files one round of cleaning deletes (deleteFileBatchMax).
+const deleteBatch = 10
+
+// parseHours reads Java's deleteWhen: hours of the day, separated by ";".
+func parseHours(text string) ([]int, error) {
+	var hours []int
+	for part := range strings.SplitSeq(text, ";") {
+		h, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || h < 0 || h > 23 {
+			return nil, fmt.Errorf("%q is not an hour from 00 to 23", part)
+		}
+		hours = append(hours, h)
+	}
+	return hours, nil
+}
+
+// runClean deletes old log files and watches the disk until ctx ends.
+func (s *Store) runClean(ctx context.Context) error {
+	tick := time.NewTicker(s.o.CleanInterval)
+	defer tick.Stop()
+	for {
+		if err := s.clean(s.o.Now()); err != nil {
+			s.o.Log.Warn("cleaning", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// used returns how full the disk of path is in percent, as Java counts: root's reserve is neither used nor usable.
+func used(fsys vfs.FS, path string) (int, error) {
+	u, err := fsys.Usage(path)
+	if err != nil {
+		return 0, fmt.Errorf("space of %s: %w", path, err)
+	}
+	taken := u.Total - u.Free
+	if all := taken + u.Avail; all > 0 {
+		return int((taken*100 + all - 1) / all), nil
+	}
+	return 0, nil
+}
+
+// clean does one round. It may be called from one goroutine at a time.
+func (s *Store) clean(now time.Time) error {
+	full, err := used(s.fs, s.o.CommitLogDir)
+	if err != nil {
+		return err
+	}
+	if q, err := used(s.fs, s.o.Dir); err == nil {
+		full = max(full, q)
+	}
+	force := !s.o.KeepForced && full > s.o.ForceClean
+	hours, err := parseHours(s.o.DeleteWhen)
+	if err != nil {
+		return err
+	}
+	due := full > s.o.DiskMaxUsed
+	for _, h := range hours {
+		due = due || now.Hour() == h
+	}
+	var failed error
+	if due || force {
+		failed = s.deleteOld(now, force)
+	}
+	s.crowded(full)
+	return errors.Join(failed, s.cleanQueues())
+}
+
+// crowded refuses messages when the disk is nearly full and takes them again when it is not.
+func (s *Store) crowded(full int) {
+	switch {
+	case full > s.o.Warning:
+		s.log.SetCrowded(fmt.Errorf("%d %% of the disk of %s is used, diskSpaceWarningLevelRatio = %d", full, s.o.Dir, s.o.Warning))
+	case !s.noRoom.Load():
+		s.log.SetCrowded(nil)
+	}
+}
+
+// deleteOld deletes log files that are old enough, or any when the disk is short, the oldest first, never the last.
+func (s *Store) deleteOld(now time.Time, force bool) error {
+	for range deleteBatch {
+		files := s.log.Files()
+		if len(files) < 2 || files[0].End() > s.dispatched.Load() {
+			return nil
+		}
+		if !force {
+			mtime, err := s.log.ModTime(files[0])
+			if err != nil {
+				return err
+			}
+			if mtime.Add(s.o.ReservedTime).After(now) {
+				return nil
+			}
+		}
+		f, err := s.log.DeleteFirst()
+		if errors.Is(err, ErrGone) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.o.Log.Info("old log file deleted", "file", f.Path(), "forced", force)
+	}
+	return nil
+}
+
+// cleanQueues follows the begin of the log with queues and index.
+func (s *Store) cleanQueues() error {
+	begin := s.log.Min()
+	if begin == s.cleaned {
+		return nil
+	}
+	s.cqs.SetLogMin(begin)
+	if _, err := s.cqs.Clean(begin); err != nil {
+		return fmt.Errorf("clean queues: %w", err)
+	}
+	if s.keys != nil {
+		if err := s.keys.Clean(begin); err != nil {
+			return fmt.Errorf("clean key index: %w", err)
+		}
+	}
+	s.cleaned = begin
+	return nil
+}

@@ -1,0 +1,207 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/storage/commitlog"
+	"github.com/cometmq/cometmq/internal/storage/consumequeue"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// Dispatched is one message that became visible. Its slices are valid during the call only.
+type Dispatched struct {
+	Index     record.Index
+	Offset    record.Offset
+	Size      int32
+	TagsCode  int64
+	StoreTime int64 // ms
+	SysFlag   int32
+	Props     record.Props
+}
+
+// retryDispatch is how long the dispatcher waits after an error that may pass.
+const retryDispatch = 500 * time.Millisecond
+
+// visible returns how far the log may be dispatched.
+func (s *Store) visible() record.Offset {
+	if s.o.FlushSync {
+		return min(s.log.Flushed(), s.log.Appended())
+	}
+	return s.log.Appended()
+}
+
+// runDispatch follows the log until ctx ends, then does what is left.
+func (s *Store) runDispatch(ctx context.Context) error {
+	retry := time.NewTimer(time.Hour)
+	defer retry.Stop()
+	retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return s.dispatchAll()
+		case <-s.moved:
+		case <-retry.C:
+		}
+		if err := s.dispatchAll(); err != nil {
+			retry.Reset(retryDispatch)
+		}
+	}
+}
+
+// dispatchAll dispatches what may be visible now.
+func (s *Store) dispatchAll() error {
+	s.dispatching <- struct{}{}
+	defer func() { <-s.dispatching }()
+	for end := s.visible(); s.dispatched.Load() < int64(end); end = s.visible() {
+		err := s.dispatchTo(end)
+		s.scan.Close()
+		if err != nil {
+			return s.dispatchFailed(err)
+		}
+	}
+	s.queuesFull(nil)
+	return nil
+}
+
+// dispatchTo dispatches the records before end. After an error the next call starts with the record that failed.
+func (s *Store) dispatchTo(end record.Offset) error {
+	sc := s.scan
+	n := 0
+	for ; sc.Next(end); n++ {
+		q, err := s.index(sc, &s.note)
+		if err != nil {
+			sc.Rewind()
+			return err
+		}
+		if n%64 == 63 {
+			s.progress(sc)
+		}
+		if q != nil && s.o.OnDispatch != nil {
+			s.o.OnDispatch(q, &s.note)
+		}
+	}
+	if n > 0 {
+		s.progress(sc)
+	}
+	s.dispatched.Store(int64(sc.Pos()))
+	return sc.Err()
+}
+
+// position is a place in the log that queues and index have reached.
+type position struct {
+	upTo record.Offset
+	last record.Offset // start of the last record before upTo, -1 when unknown
+	ms   int64         // its store time
+}
+
+// progress tells others that the current record of sc has been dispatched.
+func (s *Store) progress(sc *commitlog.Scanner) {
+	s.posMu.Lock()
+	s.pos = position{upTo: sc.Pos(), last: sc.Offset, ms: sc.Msg.StoreTime}
+	s.posMu.Unlock()
+	s.dispatched.Store(int64(sc.Pos()))
+}
+
+func (s *Store) position() position {
+	s.posMu.Lock()
+	defer s.posMu.Unlock()
+	return s.pos
+}
+
+// index adds the current record of sc to its queue and to the key index. A nil queue: it belongs to none.
+func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
+	m := &sc.Msg
+	var q *Queue
+	kind := m.SysFlag & record.SysFlagTransactionMask
+	if kind != record.SysFlagPrepared && kind != record.SysFlagRollback {
+		q = s.lastQueue
+		if q == nil || q.id != m.QueueID || q.topic != string(m.Topic) {
+			q = s.queueOf(m.Topic, m.QueueID)
+			s.lastQueue = q
+		}
+		*d = Dispatched{Index: m.Index, Offset: sc.Offset, Size: int32(sc.Size), StoreTime: m.StoreTime, SysFlag: m.SysFlag, Props: m.Props}
+		d.TagsCode = s.tagsCode(m)
+		err := q.queue().Append(m.Index, sc.Offset, int32(sc.Size), d.TagsCode)
+		if errors.Is(err, consumequeue.ErrDeleted) {
+			err = q.queue().Append(m.Index, sc.Offset, int32(sc.Size), d.TagsCode)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("queue %s/%d at %d: %w", q.topic, q.id, m.Index, err)
+		}
+	}
+	if s.keys != nil && kind != record.SysFlagRollback {
+		if err := s.indexKeys(sc); err != nil {
+			return nil, fmt.Errorf("key index: %w", err)
+		}
+	}
+	return q, nil
+}
+
+func (s *Store) tagsCode(m *record.Message) int64 {
+	if s.o.TagsCode != nil {
+		if code, ok := s.o.TagsCode(m.Topic, m.QueueID, m.Props, m.StoreTime); ok {
+			return code
+		}
+	}
+	return record.TagsCode(m.Props)
+}
+
+// indexKeys puts the unique key and the keys of the record into the key index, in Java's order.
+func (s *Store) indexKeys(sc *commitlog.Scanner) error {
+	m := &sc.Msg
+	if s.topicName != string(m.Topic) {
+		s.topicName = string(m.Topic)
+	}
+	if key, ok := m.Props.Get("UNIQ_KEY"); ok && len(key) > 0 {
+		if err := s.keys.Put(s.topicName, key, sc.Offset, m.StoreTime); err != nil {
+			return err
+		}
+	}
+	keys, _ := m.Props.Get("KEYS")
+	for len(keys) > 0 {
+		key, rest, _ := bytes.Cut(keys, []byte{' '})
+		keys = rest
+		if len(key) == 0 {
+			continue
+		}
+		if err := s.keys.Put(s.topicName, key, sc.Offset, m.StoreTime); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dispatchFailed judges an error of the dispatcher: a full disk passes, anything else makes the store read-only.
+func (s *Store) dispatchFailed(err error) error {
+	if vfs.IsNoSpace(err) {
+		s.queuesFull(err)
+		return err
+	}
+	s.log.Fail(err)
+	return err
+}
+
+// queuesFull says that there is no room for queues or index, or that there is again (nil).
+func (s *Store) queuesFull(err error) {
+	if err == nil && !s.noRoom.Load() {
+		return
+	}
+	s.noRoom.Store(err != nil)
+	s.log.SetCrowded(err)
+}
+
+// Dispatched returns how far queues and index follow the log.
+func (s *Store) Dispatched() record.Offset { return record.Offset(s.dispatched.Load()) }
+
+// wake lets the dispatcher look.
+func (s *Store) wake() {
+	select {
+	case s.moved <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,128 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// thoroughBytes is how much log may be dispatched before queues and index are synced ahead of time.
+const thoroughBytes = 1 << 30
+
+// runKeep writes queues, index and marks until ctx ends.
+func (s *Store) runKeep(ctx context.Context) error {
+	tick := time.NewTicker(s.o.MarkInterval)
+	defer tick.Stop()
+	every := max(int(s.o.ThoroughInterval/s.o.MarkInterval), 1)
+	since := s.position().upTo
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if s.log.Failed() != nil {
+			continue
+		}
+		var err error
+		if at := s.position().upTo; n >= every || at-since >= thoroughBytes {
+			n, since = 0, at
+			err = s.thorough()
+		} else {
+			err = s.light()
+		}
+		if err != nil {
+			s.keepFailed(err)
+		}
+	}
+}
+
+func (s *Store) keepFailed(err error) {
+	if vfs.IsNoSpace(err) {
+		s.queuesFull(err)
+		s.wake() // the dispatcher says when there is room again
+		return
+	}
+	s.log.Fail(err)
+}
+
+// light writes what waits in memory and a mark, and syncs nothing.
+func (s *Store) light() error {
+	s.keeping <- struct{}{}
+	defer func() { <-s.keeping }()
+	at := s.position()
+	if at.upTo == s.marked {
+		return nil
+	}
+	if err := s.dropStale(); err != nil {
+		return err
+	}
+	if err := s.cqs.Flush(false); err != nil {
+		return fmt.Errorf("write queues: %w", err)
+	}
+	if s.keys != nil {
+		if err := s.keys.Flush(false); err != nil {
+			return fmt.Errorf("write key index: %w", err)
+		}
+	}
+	m := mark{queues: at.upTo, log: s.log.Flushed(), last: at.last, before: s.cp, with: s.cp}
+	if err := s.marks.write(&m, false); err != nil {
+		return err
+	}
+	s.marked = at.upTo
+	return nil
+}
+
+// thorough makes the log, queues and index durable as far as they have been dispatched and writes a mark that outlives a
+// power cut, and Java's checkpoint.
+func (s *Store) thorough() error {
+	s.keeping <- struct{}{}
+	defer func() { <-s.keeping }()
+	at := s.position()
+	if int64(at.upTo) == s.thoroughs.Load() {
+		return nil
+	}
+	if err := s.dropStale(); err != nil {
+		return err
+	}
+	// The log first: a queue unit without its record would be worse than the reverse.
+	if err := s.log.FlushTo(at.upTo); err != nil {
+		return err
+	}
+	if err := s.cqs.Flush(true); err != nil {
+		return fmt.Errorf("sync queues: %w", err)
+	}
+	cp := s.cp
+	cp.setTimes(s.log.FlushedTime(), at.ms, 0)
+	if s.keys != nil {
+		if err := s.keys.Flush(true); err != nil {
+			return fmt.Errorf("sync key index: %w", err)
+		}
+		cp.setTimes(0, 0, at.ms)
+	}
+	m := mark{queues: at.upTo, log: s.log.Flushed(), last: at.last, before: s.cp, with: cp}
+	if err := s.marks.write(&m, true); err != nil {
+		return err
+	}
+	if err := saveCheckpoint(s.fs, s.o.Dir, cp); err != nil {
+		return err
+	}
+	s.cp, s.marked = cp, at.upTo
+	s.thoroughs.Store(int64(at.upTo))
+	return nil
+}
+
+// dropStale makes sure that no queue file holds units from behind the end that recovery found, before a mark says that
+// the queues are right.
+func (s *Store) dropStale() error {
+	if !s.stale {
+		return nil
+	}
+	if err := s.cqs.OpenAll(); err != nil {
+		return fmt.Errorf("open queues: %w", err)
+	}
+	s.stale = false
+	return nil
+}

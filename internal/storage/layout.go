@@ -1,0 +1,129 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// LayoutError says that the directory was written in a mode that cannot be opened, and what to do about it.
+type LayoutError struct {
+	Path string // what it was recognised by
+	Mode string
+	Todo string
+}
+
+// Error says it.
+func (e *LayoutError) Error() string {
+	return fmt.Sprintf("%s: this store uses %s, which cannot be opened here: %s", e.Path, e.Mode, e.Todo)
+}
+
+// foreign are the places where Java keeps RocksDB databases (storage spec 16).
+var foreign = []struct{ path, mode, todo string }{
+	{"consumequeue", "consume queues in RocksDB (storeType=defaultRocksDB)",
+		"the commit log is plain; move the consumequeue folder away and run \"cometmq store rebuild-index\" on the directory"},
+	{"config/topics", "topics in RocksDB", "export them with Java's \"mqadmin rocksDBConfigToJson\" and move the folder away"},
+	{"config/subscriptionGroups", "subscription groups in RocksDB", "export them with Java's \"mqadmin rocksDBConfigToJson\" and move the folder away"},
+	{"config/consumerOffsets", "consumer offsets in RocksDB", "export them with Java's \"mqadmin rocksDBConfigToJson\" and move the folder away"},
+	{"config/rdb", "configuration in RocksDB (configManagerVersion=v2)", "export it with Java's \"mqadmin exportMetadataInRocksDB\" and move the folder away"},
+	{"kvStore", "POP state in RocksDB (popConsumerKVServiceInit=true)", "let Java run with popConsumerKVServiceEnable=false until it is empty, then move the folder away"},
+}
+
+// checkLayout returns a *LayoutError for directories of other store types.
+func checkLayout(fsys vfs.FS, root string) error {
+	list, err := fsys.ReadDir(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list %s: %w", root, err)
+	}
+	for _, e := range list {
+		if e.IsDir() && strings.HasPrefix(e.Name(), "dledger-") {
+			return &LayoutError{Path: filepath.Join(root, e.Name()), Mode: "a DLedger commit log (enableDLegerCommitLog=true)",
+				Todo: "move its messages with Java: start a broker without DLedger beside it, let consumers drain this one, then start with an empty directory"}
+		}
+	}
+	for _, f := range foreign {
+		path := filepath.Join(root, filepath.FromSlash(f.path))
+		if found, err := isRocksDB(fsys, path); err != nil {
+			return err
+		} else if found {
+			return &LayoutError{Path: path, Mode: f.mode, Todo: f.todo}
+		}
+	}
+	// Newer versions keep more in RocksDB; any database that we do not know is a reason to stop.
+	for _, e := range list {
+		if !e.IsDir() || e.Name() == "cometmq" {
+			continue
+		}
+		path := filepath.Join(root, e.Name())
+		if found, err := isRocksDB(fsys, path); err != nil {
+			return err
+		} else if found {
+			return &LayoutError{Path: path, Mode: "a RocksDB database of an unknown kind",
+				Todo: "open it with the version of RocketMQ that wrote it and turn that feature off"}
+		}
+	}
+	return nil
+}
+
+// isRocksDB reports whether dir is the directory of a RocksDB database.
+func isRocksDB(fsys vfs.FS, dir string) (bool, error) {
+	st, err := fsys.Stat(filepath.Join(dir, "CURRENT"))
+	switch {
+	case err == nil:
+		return !st.IsDir(), nil
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	}
+	if st, serr := fsys.Stat(dir); serr == nil && !st.IsDir() {
+		return false, nil // a file where the folder would be
+	}
+	return false, fmt.Errorf("look for a database in %s: %w", dir, err)
+}
+
+// anyQueue reports whether dir holds at least one queue with a file.
+func anyQueue(fsys vfs.FS, dir string) (bool, error) {
+	topics, err := readDir(fsys, dir)
+	if err != nil {
+		return false, err
+	}
+	for _, t := range topics {
+		if !t.IsDir() {
+			continue
+		}
+		queues, err := readDir(fsys, filepath.Join(dir, t.Name()))
+		if err != nil {
+			return false, err
+		}
+		for _, q := range queues {
+			if !q.IsDir() {
+				continue
+			}
+			files, err := readDir(fsys, filepath.Join(dir, t.Name(), q.Name()))
+			if err != nil {
+				return false, err
+			}
+			if len(files) > 0 {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+func readDir(fsys vfs.FS, dir string) ([]fs.DirEntry, error) {
+	list, err := fsys.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", dir, err)
+	}
+	return list, nil
+}

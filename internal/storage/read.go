@@ -1,0 +1,241 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/storage/commitlog"
+	"github.com/cometmq/cometmq/internal/storage/consumequeue"
+)
+
+// ReadStatus is Java's GetMessageStatus, in the order of mq.FetchStatus.
+type ReadStatus uint8
+
+// Read statuses.
+const (
+	Found ReadStatus = iota
+	NoMatchedMessage
+	MessageWasRemoving
+	OffsetFoundNull
+	OffsetOverflowBadly
+	OffsetOverflowOne
+	OffsetTooSmall
+	NoMatchedLogicQueue
+	NoMessageInQueue
+)
+
+// Defaults of a Read (Java's maxTransferCountOnMessageInMemory, ...Bytes..., maxFilterMessageSize).
+const (
+	defaultCount = 32
+	defaultBytes = 256 << 10
+	defaultScan  = 800
+)
+
+// Read says which messages are wanted. It can be reused.
+type Read struct {
+	From     record.Index
+	MaxCount int // default 32
+	MaxBytes int // default 256 KiB; one message is returned even if it is larger
+	MaxScan  int // entries to look at, default 800 or MaxCount
+	// Match chooses by tag field, before the message is read; nil takes all.
+	Match func(tagsCode int64) bool
+	// Filter chooses by the message itself; nil takes all.
+	Filter func(m *record.Message) bool
+}
+
+// ReadResult is what a Read found.
+type ReadResult struct {
+	Status     ReadStatus
+	Records    []byte // records back to back, appended to the buffer that was passed
+	Count      int
+	Next       record.Index // where to go on
+	Min, Max   record.Index
+	LastOffset record.Offset // log offset of the last record looked at
+	Damaged    int           // records that were left out because they are damaged
+	Cold       bool          // something came from the disk
+}
+
+// reader is what a Read needs besides the result.
+type reader struct {
+	log   commitlog.Reader
+	units [128]consumequeue.Unit
+	msg   record.Message
+}
+
+func newReader(s *Store) *reader { return &reader{log: s.log.NewReader()} }
+
+// Read returns messages of q from r.From on, appended to dst.
+func (s *Store) Read(q *Queue, r *Read, dst []byte) ReadResult {
+	res := ReadResult{Records: dst, Next: r.From}
+	cq := q.queue()
+	if err := cq.Open(); err != nil {
+		s.complain("open queue", q, r.From, err)
+		res.Status = OffsetFoundNull
+		return res
+	}
+	res.Min, res.Max = cq.Min(), cq.Next()
+	switch {
+	case res.Max == 0:
+		res.Status, res.Next = NoMessageInQueue, 0
+	case r.From < res.Min:
+		res.Status, res.Next = OffsetTooSmall, res.Min
+	case r.From == res.Max:
+		res.Status = OffsetOverflowOne
+	case r.From > res.Max:
+		res.Status, res.Next = OffsetOverflowBadly, res.Max
+	default:
+		rd := s.readers.Get().(*reader)
+		s.read(rd, q, cq, r, &res)
+		rd.log.Close()
+		s.readers.Put(rd)
+	}
+	return res
+}
+
+// read fills res; r.From is between res.Min and res.Max.
+func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res *ReadResult) {
+	count, maxBytes, scan := r.MaxCount, r.MaxBytes, r.MaxScan
+	if count <= 0 {
+		count = defaultCount
+	}
+	if maxBytes <= 0 {
+		maxBytes = defaultBytes
+	}
+	if scan <= 0 {
+		scan = max(defaultScan, count)
+	}
+	start := len(res.Records)
+	begin := s.log.Min()
+	res.Status = NoMatchedMessage
+	for scan > 0 && res.Count < count && res.Next < res.Max {
+		want := min(scan, len(rd.units), int(res.Max-res.Next))
+		if r.Match == nil {
+			want = min(want, count-res.Count)
+		}
+		n, err := cq.Read(res.Next, rd.units[:want])
+		if n == 0 {
+			if !s.skipUnits(q, res, err) {
+				return
+			}
+			continue
+		}
+		scan -= n
+		for i := range rd.units[:n] {
+			u := &rd.units[i]
+			if res.Count > 0 && len(res.Records)-start+int(u.Size) > maxBytes {
+				return
+			}
+			switch {
+			case u.Offset < begin && !u.Blank(), u.Blank():
+				if res.Count == 0 {
+					res.Status = MessageWasRemoving
+				}
+				res.Next++
+				continue
+			case r.Match != nil && !r.Match(u.Tags):
+				res.Next++
+				continue
+			}
+			s.take(rd, q, u, r, res)
+			res.Next++
+			if res.Count >= count {
+				return
+			}
+		}
+	}
+}
+
+// skipUnits steps over queue entries that cannot be read. It returns false when the read ends here.
+func (s *Store) skipUnits(q *Queue, res *ReadResult, err error) bool {
+	var hole *consumequeue.HoleError
+	var bad *consumequeue.CorruptError
+	switch {
+	case err == nil, errors.Is(err, consumequeue.ErrDeleted):
+		// The queue was cut or deleted meanwhile.
+		if res.Count == 0 {
+			res.Status = OffsetFoundNull
+		}
+		return false
+	case errors.As(err, &hole):
+		s.complain("queue file is missing", q, res.Next, err)
+		if res.Count == 0 {
+			res.Status = OffsetFoundNull
+		}
+		res.Next = max(hole.Next, res.Next+1)
+		return false
+	case errors.As(err, &bad):
+		s.stats.damaged.Add(1)
+		s.complain("damaged queue entry left out", q, res.Next, err)
+		res.Damaged++
+		res.Next++
+		return true
+	}
+	s.complain("read queue", q, res.Next, err)
+	if res.Count == 0 {
+		res.Status = OffsetFoundNull
+	}
+	return false
+}
+
+// take appends the record of u to res if it is sound and wanted.
+func (s *Store) take(rd *reader, q *Queue, u *consumequeue.Unit, r *Read, res *ReadResult) {
+	rec, disk, err := rd.log.Record(u.Offset, int(u.Size))
+	res.Cold = res.Cold || disk
+	res.LastOffset = u.Offset
+	if err == nil {
+		err = s.belongs(rd, q, res.Next, rec)
+	}
+	switch {
+	case errors.Is(err, ErrGone):
+		if res.Count == 0 {
+			res.Status = MessageWasRemoving
+		}
+		return
+	case err != nil:
+		s.stats.damaged.Add(1)
+		res.Damaged++
+		s.complain("damaged message left out", q, res.Next, err)
+		return
+	}
+	if r.Filter != nil {
+		if _, err := record.Decode(rec, &rd.msg, false); err != nil || !r.Filter(&rd.msg) {
+			return
+		}
+	}
+	res.Records = append(res.Records, rec...)
+	res.Count++
+	res.Status = Found
+}
+
+var errOtherQueue = errors.New("the record belongs to another queue")
+
+// belongs checks that rec is the record of index idx of q. Records whose index differs but that are of the same queue
+// pass: Java places them so after it lost queue entries.
+func (s *Store) belongs(rd *reader, q *Queue, idx record.Index, rec []byte) error {
+	id, at := int32(binary.BigEndian.Uint32(rec[12:])), record.Index(binary.BigEndian.Uint64(rec[20:]))
+	if id == q.id && at == idx {
+		return nil
+	}
+	if strings.HasPrefix(q.topic, "%LMQ%") {
+		return nil // such a queue refers to records of other topics
+	}
+	if _, err := record.Decode(rec, &rd.msg, false); err != nil {
+		return err
+	}
+	if id != q.id || string(rd.msg.Topic) != q.topic {
+		return errOtherQueue
+	}
+	return nil
+}
+
+// ReadAt appends the record at a log offset to dst.
+func (s *Store) ReadAt(off record.Offset, dst []byte) ([]byte, error) { return s.log.ReadAt(off, dst) }
+
+// complain logs a damaged place, not more often than is useful.
+func (s *Store) complain(what string, q *Queue, at record.Index, err error) {
+	if s.stats.mayComplain(s.o.Now()) {
+		s.o.Log.Error(what, "topic", q.topic, "queue", q.id, "index", at, "err", err)
+	}
+}

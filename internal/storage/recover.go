@@ -1,0 +1,162 @@
+package storage
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/storage/commitlog"
+	"github.com/cometmq/cometmq/internal/storage/consumequeue"
+)
+
+// javaRewind is how far before Java's checkpoint queues are not believed (Java: 3 s, which is not enough, because its
+// checkpoint runs ahead of the queue files).
+const javaRewind = time.Minute
+
+// open loads and recovers everything. The lock is held.
+func (s *Store) open() (err error) {
+	defer func() {
+		if err != nil {
+			if cerr := s.closeFiles(); cerr != nil {
+				s.o.Log.Warn("close after a failed open", "err", cerr)
+			}
+		}
+	}()
+	if err := checkLayout(s.fs, s.o.Dir); err != nil {
+		return err
+	}
+	queueDir := filepath.Join(s.o.Dir, "consumequeue")
+	s.log, err = commitlog.Open(s.fs, s.o.CommitLogDir, commitlog.Options{
+		SegmentSize: s.o.SegmentSize, Key: "mappedFileSizeCommitLog", CacheBytes: s.o.CacheBytes,
+		FlushInterval: s.o.FlushInterval, PropCRC: s.o.AppendPropCRC, Now: s.o.Now, Log: s.o.Log,
+		OnAppend: func() {
+			if !s.o.FlushSync {
+				s.wake()
+			}
+		},
+		OnFlush: func() {
+			if s.o.FlushSync {
+				s.wake()
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if s.log.Empty() {
+		if found, err := anyQueue(s.fs, queueDir); err != nil {
+			return err
+		} else if found {
+			return fmt.Errorf("%s is empty but %s holds queues: is the disk with the log mounted? To start without the old messages move the consumequeue folder away",
+				s.o.CommitLogDir, queueDir)
+		}
+	}
+	if s.cp, err = loadCheckpoint(s.fs, s.o.Dir); err != nil {
+		return err
+	}
+	var m *mark
+	var sameBoot bool
+	if s.marks, m, sameBoot, err = openMarks(s.fs, s.o.Dir); err != nil {
+		return err
+	}
+	start := s.startPoint(m, sameBoot)
+	s.cqs = consumequeue.NewSet(s.fs, queueDir, consumequeue.Options{FileSize: s.o.QueueFileSize, Log: s.o.Log})
+	s.cqs.SetTrust(start.From)
+	s.cqs.SetLogMin(s.log.Min())
+	if s.o.IndexEnabled {
+		if s.keys, err = openKeys(s.fs, &s.o); err != nil {
+			return fmt.Errorf("open key index: %w", err)
+		}
+		if err := s.keys.TruncateFrom(start.From); err != nil {
+			return fmt.Errorf("recover key index: %w", err)
+		}
+	}
+	if err := s.replay(start); err != nil {
+		return err
+	}
+	s.stale = !sameBoot || m == nil
+	return s.writeAbort()
+}
+
+// startPoint decides from where on the log must be walked again.
+func (s *Store) startPoint(m *mark, sameBoot bool) commitlog.Recovery {
+	r := commitlog.Recovery{CRC: !s.o.SkipBodyCRC}
+	begin, end := s.log.Min(), s.log.FilesEnd()
+	if m != nil && (s.cp == m.before || s.cp == m.with) {
+		r.Durable = m.log
+		if sameBoot {
+			r.Durable = max(r.Durable, m.queues)
+		}
+		if r.Durable > end {
+			s.o.Log.Error("log files are missing at the end", "durable", r.Durable, "end", end)
+			r.Durable = 0
+		} else if m.queues >= begin && m.queues <= end && s.holds(m.last) {
+			r.From = m.queues
+			return r
+		}
+	}
+	r.From = s.javaStart()
+	if m != nil || s.cp != (checkpoint{}) {
+		s.o.Log.Info("queues are rebuilt from Java's checkpoint on", "offset", r.From, "end", end)
+	}
+	return r
+}
+
+// holds reports whether a mark's last record is where it was.
+func (s *Store) holds(last record.Offset) bool {
+	if last < s.log.Min() {
+		return true // unknown, or deleted since
+	}
+	_, ok := s.log.RecordEnd(last)
+	return ok
+}
+
+// javaStart finds the file to begin with by Java's rule: the newest one whose first record is older than the
+// checkpoint, with a minute and one file to spare.
+func (s *Store) javaStart() record.Offset {
+	files := s.log.Files()
+	if len(files) == 0 {
+		return 0
+	}
+	safe := min(s.cp.logTime(), s.cp.queueTime()) - javaRewind.Milliseconds()
+	i := len(files) - 1
+	for ; i > 0; i-- {
+		if ms, ok := s.log.FirstRecord(files[i]); ok && ms > 0 && ms <= safe {
+			break
+		}
+	}
+	return record.Offset(files[max(i-1, 0)].Base())
+}
+
+// replay dispatches the log from start on, finds its end and makes it ready.
+func (s *Store) replay(start commitlog.Recovery) error {
+	began := s.o.Now()
+	last := position{last: -1}
+	n := 0
+	err := s.log.Recover(start, func(sc *commitlog.Scanner) error {
+		if _, err := s.index(sc, &s.note); err != nil {
+			return fmt.Errorf("dispatch log offset %d: %w", sc.Offset, err)
+		}
+		last.last, last.ms = sc.Offset, sc.Msg.StoreTime
+		n++
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	end := s.log.Appended()
+	last.upTo = end
+	s.pos = last
+	s.dispatched.Store(int64(end))
+	s.scan = s.log.Scan(end)
+	s.marked = -1
+	if s.o.FlushSync {
+		// What was replayed is visible now, so it must be durable.
+		if err := s.log.Flush(); err != nil {
+			return err
+		}
+	}
+	s.o.Log.Info("store opened", "dir", s.o.Dir, "from", start.From, "end", end, "messages", n, "took", s.o.Now().Sub(began))
+	return nil
+}

@@ -1,0 +1,276 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// options are those of a store with small files.
+func options(t testing.TB) Options {
+	o := Options{
+		Dir: "/store", SegmentSize: 16 << 10, QueueFileSize: 2000, IndexSlots: 10, IndexCapacity: 50,
+		CacheBytes: 1 << 20, StoreHost: netip.MustParseAddrPort("10.0.0.2:10911"),
+	}
+	if testing.Verbose() {
+		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return o
+}
+
+func open(t testing.TB, fsys vfs.FS, o Options) *Store {
+	t.Helper()
+	s, err := Open(fsys, o)
+	must(t, err)
+	return s
+}
+
+// run starts the background work; stop ends it and waits.
+func run(t testing.TB, s *Store) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil && s.Writable() == nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func message(topic, body string, tags ...string) *record.Message {
+	m := &record.Message{
+		Topic: []byte(topic), Body: []byte(body), BornTime: 1_700_000_000_000,
+		BornHost: netip.MustParseAddrPort("10.0.0.1:1234"),
+	}
+	if len(tags) > 0 {
+		m.Props = record.AppendProp(nil, "TAGS", tags[0])
+	}
+	return m
+}
+
+// put appends one message.
+func put(t testing.TB, s *Store, topic string, queue int32, body string, tags ...string) (record.Index, record.Offset) {
+	t.Helper()
+	var b Batch
+	_, err := b.Add(s.Queue(topic, queue), message(topic, body, tags...))
+	must(t, err)
+	must(t, s.Append(&b))
+	idx, off, _ := b.Result(0)
+	return idx, off
+}
+
+// bodies returns the bodies of a read's records.
+func bodies(t testing.TB, res ReadResult) []string {
+	t.Helper()
+	var out []string
+	for p := res.Records; len(p) > 0; {
+		var m record.Message
+		n, err := record.Decode(p, &m, true)
+		must(t, err)
+		out = append(out, string(m.Body))
+		p = p[n:]
+	}
+	if len(out) != res.Count {
+		t.Fatalf("count %d, records %d", res.Count, len(out))
+	}
+	return out
+}
+
+// all reads a queue from its begin to its end.
+func all(t testing.TB, s *Store, topic string, queue int32) []string {
+	t.Helper()
+	q := s.Queue(topic, queue)
+	var out []string
+	for at := q.Min(); at < q.Max(); {
+		res := s.Read(q, &Read{From: at}, nil)
+		out = append(out, bodies(t, res)...)
+		if res.Next <= at {
+			t.Fatalf("read of %s/%d at %d does not go on: %+v", topic, queue, at, res.Status)
+		}
+		at = res.Next
+	}
+	return out
+}
+
+func equal(t testing.TB, got, want []string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d messages, want %d\n got %.200q\nwant %.200q", len(got), len(want), got, want)
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			t.Fatalf("message %d is %.60q, want %.60q", i, got[i], want[i])
+		}
+	}
+}
+
+// settle dispatches what is there.
+func settle(t testing.TB, s *Store) {
+	t.Helper()
+	if s.o.FlushSync {
+		must(t, s.Flush())
+	}
+	must(t, s.dispatchAll())
+}
+
+func numbered(n int) (out []string) {
+	for i := range n {
+		out = append(out, fmt.Sprintf("%04d %s", i, strings.Repeat("x", i*37%500)))
+	}
+	return out
+}
+
+func TestMessagesAreReadBackInOrder(t *testing.T) {
+	t.Parallel()
+	s := open(t, vfs.NewMem(vfs.MemOptions{}), options(t))
+	want := numbered(300) // several log and queue files
+	for i, body := range want {
+		idx, _ := put(t, s, "T", 0, body)
+		if idx != record.Index(i) {
+			t.Fatalf("index %d, want %d", idx, i)
+		}
+		put(t, s, "other", int32(i%3), body)
+	}
+	settle(t, s)
+	equal(t, all(t, s, "T", 0), want)
+	if q, ok := s.Lookup("other", 2); !ok || q.Max() != 100 {
+		t.Fatalf("other queue: %v %d", ok, q.Max())
+	}
+	if _, ok := s.Lookup("none", 0); ok {
+		t.Fatal("a queue nobody wrote to exists")
+	}
+	must(t, s.Close())
+}
+
+func TestCloseAndOpenKeepsAll(t *testing.T) {
+	t.Parallel()
+	fsys := vfs.NewMem(vfs.MemOptions{})
+	want := numbered(200)
+	for round := range 4 {
+		s := open(t, fsys, options(t))
+		stop := run(t, s)
+		equal(t, all(t, s, "T", 0), want[:round*50])
+		for _, body := range want[round*50 : round*50+50] {
+			put(t, s, "T", 0, body)
+		}
+		stop()
+		must(t, s.Close())
+		if _, err := fsys.Stat("/store/abort"); err == nil {
+			t.Fatal("abort is there after a clean stop")
+		}
+	}
+}
+
+func TestReadStatuses(t *testing.T) {
+	t.Parallel()
+	s := open(t, vfs.NewMem(vfs.MemOptions{}), options(t))
+	for i := range 10 {
+		put(t, s, "T", 0, "b", fmt.Sprintf("tag%d", i%2))
+	}
+	settle(t, s)
+	code := record.TagsCode(record.AppendProp(nil, "TAGS", "tag1"))
+	q := s.Queue("T", 0)
+	for _, c := range []struct {
+		name   string
+		q      *Queue
+		r      Read
+		status ReadStatus
+		count  int
+		next   record.Index
+	}{
+		{"all", q, Read{}, Found, 10, 10},
+		{"from the middle", q, Read{From: 4}, Found, 6, 10},
+		{"count", q, Read{MaxCount: 3}, Found, 3, 3},
+		{"bytes", q, Read{MaxBytes: 1}, Found, 1, 1},
+		{"tag", q, Read{Match: func(c int64) bool { return c == code }}, Found, 5, 10},
+		{"no tag", q, Read{Match: func(int64) bool { return false }}, NoMatchedMessage, 0, 10},
+		{"scan limit", q, Read{Match: func(int64) bool { return false }, MaxScan: 4}, NoMatchedMessage, 0, 4},
+		{"filter", q, Read{Filter: func(m *record.Message) bool { return m.Index%5 == 0 }}, Found, 2, 10},
+		{"end", q, Read{From: 10}, OffsetOverflowOne, 0, 10},
+		{"behind the end", q, Read{From: 11}, OffsetOverflowBadly, 0, 10},
+		{"before the begin", q, Read{From: -1}, OffsetTooSmall, 0, 0},
+		{"empty queue", s.Queue("none", 0), Read{From: 7}, NoMessageInQueue, 0, 0},
+	} {
+		res := s.Read(c.q, &c.r, nil)
+		if res.Status != c.status || res.Count != c.count || res.Next != c.next {
+			t.Errorf("%s: status %d count %d next %d, want %d %d %d", c.name, res.Status, res.Count, res.Next, c.status, c.count, c.next)
+		}
+	}
+	must(t, s.Close())
+}
+
+func TestSecondOpenIsRefused(t *testing.T) {
+	t.Parallel()
+	fsys := vfs.NewMem(vfs.MemOptions{})
+	s := open(t, fsys, options(t))
+	if _, err := Open(fsys, options(t)); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Fatalf("second open: %v", err)
+	}
+	must(t, s.Close())
+	s = open(t, fsys, options(t))
+	must(t, s.Close())
+}
+
+func TestAwaitDurable(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.FlushSync = true
+	s := open(t, vfs.NewMem(vfs.MemOptions{}), o)
+	stop := run(t, s)
+	_, off := put(t, s, "T", 0, "x")
+	done := make(chan Status, 1)
+	a := &Await{End: off + 1, Flush: true, Deadline: time.Now().Add(time.Minute), Done: func(st Status) { done <- st }}
+	if s.AwaitDurable(a) {
+		if st := <-done; st != Durable {
+			t.Fatalf("status %d", st)
+		}
+	}
+	if s.Flushed() <= off {
+		t.Fatal("not flushed")
+	}
+	late := &Await{End: off + 1, Replicas: 1, Deadline: time.Now(), Done: func(st Status) { done <- st }}
+	if !s.AwaitDurable(late) {
+		t.Fatal("nothing to wait for")
+	}
+	if st := <-done; st != SlaveTimeout {
+		t.Fatalf("status %d", st)
+	}
+	both := &Await{End: off + 1, Flush: true, Replicas: 1, Deadline: time.Now().Add(time.Minute), Done: func(st Status) { done <- st }}
+	if !s.AwaitDurable(both) {
+		t.Fatal("nothing to wait for")
+	}
+	s.SetReplicated(off + 100)
+	if st := <-done; st != Durable {
+		t.Fatalf("status %d", st)
+	}
+	stop()
+	must(t, s.Close())
+}
