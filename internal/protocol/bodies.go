@@ -99,6 +99,10 @@ func readList[T any](v fastjson.Value, read func(e *T, v fastjson.Value)) []T {
 
 func stringsField(w *fastjson.Writer, key string, m map[string]string) {
 	w.Key(key)
+	writeStrings(w, m)
+}
+
+func writeStrings(w *fastjson.Writer, m map[string]string) {
 	w.ObjStart()
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		strField(w, k, m[k])
