@@ -1,0 +1,155 @@
+package remotingapi
+
+import (
+	"time"
+
+	"github.com/cometmq/cometmq/internal/bufpool"
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// Bits of the pull header's sysFlag (Java PullSysFlag).
+const (
+	pullCommit       = 1
+	pullSuspend      = 2
+	pullSubscription = 4
+	pullLite         = 16
+)
+
+// pullBuffer is the capacity a pull starts with: 32 messages of 1 KiB fit.
+const pullBuffer = 64 << 10
+
+// PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361). maxMsgBytes, requestSource and the proxy's fields are not read, as in
+// Java; the broadcast offset store of Java (enableBroadcastOffsetStore) is not kept.
+func pullMessage(a *API, s *session, r *remoting.Request) {
+	h := &s.pull
+	if err := h.Decode(r.Fields); err != nil {
+		s.fail(r, err)
+		return
+	}
+	q := mq.PullRequest{
+		Group: h.ConsumerGroup, Topic: h.Topic, QueueID: h.QueueID, From: mq.Index(h.QueueOffset),
+		MaxMessages: h.MaxMsgNums, SubVersion: h.SubVersion, ClientHost: s.conn.Remote(),
+		Commit: h.SysFlag&pullCommit != 0, CommitIndex: mq.Index(h.CommitOffset),
+		Lite: r.Code == protocol.ReqLitePullMessage || h.SysFlag&pullLite != 0,
+	}
+	if h.SysFlag&pullSubscription != 0 {
+		q.HasExpression, q.Expression, q.ExpressionType = true, h.Subscription, h.ExpressionType
+	}
+	f, buf, err := s.read(&q)
+	to := r.ReplyTo()
+	if err != nil {
+		s.refusePull(to, err, &s.pullRP)
+		return
+	}
+	code := pullCode(&f, q.From)
+	if code == protocol.RespPullNotFound && h.SysFlag&pullSuspend != 0 && h.SuspendTimeoutMillis > 0 && !a.o.NoLongPolling {
+		buf.Release()
+		s.park(to, &q, &f, time.Duration(h.SuspendTimeoutMillis)*time.Millisecond)
+		return
+	}
+	s.answerPull(to, code, &f, buf, &s.pullRP)
+}
+
+// read pulls into a pooled buffer that the caller owns when there is no error.
+func (s *session) read(q *mq.PullRequest) (mq.Fetch, *bufpool.Buf, error) {
+	buf := bufpool.Get(pullBuffer)
+	f, err := s.a.svc.Pull(s.a.ctx, q, buf.B[:0])
+	if err != nil {
+		buf.Release()
+		return f, nil, err
+	}
+	buf.B = f.Records
+	return f, buf, nil
+}
+
+// pullCode is Java's answer to a store status (remoting.md 4.8).
+func pullCode(f *mq.Fetch, from mq.Index) int32 {
+	switch f.Status {
+	case mq.FetchFound:
+		return protocol.RespSuccess
+	case mq.FetchNoMatchedMessage, mq.FetchMessageWasRemoving:
+		return protocol.RespPullRetryImmediately
+	case mq.FetchOffsetFoundNull, mq.FetchOffsetOverflowOne:
+		return protocol.RespPullNotFound
+	case mq.FetchNoMatchedLogicQueue, mq.FetchNoMessageInQueue:
+		if from == 0 {
+			return protocol.RespPullNotFound
+		}
+		return protocol.RespPullOffsetMoved
+	case mq.FetchOffsetOverflowBadly, mq.FetchOffsetTooSmall, mq.FetchOffsetReset:
+		return protocol.RespPullOffsetMoved
+	default:
+		return protocol.RespSystemError
+	}
+}
+
+// answerPull replies and passes buf on. Java clients read the four offsets whatever the code.
+func (s *session) answerPull(to remoting.ReplyTo, code int32, f *mq.Fetch, buf *bufpool.Buf, h *protocol.PullMessageResponseHeader) {
+	*h = protocol.PullMessageResponseHeader{
+		SuggestWhichBrokerID: f.SuggestBroker, NextBeginOffset: int64(f.Next),
+		MinOffset: int64(f.Min), MaxOffset: int64(f.Max), TopicSysFlag: f.TopicSysFlag, GroupSysFlag: f.GroupSysFlag,
+	}
+	if code == protocol.RespSuccess {
+		s.conn.ReplyBuf(to, code, f.Status.String(), h, buf)
+		return
+	}
+	s.conn.Reply(to, code, f.Status.String(), h, nil)
+	buf.Release()
+}
+
+func (s *session) refusePull(to remoting.ReplyTo, err error, h *protocol.PullMessageResponseHeader) {
+	code, remark := failure(err)
+	*h = protocol.PullMessageResponseHeader{ForbiddenType: forbidden(err)}
+	s.conn.Reply(to, code, remark, h, nil)
+}
+
+// parkedPull is a long poll: the waiter that the core links and what is needed to answer.
+type parkedPull struct {
+	mq.Waiter
+	s   *session
+	to  remoting.ReplyTo
+	req mq.PullRequest
+	rp  protocol.PullMessageResponseHeader
+}
+
+// park waits for a message, or answers now when one has come meanwhile.
+func (s *session) park(to remoting.ReplyTo, q *mq.PullRequest, f *mq.Fetch, wait time.Duration) {
+	p, _ := s.a.pulls.Get().(*parkedPull)
+	if p == nil {
+		p = new(parkedPull)
+		p.Wake = p.wake
+	}
+	p.s, p.to, p.req = s, to, *q
+	p.req.Topic, p.req.Group = s.intern(q.Topic), s.intern(q.Group)
+	p.req.Expression, p.req.ExpressionType = s.intern(q.Expression), s.intern(q.ExpressionType)
+	p.req.Commit = false // only the first pass commits
+	p.Topic, p.QueueID, p.From, p.Match = p.req.Topic, q.QueueID, f.Next, f.Match
+	p.Deadline = time.Now().Add(wait)
+	if !s.a.svc.Park(&p.Waiter) {
+		p.resume()
+	}
+}
+
+// wake is called by the core: a message may be there, or the time is over.
+func (p *parkedPull) wake(*mq.Waiter) {
+	c := p.s.conn
+	p.resume()
+	c.Flush()
+}
+
+// resume runs the pull again and answers whatever comes out: a second wait is the client's to ask for.
+func (p *parkedPull) resume() {
+	s := p.s
+	if !s.closed.Load() {
+		f, buf, err := s.read(&p.req)
+		if err != nil {
+			s.refusePull(p.to, err, &p.rp)
+		} else {
+			s.answerPull(p.to, pullCode(&f, p.req.From), &f, buf, &p.rp)
+		}
+	}
+	p.s, p.req, p.Topic, p.Match = nil, mq.PullRequest{}, "", nil
+	s.a.pulls.Put(p)
+}

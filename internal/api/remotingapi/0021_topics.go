@@ -1,0 +1,65 @@
+package remotingapi
+
+import (
+	"strings"
+
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// GET_ALL_TOPIC_CONFIG (21), DELETE_TOPIC_IN_BROKER (215), GET_TOPIC_CONFIG (351). Code 21 answers everything at once: paging by
+// topicSeq is optional for the asker, which stops at totalTopicNum. lo=true of code 351 has no mapping to add.
+
+func allTopicConfig(a *API, s *session, r *remoting.Request) {
+	to := r.ReplyTo()
+	s.later(func() {
+		ts, v, err := a.adm.Topics(a.ctx)
+		if err != nil {
+			s.failLater(to, err)
+			return
+		}
+		body := protocol.TopicConfigAndMappingSerializeWrapper{DataVersion: version(v), MappingDataVersion: version(v)}
+		for i := range ts {
+			body.TopicConfigTable = append(body.TopicConfigTable, wireTopic(&ts[i]))
+		}
+		s.conn.Reply(to, protocol.RespSuccess, "", &protocol.GetAllTopicConfigResponseHeader{TotalTopicNum: int32(len(ts))},
+			body.AppendTo(nil, false))
+	})
+}
+
+func topicConfig(a *API, s *session, r *remoting.Request) {
+	var h protocol.GetTopicConfigRequestHeader
+	if err := h.Decode(r.Fields); err != nil {
+		s.fail(r, err)
+		return
+	}
+	t, err := a.adm.Topic(a.ctx, h.Topic)
+	if err != nil {
+		s.fail(r, err)
+		return
+	}
+	body := protocol.TopicConfigAndQueueMapping{TopicConfig: wireTopic(&t)}
+	s.ok(r, nil, body.AppendTo(nil, false))
+}
+
+func deleteTopic(a *API, s *session, r *remoting.Request) {
+	var h protocol.DeleteTopicRequestHeader
+	if err := h.Decode(r.Fields); err != nil {
+		s.fail(r, err)
+		return
+	}
+	name := strings.Clone(h.Topic)
+	s.administer(r, func() error { return a.adm.DeleteTopic(a.ctx, name) })
+}
+
+func wireTopic(t *mq.TopicConfig) protocol.TopicConfig {
+	return protocol.TopicConfig{
+		TopicName: t.Name, ReadQueueNums: t.ReadQueues, WriteQueueNums: t.WriteQueues, Perm: int32(t.Perm),
+		TopicFilterType: t.Filter, TopicSysFlag: t.SysFlag, Order: t.Order, Attributes: t.Attributes,
+	}
+}
+
+func version(v mq.DataVersion) protocol.DataVersion {
+	return protocol.DataVersion{Counter: v.Counter, StateVersion: v.StateVersion, Timestamp: v.Timestamp}
+}

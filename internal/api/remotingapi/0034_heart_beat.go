@@ -1,0 +1,68 @@
+package remotingapi
+
+import (
+	"strings"
+
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// HEART_BEAT, V1 and V2. It runs in the reader: what the client asks next must see its registration. The groups' retry topics
+// are announced to the name servers before the answer.
+func heartBeat(a *API, s *session, r *remoting.Request) {
+	var d protocol.HeartbeatData
+	if err := d.Decode(r.Body); err != nil {
+		s.fail(r, err)
+		return
+	}
+	m := s.member.Load()
+	if m == nil || m.ClientID != d.ClientID {
+		m = &mq.Session{
+			ClientID: d.ClientID, Language: strings.Clone(r.LanguageName()), Version: r.Version, Remote: s.conn.Remote(),
+			Peer: &peer{conn: s.conn},
+		}
+		if old := s.member.Swap(m); old != nil {
+			a.svc.Detach(old)
+		}
+	}
+	h := mq.Heartbeat{Producers: d.Producers, WithoutSubs: d.WithoutSub, Fingerprint: d.HeartbeatFingerprint}
+	for i := range d.Consumers {
+		h.Consumers = append(h.Consumers, consumer(&d.Consumers[i]))
+	}
+	res, err := a.svc.Heartbeat(a.ctx, m, &h)
+	if err != nil {
+		s.fail(r, err)
+		return
+	}
+	s.ok(r, &protocol.HeartbeatResponseHeader{SupportV2: true, SubChange: res.SubsChanged}, nil)
+}
+
+func consumer(c *protocol.ConsumerData) mq.ConsumerData {
+	out := mq.ConsumerData{
+		Group: c.GroupName, Type: mq.ConsumeType(c.ConsumeType), Broadcast: c.MessageModel == "BROADCASTING",
+		FromWhere: c.ConsumeFromWhere, UnitMode: c.UnitMode,
+	}
+	for i := range c.SubscriptionDataSet {
+		out.Subscriptions = append(out.Subscriptions, subscription(&c.SubscriptionDataSet[i]))
+	}
+	return out
+}
+
+func subscription(d *protocol.SubscriptionData) mq.Subscription {
+	return mq.Subscription{
+		Topic: d.Topic, Expression: d.SubString, ExpressionType: d.ExpressionType, Tags: d.TagsSet, Codes: d.CodeSet,
+		Version: d.SubVersion, ClassFilter: d.ClassFilterMode,
+	}
+}
+
+// peer is how the core calls a client back.
+type peer struct{ conn *remoting.Conn }
+
+// ConsumerIDsChanged sends NOTIFY_CONSUMER_IDS_CHANGED (40). A client that is gone need not hear of it.
+func (p *peer) ConsumerIDsChanged(group string) {
+	_ = p.conn.Oneway(protocol.ReqNotifyConsumerIDsChanged, &protocol.NotifyConsumerIdsChangedRequestHeader{ConsumerGroup: group}, nil)
+}
+
+// Close ends the connection.
+func (p *peer) Close() { p.conn.Close(errSilent) }

@@ -1,0 +1,186 @@
+package remotingapi
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// Options are the settings of the door.
+type Options struct {
+	StoreHost netip.AddrPort // the advertised address, part of message ids
+	Region    string         // MSG_REGION of send responses, default DefaultRegion
+	// TraceOff makes TRACE_ON of send responses "false" (Java traceOn=false).
+	TraceOff bool
+	// NoLongPolling answers an empty pull at once (Java longPollingEnable=false).
+	NoLongPolling bool
+	Log           *slog.Logger
+}
+
+// API is the door of one broker. Attach it to the server of each listener.
+type API struct {
+	svc mq.Service
+	adm mq.Admin
+	o   Options
+	ctx context.Context //nolint:containedctx // the lifetime of the door: handlers have no other context
+
+	traceOn string
+	bursts  sync.Pool // *burst
+	pulls   sync.Pool // *parkedPull
+}
+
+// New returns a door on svc and adm. ctx ends what the door's handlers wait for.
+func New(ctx context.Context, svc mq.Service, adm mq.Admin, o Options) *API {
+	if o.Region == "" {
+		o.Region = "DefaultRegion"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &API{svc: svc, adm: adm, o: o, ctx: ctx, traceOn: "true"}
+	if o.TraceOff {
+		a.traceOn = "false"
+	}
+	return a
+}
+
+// handler is a request handler of the door. Unlike remoting.Handler it knows the connection's state.
+type handler func(a *API, s *session, r *remoting.Request)
+
+// handlers is the door's table. A code that collects sends is in sending.
+func handlers() map[int32]handler {
+	return map[int32]handler{
+		protocol.ReqSendMessage:                      sendMessage,
+		protocol.ReqSendMessageV2:                    sendMessageV2,
+		protocol.ReqSendBatchMessage:                 sendMessageV2,
+		protocol.ReqPullMessage:                      pullMessage,
+		protocol.ReqLitePullMessage:                  pullMessage,
+		protocol.ReqQueryMessage:                     queryMessage,
+		protocol.ReqQueryConsumerOffset:              queryConsumerOffset,
+		protocol.ReqUpdateConsumerOffset:             updateConsumerOffset,
+		protocol.ReqUpdateAndCreateTopic:             updateAndCreateTopic,
+		protocol.ReqSearchOffsetByTimestamp:          searchOffset,
+		protocol.ReqGetMaxOffset:                     maxOffset,
+		protocol.ReqGetMinOffset:                     minOffset,
+		protocol.ReqGetEarliestMsgStoreTime:          earliestStoreTime,
+		protocol.ReqViewMessageByID:                  viewMessage,
+		protocol.ReqHeartBeat:                        heartBeat,
+		protocol.ReqUnregisterClient:                 unregisterClient,
+		protocol.ReqGetConsumerListByGroup:           consumerList,
+		protocol.ReqLockBatchMQ:                      lockQueues,
+		protocol.ReqUnlockBatchMQ:                    unlockQueues,
+		protocol.ReqCheckClientConfig:                checkClientConfig,
+		protocol.ReqQueryAssignment:                  queryAssignment,
+		protocol.ReqGetAllTopicConfig:                allTopicConfig,
+		protocol.ReqGetBrokerRuntimeInfo:             runtimeInfo,
+		protocol.ReqUpdateAndCreateSubscriptionGroup: updateGroup,
+		protocol.ReqGetAllSubscriptionGroupConfig:    allGroupConfig,
+		protocol.ReqDeleteTopicInBroker:              deleteTopic,
+		protocol.ReqDeleteSubscriptionGroup:          deleteGroup,
+		protocol.ReqGetTopicConfig:                   topicConfig,
+		protocol.ReqGetSubscriptionGroupConfig:       groupConfig,
+	}
+}
+
+// collects reports whether code's handler adds to the connection's burst instead of answering.
+func collects(code int32) bool {
+	return code == protocol.ReqSendMessage || code == protocol.ReqSendMessageV2 || code == protocol.ReqSendBatchMessage
+}
+
+// Attach registers the door's handlers and connection hooks with a server that is not serving yet.
+func (a *API) Attach(rs *remoting.Server) {
+	for code, h := range handlers() {
+		flush := !collects(code)
+		rs.Handle(code, func(c *remoting.Conn, r *remoting.Request) {
+			s := a.sessionOf(c)
+			if flush {
+				s.flushSends()
+			}
+			h(a, s, r)
+		})
+	}
+}
+
+// Hooks are the connection hooks that the server of each listener must call: pass them in its options.
+func (a *API) Hooks() (onBurstEnd, onClose func(*remoting.Conn)) {
+	return func(c *remoting.Conn) {
+			if s, ok := c.State().(*session); ok {
+				s.flushSends()
+			}
+		}, func(c *remoting.Conn) {
+			if s, ok := c.State().(*session); ok {
+				s.closed.Store(true)
+				if m := s.member.Load(); m != nil {
+					a.svc.Detach(m)
+				}
+			}
+		}
+}
+
+// session is what the door keeps for a connection.
+type session struct {
+	a      *API
+	conn   *remoting.Conn
+	burst  *burst // sends collected in this read, nil when none
+	member atomic.Pointer[mq.Session]
+	closed atomic.Bool
+	names  map[string]string // interned topic and group names
+
+	// Reused headers: handlers of one connection run one after the other.
+	sendV1 protocol.SendMessageRequestHeader
+	sendV2 protocol.SendMessageRequestHeaderV2
+	pull   protocol.PullMessageRequestHeader
+	pullRP protocol.PullMessageResponseHeader
+}
+
+func (a *API) sessionOf(c *remoting.Conn) *session {
+	if s, ok := c.State().(*session); ok {
+		return s
+	}
+	s := &session{a: a, conn: c, names: make(map[string]string)}
+	c.SetState(s)
+	return s
+}
+
+// maxNames bounds the interned names of a connection, so that a hostile peer cannot grow them without end.
+const maxNames = 1024
+
+// intern returns a string equal to the borrowed name that may be kept.
+func (s *session) intern(name string) string {
+	if v, ok := s.names[name]; ok {
+		return v
+	}
+	if len(s.names) >= maxNames {
+		clear(s.names)
+	}
+	v := strings.Clone(name)
+	s.names[v] = v
+	return v
+}
+
+// fail answers r with err.
+func (s *session) fail(r *remoting.Request, err error) {
+	code, remark := failure(err)
+	s.conn.Reply(r.ReplyTo(), code, remark, nil, nil)
+}
+
+// ok answers r with success.
+func (s *session) ok(r *remoting.Request, h remoting.HeaderAppender, body []byte) {
+	s.conn.Reply(r.ReplyTo(), protocol.RespSuccess, "", h, body)
+}
+
+// later runs f on the server's workers and flushes the connection after it: for requests that may take long. f must not
+// use the request or anything borrowed from it.
+func (s *session) later(f func()) {
+	s.conn.Go(func() {
+		f()
+		s.conn.Flush()
+	})
+}

@@ -1,0 +1,130 @@
+package remotingapi
+
+import (
+	"github.com/cometmq/cometmq/internal/bytesview"
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// maxBurst is how many sends are handed to the core at once; a larger read makes several batches.
+const maxBurst = 1024
+
+// burst collects the sends of one read. While the core decides about durability it belongs to the core; then it goes
+// back to the door's pool.
+type burst struct {
+	s     *session
+	batch mq.SendBatch
+	to    []remoting.ReplyTo
+	reply protocol.SendMessageResponseHeader
+	ids   []byte
+}
+
+// collect adds an empty request to the burst of this read. What the caller puts in may alias the request: the bytes stay
+// until OnBurstEnd.
+func (s *session) collect(r *remoting.Request) *mq.SendRequest {
+	b := s.burst
+	if b == nil {
+		b, _ = s.a.bursts.Get().(*burst)
+		if b == nil {
+			b = new(burst)
+			b.batch.Done = b.done
+		}
+		b.s = s
+		s.burst = b
+	}
+	b.to = append(b.to, r.ReplyTo())
+	b.batch.Requests = append(b.batch.Requests, mq.SendRequest{})
+	return &b.batch.Requests[len(b.batch.Requests)-1]
+}
+
+// flushSends hands the collected sends to the core and queues the answers of what is decided.
+func (s *session) flushSends() {
+	b := s.burst
+	if b == nil {
+		return
+	}
+	s.burst = nil
+	if pending := s.a.svc.Send(s.a.ctx, &b.batch); !pending {
+		b.answer(mq.SendOK)
+		b.release()
+	}
+}
+
+// done is called by the core when the durability of a pending batch is decided, on any goroutine.
+func (b *burst) done(_ *mq.SendBatch, st mq.SendStatus) {
+	c := b.s.conn
+	b.answer(st)
+	b.release()
+	c.Flush()
+}
+
+func (b *burst) answer(st mq.SendStatus) {
+	for i := range b.batch.Results {
+		res := &b.batch.Results[i]
+		to := b.to[i]
+		if to.Oneway() {
+			continue
+		}
+		if res.Err != nil {
+			b.s.conn.Reply(to, codeOf(res.Err.Kind), res.Err.Detail, b.refused(), nil)
+			continue
+		}
+		b.s.conn.Reply(to, sendCode(st), "", b.accepted(res), nil)
+	}
+}
+
+// refused is the response header of a send that was not stored: Java producers read the region without a null check.
+func (b *burst) refused() *protocol.SendMessageResponseHeader {
+	b.reply = protocol.SendMessageResponseHeader{Region: b.s.a.o.Region, TraceOn: b.s.a.traceOn}
+	return &b.reply
+}
+
+func (b *burst) accepted(res *mq.SendResult) *protocol.SendMessageResponseHeader {
+	host := b.s.a.o.StoreHost
+	ids := b.ids[:0]
+	if res.Offsets == nil {
+		ids = record.AppendOffsetID(ids, host, res.Offset)
+	}
+	for i, off := range res.Offsets {
+		if i > 0 {
+			ids = append(ids, ',')
+		}
+		ids = record.AppendOffsetID(ids, host, off)
+	}
+	b.ids = ids
+	b.reply = protocol.SendMessageResponseHeader{
+		MsgID:         bytesview.String(ids),
+		QueueID:       res.QueueID,
+		QueueOffset:   int64(res.Index),
+		TransactionID: res.UniqueKey,
+		Region:        b.s.a.o.Region,
+		TraceOn:       b.s.a.traceOn,
+	}
+	return &b.reply
+}
+
+func sendCode(st mq.SendStatus) int32 {
+	switch st {
+	case mq.SendFlushTimeout:
+		return protocol.RespFlushDiskTimeout
+	case mq.SendSlaveTimeout:
+		return protocol.RespFlushSlaveTimeout
+	case mq.SendSlaveUnavailable:
+		return protocol.RespSlaveNotAvailable
+	case mq.SendOK:
+		return protocol.RespSuccess
+	default:
+		return protocol.RespSuccess
+	}
+}
+
+func (b *burst) release() {
+	a := b.s.a
+	b.batch.Reset()
+	b.to = b.to[:0]
+	b.s = nil
+	b.reply = protocol.SendMessageResponseHeader{}
+	a.bursts.Put(b)
+}

@@ -1,0 +1,212 @@
+package bench
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/protocol"
+)
+
+// Verify sends count numbered messages, consumes them through a group with committed offsets and checks that each is there
+// once, in order within its queue, with the body that was sent. It is what `cometmq demo` shows.
+type Verify struct {
+	Produced *Report `json:"produced"`
+	Consumed *Report `json:"consumed"`
+	Messages int64   `json:"messages"`
+	Missing  int64   `json:"missing"`
+	Inverted int64   `json:"inverted"`
+	Damaged  int64   `json:"damaged"`
+}
+
+// OK reports that nothing is missing, out of order or damaged.
+func (v *Verify) OK() bool { return v.Missing == 0 && v.Inverted == 0 && v.Damaged == 0 }
+
+// numbered is the body of message n of a queue: its number, and bytes that follow from it.
+func numbered(dst []byte, n uint64) {
+	binary.BigEndian.PutUint64(dst, n)
+	for i := 8; i < len(dst); i++ {
+		dst[i] = byte('a' + (n+uint64(i))%26)
+	}
+}
+
+// RunVerify runs the whole round trip against o.Broker.
+func RunVerify(ctx context.Context, o Options) (*Verify, error) {
+	o = o.withDefaults()
+	o.Size = max(o.Size, 8)
+	if err := o.prepare(ctx); err != nil {
+		return nil, err
+	}
+	c, err := Dial(ctx, o.Dial, o.Broker, o.serial())
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Now()) })
+	defer stop()
+	v := &Verify{Messages: o.Count}
+	if v.Produced, err = o.sendNumbered(c); err != nil {
+		return v, err
+	}
+	v.Consumed, err = o.consumeGroup(c, v)
+	return v, err
+}
+
+func (o Options) sendNumbered(c *Client) (*Report, error) {
+	ts := make([]*template, o.Queues)
+	for q := range ts {
+		ts[q] = newTemplate(c, o.Topic, o.Group, o.Props, q, make([]byte, o.Size), 1)
+	}
+	h := newHistogram()
+	start := time.Now()
+	sentAt := make([]time.Time, o.Window)
+	var out []byte
+	var sent, answered int64
+	var ok int64
+	for answered < o.Count {
+		out = out[:0]
+		for sent < o.Count && sent-answered < int64(o.Window) {
+			var at int
+			out, at = ts[sent%int64(o.Queues)].appendTo(out, int32(sent), time.Now().UnixMilli())
+			numbered(out[at:], uint64(sent/int64(o.Queues)))
+			sentAt[sent%int64(o.Window)] = time.Now()
+			sent++
+		}
+		if len(out) > 0 {
+			if _, err := c.conn.Write(out); err != nil {
+				return nil, fmt.Errorf("send: %w", err)
+			}
+		}
+		for {
+			r, err := c.read()
+			if err != nil {
+				return nil, err
+			}
+			if err := r.Err(); err != nil {
+				return nil, fmt.Errorf("send: %w", err)
+			}
+			n := int64(ts[0].number(r))
+			_ = h.RecordValue(time.Since(sentAt[n%int64(o.Window)]).Microseconds())
+			ok++
+			answered++
+			if c.in.Buffered() < protocol.PrefixLen {
+				break
+			}
+		}
+	}
+	r := &Report{Mode: "produce", Size: o.Size, Queues: o.Queues, Conns: 1, Window: o.Window}
+	r.count(ok, 0, time.Since(start))
+	r.P50, r.P90, r.P99 = float64(h.ValueAtQuantile(50)), float64(h.ValueAtQuantile(90)), float64(h.ValueAtQuantile(99))
+	r.P999, r.Max = float64(h.ValueAtQuantile(99.9)), float64(h.Max())
+	return r, nil
+}
+
+// Heartbeat registers the connection as the only consumer of a group.
+func (c *Client) Heartbeat(clientID, group, topic string) error {
+	body := protocol.HeartbeatData{
+		ClientID: clientID,
+		Consumers: []protocol.ConsumerData{{
+			GroupName: group, ConsumeType: "CONSUME_PASSIVELY", MessageModel: "CLUSTERING",
+			ConsumeFromWhere:    "CONSUME_FROM_FIRST_OFFSET",
+			SubscriptionDataSet: []protocol.SubscriptionData{{Topic: topic, SubString: "*", ExpressionType: "TAG", SubVersion: 1}},
+		}},
+	}
+	r, err := c.Call(protocol.ReqHeartBeat, nil, body.AppendTo(nil, false))
+	if err != nil {
+		return err
+	}
+	return r.Err()
+}
+
+func (o Options) consumeGroup(c *Client, v *Verify) (*Report, error) {
+	if err := c.Heartbeat(fmt.Sprintf("verify@%d", time.Now().UnixNano()), o.Group, o.Topic); err != nil {
+		return nil, fmt.Errorf("heartbeat: %w", err)
+	}
+	h := newHistogram()
+	start := time.Now()
+	var got int64
+	for q := range o.Queues {
+		want := uint64((o.Count - int64(q) + int64(o.Queues) - 1) / int64(o.Queues))
+		at, _, err := c.Bounds(o.Topic, q)
+		if err != nil {
+			return nil, err
+		}
+		expect := uint64(0)
+		body := make([]byte, o.Size)
+		for idle := 0; expect < want && idle < 3; {
+			t := time.Now()
+			r, err := c.Call(protocol.ReqPullMessage, pullHeader(o.Topic, o.Group, q, at, o.Pull, time.Second), nil)
+			if err != nil {
+				return nil, fmt.Errorf("pull: %w", err)
+			}
+			n, next, err := pulled(r, at, func(_ int64, rec []byte) error {
+				b, err := bodyOf(rec)
+				if err != nil || len(b) != o.Size {
+					v.Damaged++
+					return nil //nolint:nilerr // counted, and the next message is looked at
+				}
+				num := binary.BigEndian.Uint64(b)
+				numbered(body, num)
+				switch {
+				case string(body) != string(b):
+					v.Damaged++
+				case num < expect:
+					v.Inverted++
+				default:
+					v.Missing += int64(num - expect)
+					expect = num + 1
+				}
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+			_ = h.RecordValue(time.Since(t).Microseconds())
+			got += n
+			at = next
+			if idle++; n > 0 {
+				idle = 0
+			}
+		}
+		v.Missing += int64(want - expect)
+		if err := o.commit(c, q, at); err != nil {
+			return nil, err
+		}
+	}
+	r := &Report{Mode: "consume", Size: o.Size, Queues: o.Queues, Conns: 1}
+	r.count(got, 0, time.Since(start))
+	r.P50, r.P90, r.P99 = float64(h.ValueAtQuantile(50)), float64(h.ValueAtQuantile(90)), float64(h.ValueAtQuantile(99))
+	r.P999, r.Max = float64(h.ValueAtQuantile(99.9)), float64(h.Max())
+	return r, nil
+}
+
+// commit stores the group's position and reads it back.
+func (o Options) commit(c *Client, queue int, at int64) error {
+	r, err := c.Call(protocol.ReqUpdateConsumerOffset, &protocol.UpdateConsumerOffsetRequestHeader{
+		ConsumerGroup: o.Group, Topic: o.Topic, QueueID: int32(queue), CommitOffset: at,
+	}, nil)
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	r, err = c.Call(protocol.ReqQueryConsumerOffset, &protocol.QueryConsumerOffsetRequestHeader{
+		ConsumerGroup: o.Group, Topic: o.Topic, QueueID: int32(queue),
+	}, nil)
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("read the commit back: %w", err)
+	}
+	back, err := r.Int("offset")
+	if err != nil {
+		return err
+	}
+	if back != at {
+		return fmt.Errorf("queue %d: committed %d, read back %d", queue, at, back)
+	}
+	return nil
+}

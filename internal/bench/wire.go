@@ -1,0 +1,243 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/protocol"
+)
+
+// header is what a request carries besides code and body.
+type header interface {
+	AppendTo(w *protocol.FieldWriter)
+}
+
+// Reply is an answer. Fields and Body are valid until the next one is read.
+type Reply struct {
+	Code   int32
+	Remark string
+	Fields protocol.Fields
+	Body   []byte
+	opaque int32
+}
+
+// Err returns an error when the reply is not a success.
+func (r *Reply) Err() error {
+	if r.Code == protocol.RespSuccess {
+		return nil
+	}
+	return &CodeError{Code: r.Code, Remark: r.Remark}
+}
+
+// CodeError is an answer other than success.
+type CodeError struct {
+	Code   int32
+	Remark string
+}
+
+// Error gives code and remark.
+func (e *CodeError) Error() string { return fmt.Sprintf("code %d: %s", e.Code, e.Remark) }
+
+// Int reads a number from the reply's header.
+func (r *Reply) Int(key string) (int64, error) {
+	v, ok := r.Fields.Get(key)
+	if !ok {
+		return 0, fmt.Errorf("no %s in the reply", key)
+	}
+	return strconv.ParseInt(string(v), 10, 64)
+}
+
+// Dialer opens connections; net.Dialer has this method.
+type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// Client is one connection for one goroutine at a time.
+type Client struct {
+	conn   net.Conn
+	in     *bufio.Reader
+	out    []byte
+	frame  []byte
+	head   protocol.Header
+	fw     protocol.FieldWriter
+	reply  Reply
+	opaque int32
+	serial protocol.Serial
+}
+
+// readBuffer holds the replies of many requests.
+const readBuffer = 256 << 10
+
+// Dial connects to a broker or name server.
+func Dial(ctx context.Context, dial Dialer, addr string, serial protocol.Serial) (*Client, error) {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 3 * time.Second}).DialContext
+	}
+	c, err := dial(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", addr, err)
+	}
+	return &Client{conn: c, in: bufio.NewReaderSize(c, readBuffer), serial: serial}, nil
+}
+
+// Close ends the connection.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// begin appends a request frame up to its body.
+func (c *Client) begin(dst []byte, code, opaque int32, h header, bodyLen int) []byte {
+	c.fw.Begin(dst, c.serial, &protocol.Head{
+		Code: code, Language: protocol.LanguageGo, Version: protocol.VersionServed, Opaque: opaque,
+	})
+	if h != nil {
+		h.AppendTo(&c.fw)
+	}
+	return c.fw.End(bodyLen)
+}
+
+// Call sends one request and waits for its answer.
+func (c *Client) Call(code int32, h header, body []byte) (*Reply, error) {
+	c.opaque++
+	c.out = append(c.begin(c.out[:0], code, c.opaque, h, len(body)), body...)
+	if _, err := c.conn.Write(c.out); err != nil {
+		return nil, fmt.Errorf("write to %s: %w", c.conn.RemoteAddr(), err)
+	}
+	for {
+		r, err := c.read()
+		if err != nil || r.opaque == c.opaque {
+			return r, err
+		}
+	}
+}
+
+// maxReply bounds a frame that is taken from a server.
+const maxReply = 64 << 20
+
+// read returns the next answer and passes over what the server asks of us.
+func (c *Client) read() (*Reply, error) {
+	for {
+		var prefix [protocol.PrefixLen]byte
+		if _, err := io.ReadFull(c.in, prefix[:]); err != nil {
+			return nil, fmt.Errorf("read from %s: %w", c.conn.RemoteAddr(), err)
+		}
+		total := int64(binary.BigEndian.Uint32(prefix[:])) - 4
+		serial, headLen := protocol.SplitWord(binary.BigEndian.Uint32(prefix[4:]))
+		if total < int64(headLen) || total > maxReply {
+			return nil, errors.New("the server sent a malformed frame")
+		}
+		if int64(cap(c.frame)) < total {
+			c.frame = make([]byte, total+total/2)
+		}
+		f := c.frame[:total]
+		if _, err := io.ReadFull(c.in, f); err != nil {
+			return nil, fmt.Errorf("read from %s: %w", c.conn.RemoteAddr(), err)
+		}
+		if err := c.head.Decode(serial, f[:headLen]); err != nil {
+			return nil, err
+		}
+		if c.head.Flag&protocol.FlagResponse == 0 {
+			continue
+		}
+		c.reply = Reply{Code: c.head.Code, Fields: c.head.Fields, Body: f[headLen:], opaque: c.head.Opaque}
+		if c.head.Code != protocol.RespSuccess {
+			c.reply.Remark = string(c.head.Remark)
+		}
+		return &c.reply, nil
+	}
+}
+
+// CreateTopic creates or updates a topic on the broker.
+func (c *Client) CreateTopic(topic string, queues int) error {
+	r, err := c.Call(protocol.ReqUpdateAndCreateTopic, &protocol.CreateTopicRequestHeader{
+		Topic: topic, DefaultTopic: "TBW102", ReadQueueNums: int32(queues), WriteQueueNums: int32(queues), Perm: 6,
+		TopicFilterType: "SINGLE_TAG",
+	}, nil)
+	if err != nil {
+		return err
+	}
+	if err := r.Err(); err != nil {
+		return fmt.Errorf("create topic %s: %w", topic, err)
+	}
+	return nil
+}
+
+// Bounds returns the first and the next position of a queue.
+func (c *Client) Bounds(topic string, queue int) (lo, hi int64, err error) {
+	for _, q := range []struct {
+		code int32
+		to   *int64
+	}{{protocol.ReqGetMinOffset, &lo}, {protocol.ReqGetMaxOffset, &hi}} {
+		r, err := c.Call(q.code, &protocol.GetMaxOffsetRequestHeader{Topic: topic, QueueID: int32(queue)}, nil)
+		if err != nil {
+			return 0, 0, err
+		}
+		if err := r.Err(); err != nil {
+			return 0, 0, err
+		}
+		if *q.to, err = r.Int("offset"); err != nil {
+			return 0, 0, err
+		}
+	}
+	return lo, hi, nil
+}
+
+// Start queues a request with an opaque of the caller's choice; FlushOut sends what is queued and Next reads answers.
+func (c *Client) Start(code int32, h header, body []byte, opaque int32) error {
+	c.out = append(c.begin(c.out, code, opaque, h, len(body)), body...)
+	if len(c.out) >= readBuffer {
+		return c.FlushOut()
+	}
+	return nil
+}
+
+// FlushOut sends the requests that Start has queued.
+func (c *Client) FlushOut() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	_, err := c.conn.Write(c.out)
+	c.out = c.out[:0]
+	if err != nil {
+		return fmt.Errorf("write to %s: %w", c.conn.RemoteAddr(), err)
+	}
+	return nil
+}
+
+// Next returns the next answer and the opaque of its request.
+func (c *Client) Next(wait time.Duration) (*Reply, int32, error) {
+	if err := c.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return nil, 0, err
+	}
+	r, err := c.read()
+	if err != nil {
+		return nil, 0, err
+	}
+	return r, r.opaque, nil
+}
+
+// ReadAll pulls a queue from its start to its end and shows each stored record.
+func (c *Client) ReadAll(topic string, queue int, visit func(index int64, rec []byte) error) error {
+	at, hi, err := c.Bounds(topic, queue)
+	if err != nil {
+		return err
+	}
+	for at < hi {
+		r, err := c.Call(protocol.ReqPullMessage, pullHeader(topic, "read_all", queue, at, 32, 0), nil)
+		if err != nil {
+			return err
+		}
+		_, next, err := pulled(r, at, visit)
+		if err != nil {
+			return err
+		}
+		if next <= at {
+			return fmt.Errorf("no progress at %d of %d: code %d", at, hi, r.Code)
+		}
+		at = next
+	}
+	return nil
+}
