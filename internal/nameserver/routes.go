@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
 )
 
 // masterID is the broker id of a master.
@@ -38,9 +39,9 @@ type routes struct {
 // topic is one row of the route table.
 type topic struct {
 	name     string
-	queues   []queue // sorted by broker name, never empty
-	mappings map[string]*mapping
-	cached   [2]atomic.Pointer[answer] // by dialect
+	queues   []queue                                   // sorted by broker name, never empty
+	mappings map[string]protocol.TopicQueueMappingInfo // of a static topic, by broker name
+	cached   [2]atomic.Pointer[answer]                 // by dialect
 }
 
 // answer is an encoded route and the state of the table it was made from.
@@ -99,7 +100,7 @@ type registration struct {
 	acting, hasActing                 bool          // enableActingMaster and whether the broker sent it
 	version                           mq.DataVersion
 	topics                            []topicEntry
-	mappings                          []*mapping
+	mappings                          []protocol.TopicQueueMappingInfo
 	filters                           []string // nil: leave as it is, empty: remove
 	conn                              link
 	print                             uint64 // fingerprint of the body, 0 = unknown
@@ -112,17 +113,6 @@ type topicEntry struct {
 	perm        mq.Perm
 	sysFlag     int32
 }
-
-// mapping is a static topic's logical queues on one broker.
-type mapping struct {
-	topic, broker, scope string
-	dirty                bool
-	epoch                int64
-	totalQueues          int32
-	currIDs              []idPair // sorted by logical id
-}
-
-type idPair struct{ logical, physical int32 }
 
 // registered is the answer to a registration: a slave learns its master.
 type registered struct{ haAddr, masterAddr string }
@@ -281,11 +271,11 @@ func (r *routes) applyTopics(p policy, grp *group, g *registration, first, chang
 	}
 	for _, m := range g.mappings {
 		// Differs from Java: a mapping lives and dies with its topic's row instead of staying for ever.
-		if t := r.topics[m.topic]; t != nil {
+		if t := r.topics[m.Topic]; t != nil {
 			if t.mappings == nil {
-				t.mappings = make(map[string]*mapping)
+				t.mappings = make(map[string]protocol.TopicQueueMappingInfo)
 			}
-			t.mappings[m.broker] = m
+			t.mappings[strings.Clone(m.BrokerName)] = m
 			t.touch()
 		}
 	}

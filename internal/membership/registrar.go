@@ -1,0 +1,168 @@
+package membership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// Timing of the registration (Java's defaults where it has one).
+const (
+	defaultPeriod  = 30 * time.Second
+	minPeriod      = 10 * time.Second
+	maxPeriod      = 60 * time.Second
+	callTimeout    = 24 * time.Second // registerBrokerTimeoutMills
+	probeTimeout   = 3 * time.Second
+	defaultProbe   = 5 * time.Second
+	backoffFirst   = time.Second
+	backoffMax     = 10 * time.Second
+	leaveTimeout   = 3 * time.Second
+	routeFresh     = 30 * time.Second
+	routeMissFresh = 2 * time.Second
+	routeTimeout   = 3 * time.Second
+)
+
+// Client calls a name server. *remoting.Client is one.
+type Client interface {
+	Invoke(ctx context.Context, addr string, cmd *remoting.Command) (*remoting.Command, error)
+}
+
+// Options configure a Registrar. Name, Cluster, Addr and Topics are needed, Client when there are NameServers.
+type Options struct {
+	NameServers []string
+	Client      Client
+
+	Cluster string
+	Name    string
+	ID      int64
+	Addr    string // what clients connect to, host:port
+	HAAddr  string // what slaves connect to
+	// ActingMaster is enableSlaveActingMaster.
+	ActingMaster bool
+	// HeartbeatTimeout is after which silence the name servers forget this broker; 0: their default of 120 s.
+	HeartbeatTimeout time.Duration
+	// Perm is brokerPermission; 0 means read and write. Without one of them the topics are registered without it too.
+	Perm mq.Perm
+	// Topics returns all topics and the version of the table, read together.
+	Topics func() ([]mq.TopicConfig, mq.DataVersion)
+	// OnOrderTopics, if not nil, gets the order configuration that name servers return.
+	OnOrderTopics func(table map[string]string)
+	// OnMaster, if not nil, is called on a slave with what a name server says about its master.
+	OnMaster func(addr, haAddr string)
+
+	Period time.Duration // between full registrations; 30 s, at least 10 s and at most 60 s
+	Probe  time.Duration // between questions whether a name server still knows us; 5 s
+	Log    *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Period == 0 {
+		o.Period = defaultPeriod
+	}
+	o.Period = min(max(o.Period, minPeriod), maxPeriod)
+	if o.Probe <= 0 {
+		o.Probe = defaultProbe
+	}
+	if o.Perm == 0 {
+		o.Perm = mq.PermRead | mq.PermWrite
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Registrar keeps one broker registered with its name servers. Without name servers all its methods work and do
+// nothing, and routes are the broker's own queues.
+type Registrar struct {
+	o       Options
+	servers []*server
+	routes  routeCache
+	tried   chan struct{}
+}
+
+// New returns a Registrar; Run makes it work.
+func New(o Options) *Registrar {
+	o = o.withDefaults()
+	r := &Registrar{o: o, tried: make(chan struct{})}
+	for _, addr := range o.NameServers {
+		r.servers = append(r.servers, newServer(r, addr))
+	}
+	r.routes.init()
+	return r
+}
+
+// Run registers with all name servers and keeps doing it until ctx ends. It does not unregister.
+func (r *Registrar) Run(ctx context.Context) error {
+	var all, first sync.WaitGroup
+	first.Add(len(r.servers))
+	for _, s := range r.servers {
+		all.Go(func() { s.run(ctx, first.Done) })
+	}
+	all.Go(func() {
+		first.Wait()
+		close(r.tried)
+	})
+	all.Wait()
+	return nil
+}
+
+// Tried is closed when each name server has been asked once, with or without success. A broker that wants to be
+// known when it says that it is ready waits for it, with a limit.
+func (r *Registrar) Tried() <-chan struct{} { return r.tried }
+
+// Register announces changed topics to all name servers that know this broker and waits for their answers; those that
+// are down get everything when they are back. Without changed topics the whole table is registered. It fails when
+// ctx ends first or when not one name server has taken the change.
+func (r *Registrar) Register(ctx context.Context, changed []mq.TopicConfig) error {
+	r.routes.forget(changed)
+	_, version := r.o.Topics()
+	return r.Announce(ctx, changed, version)
+}
+
+// Announce is Register for a caller that knows the version of the table that holds the change.
+func (r *Registrar) Announce(ctx context.Context, changed []mq.TopicConfig, version mq.DataVersion) error {
+	r.routes.forget(changed)
+	var waits []chan error
+	for _, s := range r.servers {
+		if done := s.post(changed, version); done != nil {
+			waits = append(waits, done)
+		}
+	}
+	var errs []error
+	for _, done := range waits {
+		select {
+		case err := <-done:
+			if err != nil {
+				errs = append(errs, err)
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("register topics: %w", ctx.Err())
+		}
+	}
+	if len(waits) > 0 && len(errs) == len(waits) {
+		return errors.Join(errs...)
+	}
+	return nil
+}
+
+// Unregister tells all name servers that this broker goes. Run must have returned.
+func (r *Registrar) Unregister(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, s := range r.servers {
+		wg.Go(func() {
+			if err := s.call(ctx, unregisterCommand(&r.o), nil); err != nil {
+				r.o.Log.Warn("unregister from name server", "peer", s.addr, "err", err)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,236 @@
+package membership
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// server is one name server as this broker sees it.
+type server struct {
+	r    *Registrar
+	addr string
+	wake chan struct{} // has room for one: something was posted
+
+	mu sync.Mutex // guards what follows
+	// known: the last registration succeeded and Run is at work, so that a post will be dealt with.
+	known   bool
+	pending map[string]mq.TopicConfig
+	full    bool
+	version mq.DataVersion // of what is pending
+	waiters []chan error
+
+	registered mq.DataVersion // what the server was told last; only for the server's own goroutine
+	down       bool           // a failure has been logged; only for the server's own goroutine
+}
+
+func newServer(r *Registrar, addr string) *server {
+	return &server{r: r, addr: addr, wake: make(chan struct{}, 1), pending: make(map[string]mq.TopicConfig)}
+}
+
+// post queues changed topics, all topics when there are none, and returns where the outcome will be told. It returns
+// nil when the server does not know this broker: the next full registration will bring the change.
+func (s *server) post(changed []mq.TopicConfig, v mq.DataVersion) chan error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.known {
+		return nil
+	}
+	for _, t := range changed {
+		s.pending[t.Name] = t
+	}
+	s.full = s.full || len(changed) == 0
+	if v.StateVersion > s.version.StateVersion || v.StateVersion == s.version.StateVersion && v.Counter >= s.version.Counter {
+		s.version = v
+	}
+	done := make(chan error, 1)
+	s.waiters = append(s.waiters, done)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return done
+}
+
+// batch is what was posted since the last time.
+type batch struct {
+	topics  []mq.TopicConfig
+	full    bool
+	version mq.DataVersion
+	waiters []chan error
+}
+
+func (b *batch) tell(err error) {
+	for _, w := range b.waiters {
+		w <- err
+	}
+}
+
+func (s *server) take() batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := batch{full: s.full, version: s.version, waiters: s.waiters}
+	if !s.full {
+		b.topics = slices.Collect(maps.Values(s.pending))
+	}
+	clear(s.pending)
+	s.full, s.waiters = false, nil
+	return b
+}
+
+func (s *server) setKnown(known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known = known
+}
+
+// run is the server's goroutine. tried is called after the first attempt.
+func (s *server) run(ctx context.Context, tried func()) {
+	defer func() {
+		s.setKnown(false)
+		b := s.take()
+		b.tell(context.Cause(ctx))
+	}()
+	known := s.registerFull(ctx)
+	tried()
+	full := time.Now()
+	backoff := backoffFirst
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		wait := min(s.r.o.Probe, time.Until(full.Add(s.r.o.Period)))
+		if known {
+			backoff = backoffFirst
+		} else {
+			wait = backoff
+			backoff = min(2*backoff, backoffMax)
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+			known = s.registerPosted(ctx)
+		case <-timer.C:
+			if known && time.Since(full) < s.r.o.Period && s.probe(ctx) {
+				continue
+			}
+			known = s.registerFull(ctx)
+			full = time.Now()
+		}
+	}
+}
+
+// registerFull registers the whole table and answers everything that was posted before.
+func (s *server) registerFull(ctx context.Context) bool {
+	b := s.take()
+	topics, v := s.r.o.Topics()
+	err := s.register(ctx, topics, v)
+	b.tell(err)
+	return s.note(ctx, err)
+}
+
+// registerPosted sends what was posted, and everything when the server refuses that because it does not know us.
+func (s *server) registerPosted(ctx context.Context) bool {
+	b := s.take()
+	if len(b.waiters) == 0 {
+		return !s.down
+	}
+	var err error
+	topics, v := b.topics, b.version
+	if !b.full {
+		err = s.register(ctx, topics, v)
+	}
+	if b.full || err != nil && ctx.Err() == nil {
+		topics, v = s.r.o.Topics()
+		err = s.register(ctx, topics, v)
+	}
+	b.tell(err)
+	return s.note(ctx, err)
+}
+
+// note keeps the state after an attempt and logs when it changed.
+func (s *server) note(ctx context.Context, err error) bool {
+	s.setKnown(err == nil)
+	switch {
+	case err == nil && s.down:
+		s.r.o.Log.Info("registered with name server again", "peer", s.addr)
+	case err != nil && !s.down && ctx.Err() == nil:
+		s.r.o.Log.Warn("register with name server, will try again", "peer", s.addr, "err", err)
+	}
+	s.down = err != nil
+	return err == nil
+}
+
+// register sends topics in as many registrations as are needed to keep frames small enough.
+func (s *server) register(ctx context.Context, topics []mq.TopicConfig, v mq.DataVersion) error {
+	for i := 0; ; i++ {
+		n := min(len(topics), chunkTopics)
+		part := v
+		if n < len(topics) {
+			// A name server rewrites topics only for a version that it has not seen, so each part has its own. The
+			// last one carries the real version.
+			part.Timestamp -= int64(i + 1)
+		}
+		if err := s.registerPart(ctx, topics[:n], part); err != nil {
+			return err
+		}
+		if topics = topics[n:]; len(topics) == 0 {
+			s.registered = v
+			return nil
+		}
+	}
+}
+
+func (s *server) registerPart(ctx context.Context, topics []mq.TopicConfig, v mq.DataVersion) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return s.call(ctx, registerCommand(&s.r.o, topics, v), func(resp *remoting.Command) error {
+		return s.r.learn(resp)
+	})
+}
+
+// probe asks whether the server knows this broker with the version it was told last. It counts as a sign of life.
+func (s *server) probe(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	same := false
+	err := s.call(ctx, versionCommand(&s.r.o, s.registered), func(resp *remoting.Command) error {
+		same = resp.Ext["changed"] == "false"
+		return nil
+	})
+	return err == nil && same
+}
+
+// call makes one call and gives a successful response to ok.
+func (s *server) call(ctx context.Context, cmd *remoting.Command, ok func(*remoting.Command) error) error {
+	resp, err := s.r.o.Client.Invoke(ctx, s.addr, cmd)
+	if err != nil {
+		return fmt.Errorf("call name server %s: %w", s.addr, err)
+	}
+	if resp.Code != protocol.RespSuccess {
+		return &refusal{addr: s.addr, code: resp.Code, remark: resp.Remark}
+	}
+	if ok == nil {
+		return nil
+	}
+	return ok(resp)
+}
+
+// refusal is an answer that is not a success.
+type refusal struct {
+	addr   string
+	code   int32
+	remark string
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("name server %s answered code %d: %s", r.addr, r.code, r.remark)
+}

@@ -1,0 +1,110 @@
+package membership
+
+import (
+	"cmp"
+	"hash/crc32"
+
+	"github.com/cometmq/cometmq/internal/fastjson"
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// chunkTopics bounds one registration: 20,000 topics are a body of some 5 MB, well below the frame limit of 16 MiB.
+const chunkTopics = 20000
+
+// registerHeader writes what protocol's header leaves out when it is false: name servers tell old brokers from new ones
+// by the presence of enableActingMaster.
+type registerHeader struct {
+	protocol.RegisterBrokerRequestHeader
+}
+
+func (h *registerHeader) AppendTo(w *protocol.FieldWriter) {
+	h.RegisterBrokerRequestHeader.AppendTo(w)
+	if !h.EnableActingMaster {
+		w.Bool("enableActingMaster", false)
+	}
+	w.Bool("compressed", false)
+}
+
+func registerCommand(o *Options, topics []mq.TopicConfig, v mq.DataVersion) *remoting.Command {
+	body := registerBody(o, topics, v)
+	return &remoting.Command{
+		Code: protocol.ReqRegisterBroker,
+		Header: &registerHeader{protocol.RegisterBrokerRequestHeader{
+			BrokerName: o.Name, BrokerAddr: o.Addr, ClusterName: o.Cluster, HAServerAddr: o.HAAddr, BrokerID: o.ID,
+			HeartbeatTimeoutMillis: o.HeartbeatTimeout.Milliseconds(),
+			EnableActingMaster:     o.ActingMaster,
+			BodyCRC32:              int32(crc32.ChecksumIEEE(body) & 0x7FFFFFFF),
+		}},
+		Body: body,
+	}
+}
+
+func versionCommand(o *Options, v mq.DataVersion) *remoting.Command {
+	return &remoting.Command{
+		Code: protocol.ReqQueryDataVersion,
+		Header: &protocol.QueryDataVersionRequestHeader{
+			BrokerName: o.Name, BrokerAddr: o.Addr, ClusterName: o.Cluster, BrokerID: o.ID,
+		},
+		Body: dataVersion(v).AppendTo(nil, false),
+	}
+}
+
+func unregisterCommand(o *Options) *remoting.Command {
+	return &remoting.Command{
+		Code: protocol.ReqUnregisterBroker,
+		Header: &protocol.UnRegisterBrokerRequestHeader{
+			BrokerName: o.Name, BrokerAddr: o.Addr, ClusterName: o.Cluster, BrokerID: o.ID,
+		},
+	}
+}
+
+// registerBody is Java's RegisterBrokerBody, byte for byte.
+func registerBody(o *Options, topics []mq.TopicConfig, v mq.DataVersion) []byte {
+	wrapper := protocol.TopicConfigAndMappingSerializeWrapper{
+		DataVersion: dataVersion(v), TopicConfigTable: make([]protocol.TopicConfig, 0, len(topics)),
+	}
+	for i := range topics {
+		wrapper.TopicConfigTable = append(wrapper.TopicConfigTable, topicConfig(o, &topics[i]))
+	}
+	w := fastjson.NewWriter(make([]byte, 0, 256+240*len(topics)), fastjson.Compact)
+	w.ObjStart()
+	w.Key("filterServerList")
+	w.Strs(nil)
+	w.Key("topicConfigSerializeWrapper")
+	wrapper.Write(w)
+	w.ObjEnd()
+	return w.Bytes()
+}
+
+func topicConfig(o *Options, t *mq.TopicConfig) protocol.TopicConfig {
+	perm := t.Perm
+	if !o.Perm.Readable() || !o.Perm.Writable() {
+		perm &= o.Perm
+	}
+	return protocol.TopicConfig{
+		TopicName: t.Name, ReadQueueNums: t.ReadQueues, WriteQueueNums: t.WriteQueues, Perm: int32(perm),
+		TopicFilterType: cmp.Or(t.Filter, "SINGLE_TAG"), TopicSysFlag: t.SysFlag, Order: t.Order, Attributes: t.Attributes,
+	}
+}
+
+func dataVersion(v mq.DataVersion) protocol.DataVersion { return protocol.DataVersion(v) }
+
+// learn takes what a name server answers to a registration.
+func (r *Registrar) learn(resp *remoting.Command) error {
+	if r.o.OnMaster != nil && r.o.ID != 0 {
+		if addr := resp.Ext["masterAddr"]; addr != "" {
+			r.o.OnMaster(addr, resp.Ext["haServerAddr"])
+		}
+	}
+	if r.o.OnOrderTopics == nil || len(resp.Body) == 0 {
+		return nil
+	}
+	var table protocol.KVTable
+	if err := table.Decode(resp.Body); err != nil {
+		return err
+	}
+	r.o.OnOrderTopics(table.Table)
+	return nil
+}
