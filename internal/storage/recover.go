@@ -27,6 +27,11 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	queueDir := filepath.Join(s.o.Dir, "consumequeue")
+	for _, dir := range []string{s.o.CommitLogDir, queueDir} {
+		if err := makeDir(s.fs, dir); err != nil {
+			return err
+		}
+	}
 	s.log, err = commitlog.Open(s.fs, s.o.CommitLogDir, commitlog.Options{
 		SegmentSize: s.o.SegmentSize, Key: "mappedFileSizeCommitLog", CacheBytes: s.o.CacheBytes,
 		FlushInterval: s.o.FlushInterval, PropCRC: s.o.AppendPropCRC, Now: s.o.Now, Log: s.o.Log,
@@ -84,13 +89,13 @@ func (s *Store) startPoint(m *mark, sameBoot bool) commitlog.Recovery {
 	r := commitlog.Recovery{CRC: !s.o.SkipBodyCRC}
 	begin, end := s.log.Min(), s.log.FilesEnd()
 	if m != nil && (s.cp == m.before || s.cp == m.with) {
-		r.Durable = m.log
+		r.Durable, r.Written = m.log, m.log
 		if sameBoot {
-			r.Durable = max(r.Durable, m.queues)
+			r.Written = max(r.Written, m.queues)
 		}
-		if r.Durable > end {
-			s.o.Log.Error("log files are missing at the end", "durable", r.Durable, "end", end)
-			r.Durable = 0
+		if r.Written > end {
+			s.o.Log.Error("log files are missing at the end", "written", r.Written, "end", end)
+			r.Durable, r.Written = 0, 0
 		} else if m.queues >= begin && m.queues <= end && s.holds(m.last) {
 			r.From = m.queues
 			return r

@@ -95,8 +95,8 @@ func Open(fsys vfs.FS, o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	if err := fsys.MkdirAll(o.Dir); err != nil {
-		return nil, fmt.Errorf("make store directory: %w", err)
+	if err := makeDir(fsys, o.Dir); err != nil {
+		return nil, err
 	}
 	lock, err := fsys.Lock(filepath.Join(o.Dir, "lock"))
 	if err != nil {

@@ -26,7 +26,7 @@ func must(t testing.TB, err error) {
 }
 
 // options are those of a store with small files.
-func options(t testing.TB) Options {
+func options(testing.TB) Options {
 	o := Options{
 		Dir: "/store", SegmentSize: 16 << 10, QueueFileSize: 2000, IndexSlots: 10, IndexCapacity: 50,
 		CacheBytes: 1 << 20, StoreHost: netip.MustParseAddrPort("10.0.0.2:10911"),

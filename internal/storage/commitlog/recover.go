@@ -10,7 +10,8 @@ import (
 // Recovery says what is known about the log before its end is looked for.
 type Recovery struct {
 	From    record.Offset // start of a record: walk from here
-	Durable record.Offset // the log before it was synced: bad bytes there are damage, not a torn end
+	Durable record.Offset // the log before it was synced
+	Written record.Offset // the log before it must be there: bad bytes there are damage, not a torn end
 	CRC     bool          // verify bodies
 }
 
@@ -23,8 +24,7 @@ func (l *Log) Recover(r Recovery, each func(*Scanner) error) error {
 	from := max(int64(r.From), l.set.Min())
 	limit := l.set.End()
 	from = min(from, limit)
-	// The floor must be reachable: what is durable cannot lie behind the last file.
-	sc := &Scanner{l: l, rd: l.set.Reader(), pos: from, crc: r.CRC, open: true, floor: min(int64(r.Durable), limit)}
+	sc := &Scanner{l: l, rd: l.set.Reader(), pos: from, crc: r.CRC, open: true, floor: min(int64(r.Written), limit)}
 	defer sc.Close()
 	var lastMs int64
 	for sc.Next(record.Offset(limit)) {
@@ -42,7 +42,7 @@ func (l *Log) Recover(r Recovery, each func(*Scanner) error) error {
 		return err
 	}
 	l.appended.Store(sc.pos)
-	l.flushed.Store(min(max(int64(r.Durable), from), sc.pos))
+	l.flushed.Store(min(max(int64(r.Durable), l.set.Min()), sc.pos))
 	l.lastMs = lastMs
 	l.stamped.Store(lastMs)
 	l.w = writer{pos: sc.pos, written: sc.pos, end: sc.pos}

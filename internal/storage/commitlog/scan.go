@@ -99,7 +99,7 @@ func (s *Scanner) Next(end record.Offset) bool {
 			s.err = err
 			return false
 		}
-		if s.open && next < 0 && s.pos+int64(n) > s.floor {
+		if s.open && next < 0 {
 			if s.pos >= s.floor {
 				return false // the torn or empty end
 			}

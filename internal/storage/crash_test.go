@@ -1,0 +1,218 @@
+package storage
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// stored is a message as the model remembers it.
+type stored struct {
+	body string
+	end  record.Offset
+}
+
+// model is what a store must hold: by queue, by index.
+type model struct {
+	queues map[string]map[record.Index]stored
+	next   map[string]record.Index
+	serial int
+}
+
+// machine drives a store on a crashable disk by hand: no goroutine runs, so each run of a seed is the same.
+type machine struct {
+	fsys  *vfs.Mem
+	o     Options
+	s     *Store
+	m     model
+	batch Batch
+}
+
+func queueName(topic string, id int32) string { return fmt.Sprintf("%s/%d", topic, id) }
+
+func (c *machine) topics() []string { return []string{"A", "B", "%RETRY%g"} }
+
+func (c *machine) append(t *rapid.T) {
+	n := rapid.IntRange(1, 10).Draw(t, "messages")
+	group := rapid.IntRange(0, 5).Draw(t, "group") == 0
+	c.batch.Reset()
+	type what struct{ queue, body string }
+	var list []what
+	if group {
+		c.batch.BeginGroup()
+	}
+	topic := rapid.SampledFrom(c.topics()).Draw(t, "topic")
+	id := int32(rapid.IntRange(0, 2).Draw(t, "queue"))
+	for range n {
+		if !group && rapid.Bool().Draw(t, "other") {
+			topic = rapid.SampledFrom(c.topics()).Draw(t, "topic")
+			id = int32(rapid.IntRange(0, 2).Draw(t, "queue"))
+		}
+		c.m.serial++
+		size := rapid.IntRange(0, 250).Draw(t, "size")
+		if !group && rapid.IntRange(0, 30).Draw(t, "big") == 0 {
+			size = int(c.o.SegmentSize)/2 + 100
+		}
+		body := fmt.Sprintf("%d %s", c.m.serial, strings.Repeat("b", size))
+		if _, err := c.batch.Add(c.s.Queue(topic, id), message(topic, body, "t")); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, what{queueName(topic, id), body})
+	}
+	if group {
+		c.batch.EndGroup(true)
+	}
+	if err := c.s.Append(&c.batch); err != nil {
+		t.Fatalf("append: %v", err)
+	}
+	for i, w := range list {
+		idx, off, _ := c.batch.Result(i)
+		if idx != c.m.next[w.queue] {
+			t.Fatalf("%s: index %d, want %d", w.queue, idx, c.m.next[w.queue])
+		}
+		c.m.next[w.queue]++
+		c.m.queues[w.queue][idx] = stored{body: w.body, end: off + record.Offset(c.batch.RecordSize(i))}
+	}
+}
+
+func (c *machine) reopen(t *rapid.T, fsys *vfs.Mem) {
+	s, err := Open(fsys, c.o)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	c.fsys, c.s = fsys, s
+}
+
+// check compares all queues with the model. durable: what ends behind it may be missing, and is forgotten then.
+func (c *machine) check(t *rapid.T, durable record.Offset) {
+	for _, topic := range c.topics() {
+		for id := range int32(3) {
+			c.checkQueue(t, topic, id, durable)
+		}
+	}
+}
+
+func (c *machine) checkQueue(t *rapid.T, topic string, id int32, durable record.Offset) {
+	name := queueName(topic, id)
+	q := c.s.Queue(topic, id)
+	want := c.m.queues[name]
+	if q.Max() > c.m.next[name] {
+		t.Fatalf("%s: max %d, only %d were appended", name, q.Max(), c.m.next[name])
+	}
+	seen := map[record.Index]bool{}
+	for at := q.Min(); at < q.Max(); {
+		res := c.s.Read(q, &Read{From: at}, nil)
+		for p := res.Records; len(p) > 0; {
+			var m record.Message
+			n, err := record.Decode(p, &m, true)
+			if err != nil {
+				t.Fatalf("%s at %d: %v", name, at, err)
+			}
+			if string(m.Body) != want[m.Index].body {
+				t.Fatalf("%s index %d: body %.30q, want %.30q", name, m.Index, m.Body, want[m.Index].body)
+			}
+			if seen[m.Index] {
+				t.Fatalf("%s index %d comes twice", name, m.Index)
+			}
+			seen[m.Index] = true
+			p = p[n:]
+		}
+		if res.Next <= at {
+			t.Fatalf("%s at %d: read does not go on (%d)", name, at, res.Status)
+		}
+		at = res.Next
+	}
+	for idx, w := range want {
+		if !seen[idx] {
+			if w.end <= durable {
+				t.Fatalf("%s index %d is lost (its record ends at %d, %d was durable; the log ends at %d)", name, idx, w.end, durable, c.s.Appended())
+			}
+			delete(want, idx)
+		}
+	}
+	c.m.next[name] = q.Max()
+}
+
+func (c *machine) dispatched(t *rapid.T) {
+	if c.o.FlushSync {
+		c.do(t, "flush", c.s.Flush)
+	}
+	c.do(t, "dispatch", c.s.dispatchAll)
+}
+
+func (c *machine) do(t *rapid.T, what string, f func() error) {
+	if err := f(); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func TestCrashesLoseNothingThatWasPromised(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := &machine{fsys: vfs.NewMem(vfs.MemOptions{}), m: model{queues: map[string]map[record.Index]stored{}, next: map[string]record.Index{}}}
+		c.o = options(testing.TB(nil))
+		c.o.SegmentSize = int64(rapid.SampledFrom([]int{4096, 8192, 20000, 600 << 10}).Draw(t, "segment"))
+		c.o.QueueFileSize = int64(rapid.SampledFrom([]int{200, 2000}).Draw(t, "queue file"))
+		c.o.FlushSync = rapid.Bool().Draw(t, "sync")
+		c.o.AppendPropCRC = rapid.Bool().Draw(t, "prop crc")
+		for _, topic := range c.topics() {
+			for id := range 3 {
+				c.m.queues[queueName(topic, int32(id))] = map[record.Index]stored{}
+			}
+		}
+		c.reopen(t, c.fsys)
+		crash := func(t *rapid.T, mode vfs.CrashMode) *vfs.Mem {
+			seed := rapid.Uint64().Draw(t, "seed")
+			return c.fsys.CrashClone(rand.New(rand.NewPCG(seed, 1)), mode)
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"append":   c.append,
+			"append2":  c.append,
+			"append3":  c.append,
+			"dispatch": c.dispatched,
+			"flush":    func(t *rapid.T) { c.do(t, "flush", c.s.Flush) },
+			"light":    func(t *rapid.T) { c.do(t, "light", c.s.light) },
+			"thorough": func(t *rapid.T) { c.do(t, "thorough", c.s.thorough) },
+			"read": func(t *rapid.T) {
+				c.dispatched(t)
+				c.check(t, c.s.Appended())
+			},
+			"restart": func(t *rapid.T) {
+				c.do(t, "close", c.s.Close)
+				c.reopen(t, c.fsys)
+				c.check(t, c.s.Appended())
+			},
+			"kill": func(t *rapid.T) {
+				end, holes := c.s.Appended(), c.s.Corruptions().Count
+				c.reopen(t, crash(t, vfs.ProcessKill))
+				if c.s.Appended() != end {
+					t.Fatalf("the log ends at %d, not at %d", c.s.Appended(), end)
+				}
+				if n := c.s.Corruptions().Count; n > holes {
+					t.Fatalf("%d holes after a kill, %d before", n, holes)
+				}
+				c.check(t, end)
+			},
+			"power cut": func(t *rapid.T) {
+				durable := c.s.Flushed()
+				c.reopen(t, crash(t, vfs.PowerCut))
+				c.check(t, durable)
+			},
+			"delete topic": func(t *rapid.T) {
+				topic := rapid.SampledFrom(c.topics()).Draw(t, "topic")
+				c.do(t, "delete", func() error { return c.s.DeleteTopic(topic) })
+				for id := range int32(3) {
+					c.m.queues[queueName(topic, id)] = map[record.Index]stored{}
+					c.m.next[queueName(topic, id)] = 0
+				}
+			},
+		})
+		c.do(t, "close", c.s.Close)
+	})
+}

@@ -1,0 +1,126 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+func benchStore(b *testing.B, index bool) (*Store, func()) {
+	o := Options{Dir: b.TempDir(), SegmentSize: 1 << 30, IndexEnabled: index}
+	s := open(b, vfs.OS(), o)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return s, func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+		must(b, s.Close())
+	}
+}
+
+func benchMessage(size int) *record.Message {
+	m := message("BenchmarkTopic", strings.Repeat("x", size))
+	m.Props = record.AppendProp(record.AppendProp(nil, "UNIQ_KEY", "7F0000010001000000000000000000AB"), "WAIT", "true")
+	return m
+}
+
+// BenchmarkAppend is n goroutines that append batches of 64 to 8 queues, the dispatcher following.
+func BenchmarkAppend(b *testing.B) {
+	for _, index := range []bool{false, true} {
+		if index {
+			continue
+		}
+		for _, size := range []int{128, 1024} {
+			for _, writers := range []int{1, 4} {
+				b.Run(fmt.Sprintf("%dB/%dwriters", size, writers), func(b *testing.B) {
+					s, stop := benchStore(b, index)
+					defer stop()
+					b.SetBytes(int64(size))
+					b.ReportAllocs()
+					var left atomic.Int64
+					left.Store(int64(b.N))
+					var wg sync.WaitGroup
+					b.ResetTimer()
+					for w := range writers {
+						wg.Go(func() {
+							var batch Batch
+							m := benchMessage(size)
+							for left.Add(-64) > -64 {
+								batch.Reset()
+								for i := range 64 {
+									if _, err := batch.Add(s.Queue("BenchmarkTopic", int32((w+i)%8)), m); err != nil {
+										b.Error(err)
+										return
+									}
+								}
+								if err := s.Append(&batch); err != nil {
+									b.Error(err)
+									return
+								}
+							}
+						})
+					}
+					wg.Wait()
+					for s.Dispatched() < s.Appended() {
+						time.Sleep(time.Millisecond)
+					}
+					b.StopTimer()
+					b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkCatchUp reads queues from their begin, 32 messages at once, in turn.
+func BenchmarkCatchUp(b *testing.B) {
+	for _, size := range []int{128, 1024} {
+		for _, queues := range []int{1, 8} {
+			b.Run(fmt.Sprintf("%dB/%dqueues", size, queues), func(b *testing.B) {
+				s, stop := benchStore(b, false)
+				defer stop()
+				const total = 400_000
+				var batch Batch
+				m := benchMessage(size)
+				for n := 0; n < total; n += 64 {
+					batch.Reset()
+					for i := range 64 {
+						if _, err := batch.Add(s.Queue("BenchmarkTopic", int32(i%queues)), m); err != nil {
+							b.Fatal(err)
+						}
+					}
+					must(b, s.Append(&batch))
+				}
+				for s.Dispatched() < s.Appended() {
+					time.Sleep(time.Millisecond)
+				}
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				b.ResetTimer()
+				dst := make([]byte, 0, 256<<10)
+				at := make([]record.Index, queues)
+				for n := 0; n < b.N; {
+					for i := range at {
+						q := s.Queue("BenchmarkTopic", int32(i))
+						res := s.Read(q, &Read{From: at[i]}, dst[:0])
+						if at[i] = res.Next; at[i] >= q.Max() {
+							at[i] = 0
+						}
+						n += res.Count
+					}
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+			})
+		}
+	}
+}
