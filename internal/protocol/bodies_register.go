@@ -121,6 +121,9 @@ func (r *RegisterBrokerBody) DecodeCompressed(data []byte, version int32) error 
 			}
 		}
 	}
+	if d.err == nil { // read on to the checksum, over what newer versions may add
+		_, d.err = io.Copy(io.Discard, io.LimitReader(d.r, int64(max(d.left, 0))))
+	}
 	if d.err != nil {
 		return fmt.Errorf("%w: inflate registration: %w", ErrBody, d.err)
 	}
