@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -29,6 +31,48 @@ func TestHeadersAreGeneratedFromTheTable(t *testing.T) {
 	}
 	if !bytes.Equal(got, want) {
 		t.Error("headers_gen.go is older than headers.tsv: run go generate ./internal/protocol")
+	}
+}
+
+// headersOfNoUse are Java classes that no code served here carries.
+var headersOfNoUse = []string{
+	"CheckTransactionStateResponseHeader", "InitConsumerOffsetRequestHeader", "StatisticsMessagesRequestHeader",
+	"RegisterOrderTopicRequestHeader",
+}
+
+func TestTableKnowsEveryFieldOfJava(t *testing.T) {
+	t.Parallel()
+	table, err := os.ReadFile("headers.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := make(map[string]map[string]string)
+	var at map[string]string
+	for line := range strings.Lines(string(table)) {
+		col := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		switch {
+		case col[0] == "" && len(col) > 2:
+			at[col[1]] = col[2]
+		case col[0] != "" && col[0][0] != '#':
+			at = make(map[string]string)
+			kinds[col[0]] = at
+		}
+	}
+	javaKinds := map[string]string{
+		"String": "str", "BoundaryType": "str", "int": "int", "Integer": "int", "long": "long", "Long": "long",
+		"boolean": "bool", "Boolean": "bool",
+	}
+	for _, l := range goldenLines(t, "headers.txt") {
+		ours, ok := kinds[l[0]]
+		if !ok && !slices.Contains(headersOfNoUse, l[0]) {
+			t.Errorf("%s is not in the table", l[0])
+		}
+		for _, f := range l[1:] {
+			key, java, _ := strings.Cut(f, ":")
+			if ok && (javaKinds[java] == "" || ours[key] != javaKinds[java]) {
+				t.Errorf("%s: %s is %s in Java, %q in the table", l[0], key, java, ours[key])
+			}
+		}
 	}
 }
 
