@@ -1,0 +1,172 @@
+package consumequeue
+
+import (
+	"errors"
+
+	"github.com/cometmq/cometmq/internal/record"
+)
+
+// SetMinByOffset raises the first index to the first unit whose record is at or above logMin. An empty queue keeps its
+// next index. Files are read only when the first index really moves.
+func (q *Queue) SetMinByOffset(logMin record.Offset) error {
+	q.mu.Lock()
+	err := q.openLocked()
+	lo, hi, done := q.minSearchLocked(logMin)
+	q.mu.Unlock()
+	if err != nil || done {
+		return err
+	}
+	at, u, err := searchOffset(q.Read, lo, hi, logMin)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.moveMinLocked(at, u)
+	return nil
+}
+
+// findMinAbove is SetMinByOffset while the queue is being opened: all units are in the files.
+func (q *Queue) findMinAbove(logMin record.Offset) error {
+	lo, hi, done := q.minSearchLocked(logMin)
+	if done {
+		return nil
+	}
+	at, u, err := searchOffset(q.readFile, lo, hi, logMin)
+	if err != nil {
+		return err
+	}
+	q.moveMinLocked(at, u)
+	return nil
+}
+
+// minSearchLocked returns the range in which the first unit at or above logMin is, unless the answer is known: then
+// it has set the first index.
+func (q *Queue) minSearchLocked(logMin record.Offset) (lo, hi record.Index, done bool) {
+	if q.min == q.next || q.minOff >= logMin {
+		return 0, 0, true
+	}
+	if q.lastOff < logMin {
+		q.min = q.next
+		return 0, 0, true
+	}
+	return q.min + 1, q.next, false
+}
+
+func (q *Queue) moveMinLocked(at record.Index, u Unit) {
+	if at > q.min && at <= q.next {
+		q.min, q.minOff = at, u.Offset
+	}
+}
+
+type readFunc func(from record.Index, dst []Unit) (int, error)
+
+// searchOffset finds the first unit in [lo, hi) whose record is at or above off; blank units do not count.
+func searchOffset(read readFunc, lo, hi record.Index, off record.Offset) (record.Index, Unit, error) {
+	found, end := Unit{}, hi
+	for lo < hi {
+		mid := (lo + hi) / 2
+		at, u, err := firstUnit(read, mid, hi)
+		if err != nil {
+			return 0, Unit{}, err
+		}
+		if at < hi && u.Offset < off {
+			lo = at + 1
+			continue
+		}
+		if at < hi {
+			found, end = u, at
+		}
+		hi = mid
+	}
+	return end, found, nil
+}
+
+// firstUnit returns the first unit in [at, end) that is not blank, and end when there is none. Missing files and
+// damaged units are passed over.
+func firstUnit(read readFunc, at, end record.Index) (record.Index, Unit, error) {
+	var us [16]Unit
+	for at < end {
+		n, err := read(at, us[:min(record.Index(len(us)), end-at)])
+		for i := range n {
+			if !us[i].Blank() {
+				return at + record.Index(i), us[i], nil
+			}
+		}
+		at += record.Index(n)
+		var hole *HoleError
+		var corrupt *CorruptError
+		switch {
+		case errors.As(err, &hole):
+			at = hole.Next
+		case errors.As(err, &corrupt):
+			at = corrupt.Index + 1
+		case err != nil:
+			return 0, Unit{}, err
+		case n == 0:
+			return end, Unit{}, nil // the queue was deleted or shortened meanwhile
+		}
+	}
+	return end, Unit{}, nil
+}
+
+// Clean raises the first index of the queues to the begin of the log and removes the files below it; the last file of
+// a queue stays. Queues with one file that nobody opened are left alone. It returns how many files it removed.
+//
+// The log must not lose records whose units were never synced: a queue that was in no synced file would begin at
+// index 0 again after a power cut.
+func (s *Set) Clean(logMin record.Offset) (int, error) {
+	s.SetLogMin(logMin)
+	removed := 0
+	err := s.walk(func(name string, id int32) error {
+		q := s.inMemory(name, id)
+		if q == nil || !q.inUse() {
+			bases, err := s.listFiles(&Queue{topic: &topic{set: s, name: name}, id: id})
+			if err != nil || len(bases) < 2 {
+				return err
+			}
+			q = s.Queue(name, id)
+		}
+		n, err := q.clean(logMin)
+		removed += n
+		if errors.Is(err, ErrDeleted) {
+			err = nil
+		}
+		return err
+	})
+	return removed, err
+}
+
+func (q *Queue) clean(logMin record.Offset) (int, error) {
+	if err := q.SetMinByOffset(logMin); err != nil {
+		return 0, err
+	}
+	s := q.topic.set
+	q.mu.Lock()
+	first := q.firstBase
+	keep := int64(min(q.min, q.written-1)/s.perFile) * s.o.FileSize
+	q.mu.Unlock()
+	if first < 0 || first >= keep {
+		return 0, nil
+	}
+	bases, err := s.listFiles(q)
+	if err != nil {
+		return 0, err
+	}
+	removed := 0
+	for _, base := range bases {
+		if base >= keep {
+			break
+		}
+		if err := s.removeFile(q, base); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.firstBase >= 0 {
+		q.firstBase = keep
+	}
+	return removed, nil
+}

@@ -1,0 +1,368 @@
+package consumequeue
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"slices"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// listFiles returns the positions of the files of q, ascending. Other names are ignored.
+func (s *Set) listFiles(q *Queue) ([]int64, error) {
+	dir := s.queueDir(q.topic.name, q.id)
+	entries, err := s.fs.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list queue files of %s: %w", dir, err)
+	}
+	var bases []int64
+	for _, e := range entries {
+		if base, ok := parseFileName(e.Name()); ok && !e.IsDir() {
+			bases = append(bases, base)
+		}
+	}
+	slices.Sort(bases)
+	return bases, nil
+}
+
+// openLocked looks at the files of the queue, once. It finds the end by binary search in the last file, drops what is
+// above the trust mark, and finds the first index. The lock is held across the I/O: nobody can use the queue before.
+func (q *Queue) openLocked() error {
+	if q.opened {
+		return nil
+	}
+	if q.deleted.Load() {
+		return ErrDeleted
+	}
+	if q.topic.err != nil {
+		return q.topic.err
+	}
+	if q.id < 0 {
+		return fmt.Errorf("queue %s/%d: negative id", q.topic.name, q.id)
+	}
+	if err := q.load(); err != nil {
+		return fmt.Errorf("open queue %s/%d: %w", q.topic.name, q.id, err)
+	}
+	q.opened = true
+	return nil
+}
+
+func (q *Queue) load() error {
+	s := q.topic.set
+	bases, err := s.listFiles(q)
+	if err != nil || len(bases) == 0 {
+		return err
+	}
+	r := blockReader{q: q}
+	defer r.close()
+	start := record.Index(bases[0] / UnitSize)
+	for len(bases) > 0 {
+		last := bases[len(bases)-1]
+		n, err := q.loadLast(&r, last)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			start = record.Index(last/UnitSize) + n
+			break
+		}
+		// Nothing to keep. Java does not start when the last file of a queue is empty.
+		if err := s.removeFile(q, last); err != nil {
+			return err
+		}
+		bases = bases[:len(bases)-1]
+	}
+	for _, base := range bases {
+		if size, err := q.fileSize(base); err != nil {
+			return err
+		} else if size != s.o.FileSize {
+			return q.wrongLength(base, size)
+		}
+	}
+	// The indexes of a queue without units go on where its first file began, unless dispatching begins lower: after
+	// a power cut the files before it may be lost.
+	q.next, q.written, q.tailBase, q.min = start, start, start, start
+	q.firstBase = -1
+	if len(bases) > 0 {
+		q.firstBase = bases[0]
+	}
+	if err = q.findLast(&r, bases); err != nil {
+		return err
+	}
+	q.guessed = q.lastSize == 0 && s.trust != math.MaxInt64
+	return q.findMin(&r, bases)
+}
+
+// loadLast returns how many units the last file has. A file without content is what a crash right after its creation
+// leaves, a shorter one what a power cut may leave.
+func (q *Queue) loadLast(r *blockReader, base int64) (record.Index, error) {
+	s := q.topic.set
+	size, err := q.fileSize(base)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case size == s.o.FileSize:
+	case size == 0:
+		s.o.Log.Warn("removed an empty queue file", "file", s.path(q, base))
+		return 0, nil
+	case size < s.o.FileSize && s.trust != math.MaxInt64:
+		h, err := s.use(q, base, false)
+		if err != nil {
+			return 0, err
+		}
+		defer s.release(h)
+		if err = h.file.Truncate(s.o.FileSize); err != nil {
+			return 0, fmt.Errorf("lengthen queue file %s: %w", h.file.Name(), err)
+		}
+	default:
+		return 0, q.wrongLength(base, size)
+	}
+	return q.trustedUnits(r, base)
+}
+
+func (q *Queue) fileSize(base int64) (int64, error) {
+	s := q.topic.set
+	if base%s.o.FileSize != 0 || record.Index(base/UnitSize) > maxIndex {
+		return 0, fmt.Errorf("queue file %s does not begin at a multiple of %d: was mappedFileSizeConsumeQueue changed",
+			s.path(q, base), s.o.FileSize)
+	}
+	st, err := s.fs.Stat(s.path(q, base))
+	if err != nil {
+		return 0, fmt.Errorf("look at queue file %s: %w", s.path(q, base), err)
+	}
+	return st.Size(), nil
+}
+
+func (q *Queue) wrongLength(base, size int64) error {
+	s := q.topic.set
+	return fmt.Errorf("queue file %s has %d bytes, want %d: was mappedFileSizeConsumeQueue changed",
+		s.path(q, base), size, s.o.FileSize)
+}
+
+func (s *Set) removeFile(q *Queue, base int64) error {
+	err := s.fs.Remove(s.path(q, base))
+	if f := s.files.drop(fileKey{q, base}); f != nil {
+		s.closeFile(f)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove queue file %s: %w", s.path(q, base), err)
+	}
+	return nil
+}
+
+// trustedUnits finds how many units at the begin of a file are to be kept, and makes sure that nothing follows them.
+//
+// Binary search is exact here even after a power cut: units of records below the trust mark were synced, so they are
+// all there, and each unit after them is either lost or at or above the mark. It begins with a gallop from the first
+// block, because most files are nearly empty and each look into a hole costs a page of the page cache.
+func (q *Queue) trustedUnits(r *blockReader, base int64) (record.Index, error) {
+	s := q.topic.set
+	lo, hi := record.Index(0), s.perFile
+	probe := min(record.Index(blockUnits), hi) - 1
+	for lo < hi {
+		u, err := r.unit(base, probe)
+		if err != nil {
+			return 0, err
+		}
+		if s.trusts(u) {
+			lo = probe + 1
+			probe = min(2*probe+1, hi-1)
+		} else {
+			hi = probe
+			break
+		}
+	}
+	for lo < hi {
+		mid := (lo + hi) / 2
+		u, err := r.unit(base, mid)
+		if err != nil {
+			return 0, err
+		}
+		if s.trusts(u) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == s.perFile {
+		return lo, nil
+	}
+	if s.trust == math.MaxInt64 && lo > 0 {
+		if u, err := r.unit(base, lo); err != nil || u == (Unit{}) {
+			return lo, err
+		}
+	}
+	return q.checkRest(r, base, lo)
+}
+
+func (s *Set) trusts(u Unit) bool { return u.valid() && u.Offset < s.trust }
+
+// checkRest looks at what follows the first units of a file. Units that are to be trusted show that the disk has
+// damaged one in between: they are kept, and reading the damaged one is an error. Everything else is overwritten.
+func (q *Queue) checkRest(r *blockReader, base int64, units record.Index) (record.Index, error) {
+	s := q.topic.set
+	h, err := s.use(q, base, false)
+	if err != nil {
+		return 0, err
+	}
+	defer s.release(h)
+	f := h.file
+	keep, from := units, int64(units)*UnitSize
+	dirty, chunk := false, int64(4<<10)
+	var b []byte
+	for pos := from; pos < s.o.FileSize; {
+		data, err := f.NextData(pos)
+		if err != nil {
+			return 0, fmt.Errorf("find the data of queue file %s: %w", f.Name(), err)
+		}
+		if data > pos {
+			pos, chunk = data-data%UnitSize, 4<<10
+			if pos >= s.o.FileSize {
+				break
+			}
+		}
+		// Whole units up to the end of a page, so that few pages of holes are read.
+		n := ((pos/chunk+1)*chunk - pos + UnitSize - 1) / UnitSize * UnitSize
+		n = min(n, s.o.FileSize-pos)
+		b = slices.Grow(b[:0], int(n))[:n]
+		if _, err = f.ReadAt(b, pos); err != nil {
+			return 0, fmt.Errorf("read queue file %s: %w", f.Name(), err)
+		}
+		for i := 0; i < len(b); i += UnitSize {
+			u := decodeUnit(b[i:])
+			dirty = dirty || u != (Unit{})
+			if s.trusts(u) {
+				keep = record.Index((pos+int64(i))/UnitSize) + 1
+			}
+		}
+		pos += n
+		chunk = min(2*chunk, 64<<10)
+	}
+	if keep > units {
+		s.o.Log.Error("damaged units in a queue file", "file", f.Name(), "index", record.Index(base/UnitSize)+units)
+	}
+	if !dirty || keep == s.perFile {
+		return keep, nil
+	}
+	if err = zeroFrom(f, int64(keep)*UnitSize); err != nil {
+		return 0, fmt.Errorf("erase the end of queue file %s: %w", f.Name(), err)
+	}
+	r.forget()
+	s.noteWrite(q, base, false)
+	return keep, nil
+}
+
+// zeroFrom overwrites the data of f from pos on.
+func zeroFrom(f vfs.File, pos int64) error {
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	zero := make([]byte, 64<<10)
+	for pos < size {
+		if pos, err = f.NextData(pos); err != nil || pos >= size {
+			return err
+		}
+		// Up to a multiple of 64 KiB, so that holes after it stay holes.
+		n := min(int64(len(zero))-pos%int64(len(zero)), size-pos)
+		if _, err = f.WriteAt(zero[:n], pos); err != nil {
+			return err
+		}
+		pos += n
+	}
+	return nil
+}
+
+// findLast sets lastOff and lastSize from the last unit that is not blank.
+func (q *Queue) findLast(r *blockReader, bases []int64) error {
+	end := q.next
+	for _, base := range slices.Backward(bases) {
+		first := record.Index(base / UnitSize)
+		for i := min(end-first, q.topic.set.perFile) - 1; i >= 0; i-- {
+			u, err := r.unit(base, i)
+			if err != nil {
+				return err
+			}
+			if u.valid() && !u.Blank() {
+				q.lastOff, q.lastSize = u.Offset, u.Size
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// findMin sets the first index: after the blank units at the begin, and not below the begin of the log.
+func (q *Queue) findMin(r *blockReader, bases []int64) error {
+	for _, base := range bases {
+		first := record.Index(base / UnitSize)
+		for i := range min(q.next-first, q.topic.set.perFile) {
+			u, err := r.unit(base, i)
+			if err != nil {
+				return err
+			}
+			if u.valid() && !u.Blank() {
+				q.min, q.minOff = first+i, u.Offset
+				return q.findMinAbove(record.Offset(q.topic.set.logMin.Load()))
+			}
+		}
+	}
+	return nil
+}
+
+// blockUnits is how many units a blockReader reads at once.
+const blockUnits = tailMax / UnitSize
+
+// blockReader reads single units while a queue is opened. It keeps the last block, so that opening a queue of a few
+// units reads its file once.
+type blockReader struct {
+	q    *Queue
+	buf  *readBuffer
+	base int64
+	at   record.Index // first unit of the block in its file
+	n    record.Index // units in the block
+}
+
+func (r *blockReader) close() {
+	if r.buf != nil {
+		r.q.topic.set.buffers.Put(r.buf)
+	}
+}
+
+func (r *blockReader) forget() { r.n = 0 }
+
+// unit returns unit i of the file at base.
+func (r *blockReader) unit(base int64, i record.Index) (Unit, error) {
+	if base != r.base || i < r.at || i >= r.at+r.n {
+		if err := r.read(base, i-i%blockUnits); err != nil {
+			return Unit{}, err
+		}
+	}
+	return decodeUnit(r.buf[(i-r.at)*UnitSize:]), nil
+}
+
+func (r *blockReader) read(base int64, at record.Index) error {
+	s := r.q.topic.set
+	if r.buf == nil {
+		r.buf = s.buffers.Get().(*readBuffer)
+	}
+	r.n = 0
+	h, err := s.use(r.q, base, false)
+	if err != nil {
+		return err
+	}
+	defer s.release(h)
+	n := min(blockUnits, s.perFile-at)
+	if _, err = h.file.ReadAt(r.buf[:n*UnitSize], int64(at)*UnitSize); err != nil {
+		return fmt.Errorf("read queue file %s: %w", h.file.Name(), err)
+	}
+	r.base, r.at, r.n = base, at, n
+	return nil
+}
