@@ -177,8 +177,8 @@ func (p *parser) array(depth int) (v Value, ok bool) {
 		if p.next(']') {
 			break
 		}
-		e, ok := p.value(depth + 1)
-		if !ok {
+		var e Value
+		if e, ok = p.value(depth + 1); !ok {
 			return v, false
 		}
 		p.list = append(p.list, e)

@@ -126,7 +126,7 @@ func appendUnicode[T string | []byte](dst []byte, s T, i int) (out []byte, next 
 	}
 	if utf16.IsSurrogate(r) {
 		if i+1 < len(s) && s[i] == '\\' && s[i+1] == 'u' {
-			if low, ok := hex4(s, i+2); ok {
+			if low, whole := hex4(s, i+2); whole {
 				if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
 					return utf8.AppendRune(dst, pair), i + 6, true
 				}

@@ -150,14 +150,14 @@ func (v Value) Bool() bool { return v.BoolOr(false) }
 
 // BoolOr is Bool with a default for a value that is missing, null or no boolean.
 func (v Value) BoolOr(def bool) bool {
-	switch v.kind {
-	case Bool, Number, String:
-		switch strings.ToLower(v.text) {
-		case "true", "1", "y", "t":
-			return true
-		case "false", "0", "n", "f":
-			return false
-		}
+	if v.kind != Bool && v.kind != Number && v.kind != String {
+		return def
+	}
+	switch strings.ToLower(v.text) {
+	case "true", "1", "y", "t":
+		return true
+	case "false", "0", "n", "f":
+		return false
 	}
 	return def
 }

@@ -44,8 +44,11 @@ func (r *RegisterBrokerBody) AppendTo(dst []byte, std bool) []byte {
 	return appendBody(dst, std, r.Write)
 }
 
-// maxRegistration bounds an inflated registration: a line is some 60 bytes, so this is about a million topics.
-const maxRegistration = 64 << 20
+// maxRegistration and maxTopics bound an inflated registration: a line is some 60 bytes.
+const (
+	maxRegistration = 64 << 20
+	maxTopics       = 1 << 20
+)
 
 // AppendCompressed appends the compressed form, a zlib stream of
 //
@@ -103,12 +106,13 @@ func (r *RegisterBrokerBody) DecodeCompressed(data []byte, version int32) error 
 		if c.decodeLine(string(d.chunk())) {
 			t.TopicConfigTable = append(t.TopicConfigTable, c)
 		}
+		if len(t.TopicConfigTable) > maxTopics {
+			d.err = fmt.Errorf("more than %d topics", maxTopics)
+		}
 	}
 	if doc := d.chunk(); d.err == nil {
-		v, err := fastjson.Parse(doc)
-		if err != nil {
-			return fmt.Errorf("%w: filter servers: %w", ErrBody, err)
-		}
+		var v fastjson.Value
+		v, d.err = fastjson.Parse(doc)
 		r.FilterServerList = v.Strs()
 	}
 	if version >= Version5_0_0 {

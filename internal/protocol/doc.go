@@ -10,6 +10,8 @@
 //   - headers_gen.go: one struct for each typed header, generated from headers.tsv by tools/genheaders.
 //   - bodies_*.go: the JSON bodies, in Java's fastjson dialect.
 //
+// What Java says is in testdata/java, written by test/golden/json with the real classes.
+//
 // Callers: remoting (frames), the doors (headers, bodies), nameserver, membership and the file formats that share
 // bodies with the wire.
 package protocol

@@ -238,7 +238,6 @@ func skip(src []byte, i, depth int) (next int, ok bool) {
 		end := c + 2 // '}' and ']'
 		i = space(src, i+1)
 		for i < len(src) && src[i] != end {
-			var ok bool
 			if i, ok = skip(src, i, depth+1); !ok {
 				return i, false
 			}
