@@ -154,7 +154,7 @@ var namesrvCases = []testCase{
 }
 
 var frameCases = []testCase{
-	{"a frame over the limit closes the connection", func(e *env) { e.closes([]byte{0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1}) }},
+	{"a frame over the limit closes the connection", func(e *env) { e.closes(append([]byte{0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1}, make([]byte, 16)...)) }},
 	{"a header longer than its frame closes the connection", func(e *env) {
 		e.closes([]byte{0, 0, 0, 8, 0, 0, 0, 200, 1, 2, 3, 4})
 	}},
