@@ -14,14 +14,18 @@ import (
 
 // Timing of the registration (Java's defaults where it has one).
 const (
-	defaultPeriod  = 30 * time.Second
-	minPeriod      = 10 * time.Second
-	maxPeriod      = 60 * time.Second
-	callTimeout    = 24 * time.Second // registerBrokerTimeoutMills
-	probeTimeout   = 3 * time.Second
-	defaultProbe   = 5 * time.Second
-	backoffFirst   = time.Second
-	backoffMax     = 10 * time.Second
+	defaultPeriod = 30 * time.Second
+	minPeriod     = 10 * time.Second
+	maxPeriod     = 60 * time.Second
+	callTimeout   = 24 * time.Second // registerBrokerTimeoutMills
+	probeTimeout  = 3 * time.Second
+	defaultProbe  = 5 * time.Second
+	backoffFirst  = time.Second
+	backoffMax    = 10 * time.Second
+	// announceTimeout is how long a change waits for a name server that was well until now; others may have answered.
+	announceTimeout = 3 * time.Second
+	// calm is how long after a registration a lost connection is left to the next probe: no loop of reconnects.
+	calm           = time.Second
 	leaveTimeout   = 3 * time.Second
 	routeFresh     = 30 * time.Second
 	routeMissFresh = 2 * time.Second
@@ -129,27 +133,54 @@ func (r *Registrar) Register(ctx context.Context, changed []mq.TopicConfig) erro
 // Announce is Register for a caller that knows the version of the table that holds the change.
 func (r *Registrar) Announce(ctx context.Context, changed []mq.TopicConfig, version mq.DataVersion) error {
 	r.routes.forget(changed)
-	var waits []chan error
+	var waits []<-chan error
 	for _, s := range r.servers {
 		if done := s.post(changed, version); done != nil {
 			waits = append(waits, done)
 		}
 	}
+	limit, cancel := context.WithTimeoutCause(ctx, announceTimeout, errSlow)
+	defer cancel()
 	var errs []error
 	for _, done := range waits {
-		select {
-		case err := <-done:
-			if err != nil {
-				errs = append(errs, err)
-			}
-		case <-ctx.Done():
-			return fmt.Errorf("register topics: %w", ctx.Err())
+		if err := outcome(limit, done); err != nil {
+			errs = append(errs, err)
 		}
 	}
+	if err := ctx.Err(); err != nil && len(errs) > 0 {
+		return fmt.Errorf("register topics: %w", err)
+	}
 	if len(waits) > 0 && len(errs) == len(waits) {
-		return errors.Join(errs...)
+		return fmt.Errorf("register topics: %w", errors.Join(errs...))
 	}
 	return nil
+}
+
+// outcome waits for one server until ctx ends; what has come by then counts.
+func outcome(ctx context.Context, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	default:
+		return context.Cause(ctx)
+	}
+}
+
+var errSlow = fmt.Errorf("no answer from a name server within %v", announceTimeout)
+
+// Lost tells that the connection to a name server has ended: the server forgets this broker when that happens, so it
+// registers again at once. It is meant for remoting.ClientOptions.OnClose and does not block.
+func (r *Registrar) Lost(addr string) {
+	for _, s := range r.servers {
+		if s.addr == addr {
+			s.lost(time.Now())
+		}
+	}
 }
 
 // Unregister tells all name servers that this broker goes. Run must have returned.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -148,8 +149,11 @@ func (r *Registrar) ownQueues(topic string) []mq.Queue {
 	return queues
 }
 
-// maxQueues bounds what is believed of one broker's queue count.
-const maxQueues = 65536
+// Bounds of what is believed: queues of one broker and of a route.
+const (
+	maxQueues      = 65536
+	maxRouteQueues = 1 << 20
+)
 
 // readableQueues reads a route answer.
 func readableQueues(topic string, body []byte) ([]mq.Queue, error) {
@@ -162,6 +166,9 @@ func readableQueues(topic string, body []byte) ([]mq.Queue, error) {
 	for _, q := range d.QueueDatas {
 		if !mq.Perm(q.Perm).Readable() {
 			continue
+		}
+		if len(queues) > maxRouteQueues {
+			return nil, fmt.Errorf("route of %s: over %d queues", topic, maxRouteQueues)
 		}
 		broker := strings.Clone(q.BrokerName)
 		for id := range min(q.ReadQueueNums, maxQueues) {

@@ -22,6 +22,7 @@ type server struct {
 	mu sync.Mutex // guards what follows
 	// known: the last registration succeeded and Run is at work, so that a post will be dealt with.
 	known   bool
+	at      time.Time // of the last registration
 	pending map[string]mq.TopicConfig
 	full    bool
 	version mq.DataVersion // of what is pending
@@ -36,11 +37,14 @@ func newServer(r *Registrar, addr string) *server {
 }
 
 // post queues changed topics, all topics when there are none, and returns where the outcome will be told. It returns
-// nil when the server does not know this broker: the next full registration will bring the change.
-func (s *server) post(changed []mq.TopicConfig, v mq.DataVersion) chan error {
+// nil when the server does not know this broker: a full registration will bring the change, after the one that may be
+// under way and have read the table before the change.
+func (s *server) post(changed []mq.TopicConfig, v mq.DataVersion) <-chan error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.known {
+		s.full = true
+		s.wakeUp()
 		return nil
 	}
 	for _, t := range changed {
@@ -52,11 +56,25 @@ func (s *server) post(changed []mq.TopicConfig, v mq.DataVersion) chan error {
 	}
 	done := make(chan error, 1)
 	s.waiters = append(s.waiters, done)
+	s.wakeUp()
+	return done
+}
+
+// lost asks for a full registration, unless there has just been one.
+func (s *server) lost(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known && now.Sub(s.at) >= calm {
+		s.full = true
+		s.wakeUp()
+	}
+}
+
+func (s *server) wakeUp() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
-	return done
 }
 
 // batch is what was posted since the last time.
@@ -85,16 +103,16 @@ func (s *server) take() batch {
 	return b
 }
 
-func (s *server) setKnown(known bool) {
+func (s *server) setKnown(known bool, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known = known
+	s.known, s.at = known, at
 }
 
 // run is the server's goroutine. tried is called after the first attempt.
 func (s *server) run(ctx context.Context, tried func()) {
 	defer func() {
-		s.setKnown(false)
+		s.setKnown(false, time.Time{})
 		b := s.take()
 		b.tell(context.Cause(ctx))
 	}()
@@ -105,18 +123,18 @@ func (s *server) run(ctx context.Context, tried func()) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		wait := min(s.r.o.Probe, time.Until(full.Add(s.r.o.Period)))
+		wait, wake := min(s.r.o.Probe, time.Until(full.Add(s.r.o.Period))), s.wake
 		if known {
 			backoff = backoffFirst
 		} else {
-			wait = backoff
+			wait, wake = backoff, nil // what is posted waits for the next attempt
 			backoff = min(2*backoff, backoffMax)
 		}
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.wake:
+		case <-wake:
 			known = s.registerPosted(ctx)
 		case <-timer.C:
 			if known && time.Since(full) < s.r.o.Period && s.probe(ctx) {
@@ -140,7 +158,7 @@ func (s *server) registerFull(ctx context.Context) bool {
 // registerPosted sends what was posted, and everything when the server refuses that because it does not know us.
 func (s *server) registerPosted(ctx context.Context) bool {
 	b := s.take()
-	if len(b.waiters) == 0 {
+	if len(b.waiters) == 0 && !b.full {
 		return !s.down
 	}
 	var err error
@@ -158,7 +176,7 @@ func (s *server) registerPosted(ctx context.Context) bool {
 
 // note keeps the state after an attempt and logs when it changed.
 func (s *server) note(ctx context.Context, err error) bool {
-	s.setKnown(err == nil)
+	s.setKnown(err == nil, time.Now())
 	switch {
 	case err == nil && s.down:
 		s.r.o.Log.Info("registered with name server again", "peer", s.addr)
@@ -193,7 +211,8 @@ func (s *server) registerPart(ctx context.Context, topics []mq.TopicConfig, v mq
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return s.call(ctx, registerCommand(&s.r.o, topics, v), func(resp *remoting.Command) error {
-		return s.r.learn(resp)
+		s.r.learn(s.addr, resp)
+		return nil
 	})
 }
 

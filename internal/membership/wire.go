@@ -92,19 +92,19 @@ func topicConfig(o *Options, t *mq.TopicConfig) protocol.TopicConfig {
 func dataVersion(v mq.DataVersion) protocol.DataVersion { return protocol.DataVersion(v) }
 
 // learn takes what a name server answers to a registration.
-func (r *Registrar) learn(resp *remoting.Command) error {
+func (r *Registrar) learn(from string, resp *remoting.Command) {
 	if r.o.OnMaster != nil && r.o.ID != 0 {
 		if addr := resp.Ext["masterAddr"]; addr != "" {
 			r.o.OnMaster(addr, resp.Ext["haServerAddr"])
 		}
 	}
 	if r.o.OnOrderTopics == nil || len(resp.Body) == 0 {
-		return nil
+		return
 	}
 	var table protocol.KVTable
 	if err := table.Decode(resp.Body); err != nil {
-		return err
+		r.o.Log.Warn("read the order configuration", "peer", from, "err", err)
+		return
 	}
 	r.o.OnOrderTopics(table.Table)
-	return nil
 }
