@@ -1,6 +1,7 @@
 package fastjson
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -50,8 +51,8 @@ func TestReaderRefuses(t *testing.T) {
 		strings.Repeat("[", 65), strings.Repeat("{", 200), strings.Repeat(`{"a":`, 100000), `0x10`, `1_000`, `Infinity`,
 	} {
 		_, err := Parse([]byte(s))
-		var se *SyntaxError
-		if !errors.As(err, &se) {
+		se, ok := errors.AsType[*SyntaxError](err)
+		if !ok {
 			t.Errorf("%.40q: error %v", s, err)
 		} else if se.Offset < 0 || se.Offset > len(s) || se.Want == "" {
 			t.Errorf("%.40q: %v", s, se)
@@ -209,7 +210,7 @@ func FuzzParse(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%q was written as %q: %v", data, text, err)
 			}
-			if m == Compact && string(again.AppendTo(nil, m)) != string(text) {
+			if m == Compact && !bytes.Equal(again.AppendTo(nil, m), text) {
 				t.Fatalf("%q changed to %q", text, again.AppendTo(nil, m))
 			}
 		}

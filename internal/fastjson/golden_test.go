@@ -49,7 +49,7 @@ func TestEscapesEqualJavas(t *testing.T) {
 		}
 		want[rune(r)] = text
 	}
-	for r := rune(0); r < 0x10000; r++ {
+	for r := range rune(0x10000) {
 		if r >= 0xD800 && r < 0xE000 {
 			continue
 		}

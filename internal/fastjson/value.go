@@ -2,6 +2,7 @@ package fastjson
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,7 +51,7 @@ func (v Value) Get(name string) Value {
 		return Value{}
 	}
 	m := v.kids.members
-	for i := len(m) - 1; i >= 0; i-- {
+	for i := range slices.Backward(m) {
 		if m[i].Key.text == name && m[i].Key.kids == nil {
 			return m[i].Val
 		}

@@ -2,6 +2,7 @@ package fastjson
 
 import (
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -225,10 +226,8 @@ func AppendDouble(dst []byte, f float64) []byte {
 	from := len(dst)
 	if a := math.Abs(f); a >= 1e-3 && a < 1e7 {
 		dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
-		for _, c := range dst[from:] {
-			if c == '.' {
-				return dst
-			}
+		if slices.Contains(dst[from:], '.') {
+			return dst
 		}
 		return append(dst, ".0"...)
 	}

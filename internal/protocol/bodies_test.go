@@ -109,15 +109,15 @@ func TestBodiesThatAreNoObjects(t *testing.T) {
 	}
 }
 
-func pack(t testing.TB, plain []byte) []byte {
-	t.Helper()
+func pack(tb testing.TB, plain []byte) []byte {
+	tb.Helper()
 	var b bytes.Buffer
 	z := zlib.NewWriter(&b)
 	if _, err := z.Write(plain); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := z.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.Bytes()
 }

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"github.com/cometmq/cometmq/internal/fastjson"
@@ -18,7 +19,7 @@ type Fields []Field
 
 // Get returns the value of key. As in Java the last of several equal keys wins. A null value is ok with a nil slice.
 func (f Fields) Get(key string) (val []byte, ok bool) {
-	for i := len(f) - 1; i >= 0; i-- {
+	for i := range slices.Backward(f) {
 		if string(f[i].Key) == key {
 			return f[i].Val, true
 		}
@@ -60,12 +61,14 @@ func (w *FieldWriter) Str(key, val string) {
 	if w.bin {
 		b := appendBinaryKey(w.buf, key)
 		b = binary.BigEndian.AppendUint32(b, uint32(len(val)))
-		w.buf = append(b, val...)
+		b = append(b, val...)
+		w.buf = b
 		return
 	}
 	b := append(w.jsonKey(key), '"')
 	b = fastjson.AppendText(b, val)
-	w.buf = append(b, '"')
+	b = append(b, '"')
+	w.buf = b
 }
 
 // Bytes writes a text field that is held as bytes.
@@ -73,12 +76,14 @@ func (w *FieldWriter) Bytes(key string, val []byte) {
 	if w.bin {
 		b := appendBinaryKey(w.buf, key)
 		b = binary.BigEndian.AppendUint32(b, uint32(len(val)))
-		w.buf = append(b, val...)
+		b = append(b, val...)
+		w.buf = b
 		return
 	}
 	b := append(w.jsonKey(key), '"')
 	b = fastjson.AppendText(b, val)
-	w.buf = append(b, '"')
+	b = append(b, '"')
+	w.buf = b
 }
 
 // Pair writes a text field with any key.
@@ -90,14 +95,16 @@ func (w *FieldWriter) Pair(key, val []byte) {
 		b := binary.BigEndian.AppendUint16(w.buf, uint16(len(key)))
 		b = append(b, key...)
 		b = binary.BigEndian.AppendUint32(b, uint32(len(val)))
-		w.buf = append(b, val...)
+		b = append(b, val...)
+		w.buf = b
 		return
 	}
 	b := append(w.jsonComma(), '"')
 	b = fastjson.AppendText(b, key)
 	b = append(b, '"', ':', '"')
 	b = fastjson.AppendText(b, val)
-	w.buf = append(b, '"')
+	b = append(b, '"')
+	w.buf = b
 }
 
 // Int32 writes a number.
@@ -116,7 +123,8 @@ func (w *FieldWriter) Int64(key string, val int64) {
 	}
 	b := append(w.jsonKey(key), '"')
 	b = strconv.AppendInt(b, val, 10)
-	w.buf = append(b, '"')
+	b = append(b, '"')
+	w.buf = b
 }
 
 // Bool writes true or false.

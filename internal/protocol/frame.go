@@ -133,19 +133,23 @@ func (w *FieldWriter) Begin(dst []byte, s Serial, h *Head) {
 	w.any = false
 	w.bin = s == Binary && h.Code == int32(int16(h.Code))
 	if !w.bin {
-		b := append(dst, "\x00\x00\x00\x00\x00\x00\x00\x00{\"code\":"...)
+		b := dst
+		b = append(b, "\x00\x00\x00\x00\x00\x00\x00\x00{\"code\":"...)
 		b = strconv.AppendInt(b, int64(h.Code), 10)
-		w.buf = append(b, ',')
+		b = append(b, ',')
+		w.buf = b
 		return
 	}
-	b := append(dst, 0, 0, 0, 0, byte(Binary), 0, 0, 0,
+	b := dst
+	b = append(b, 0, 0, 0, 0, byte(Binary), 0, 0, 0,
 		byte(h.Code>>8), byte(h.Code), h.Language, byte(h.Version>>8), byte(h.Version))
 	b = binary.BigEndian.AppendUint32(b, uint32(h.Opaque))
 	b = binary.BigEndian.AppendUint32(b, uint32(h.Flag))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(h.Remark)))
 	b = append(b, h.Remark...)
 	w.ext = len(b)
-	w.buf = append(b, 0, 0, 0, 0)
+	b = append(b, 0, 0, 0, 0)
+	w.buf = b
 }
 
 // End closes the header of a frame whose body has bodyLen bytes and returns the slice that Begin got, grown by the

@@ -12,11 +12,11 @@ import (
 
 // The golden files are made by test/golden/json.
 
-func goldenLines(t testing.TB, name string) [][]string {
-	t.Helper()
+func goldenLines(tb testing.TB, name string) [][]string {
+	tb.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", "java", "5.5.0", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var lines [][]string
 	for line := range strings.Lines(string(data)) {

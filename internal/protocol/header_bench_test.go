@@ -3,6 +3,7 @@ package protocol
 import "testing"
 
 func benchDecode(b *testing.B, s Serial) {
+	b.Helper()
 	src := sendFrame(s)[PrefixLen:]
 	var h Header
 	b.SetBytes(int64(len(src)))
@@ -18,6 +19,7 @@ func BenchmarkDecodeSendBinary(b *testing.B) { benchDecode(b, Binary) }
 func BenchmarkDecodeSendJSON(b *testing.B)   { benchDecode(b, JSON) }
 
 func benchReply(b *testing.B, s Serial) {
+	b.Helper()
 	var w FieldWriter
 	buf := make([]byte, 0, 1024)
 	head := Head{Version: VersionServed, Language: LanguageGo, Opaque: 123456, Flag: FlagResponse}

@@ -10,18 +10,18 @@ import (
 )
 
 // decodeFrame takes one whole frame apart.
-func decodeFrame(t testing.TB, frame []byte, h *Header) (body []byte) {
-	t.Helper()
+func decodeFrame(tb testing.TB, frame []byte, h *Header) (body []byte) {
+	tb.Helper()
 	if len(frame) < PrefixLen {
-		t.Fatalf("frame of %d bytes", len(frame))
+		tb.Fatalf("frame of %d bytes", len(frame))
 	}
 	total := int(frame[0])<<24 | int(frame[1])<<16 | int(frame[2])<<8 | int(frame[3])
 	s, n := SplitWord(uint32(frame[4])<<24 | uint32(frame[5])<<16 | uint32(frame[6])<<8 | uint32(frame[7]))
 	if total != len(frame)-4 || n > len(frame)-PrefixLen {
-		t.Fatalf("total %d, header %d, frame %d bytes", total, n, len(frame))
+		tb.Fatalf("total %d, header %d, frame %d bytes", total, n, len(frame))
 	}
 	if err := h.Decode(s, frame[PrefixLen:PrefixLen+n]); err != nil {
-		t.Fatalf("decode %q: %v", frame, err)
+		tb.Fatalf("decode %q: %v", frame, err)
 	}
 	return frame[PrefixLen+n:]
 }

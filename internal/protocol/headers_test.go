@@ -83,15 +83,15 @@ type header interface {
 }
 
 // reencode sends in through a frame and decodes it into out.
-func reencode(t testing.TB, s Serial, in, out header) {
-	t.Helper()
+func reencode(tb testing.TB, s Serial, in, out header) {
+	tb.Helper()
 	var w FieldWriter
 	w.Begin(nil, s, &Head{})
 	in.AppendTo(&w)
 	var h Header
-	decodeFrame(t, w.End(0), &h)
+	decodeFrame(tb, w.End(0), &h)
 	if err := out.Decode(h.Fields); err != nil {
-		t.Errorf("%T: %v", out, err)
+		tb.Errorf("%T: %v", out, err)
 	}
 }
 
