@@ -126,12 +126,15 @@ func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 		}
 		*d = Dispatched{Index: m.Index, Offset: sc.Offset, Size: int32(sc.Size), StoreTime: m.StoreTime, SysFlag: m.SysFlag, Props: m.Props}
 		d.TagsCode = s.tagsCode(m)
-		err := q.queue().Append(m.Index, sc.Offset, int32(sc.Size), d.TagsCode)
+		if s.replaying && !s.likely(sc, q, &d.Index) {
+			return nil, nil
+		}
+		err := q.queue().Append(d.Index, sc.Offset, int32(sc.Size), d.TagsCode)
 		if errors.Is(err, consumequeue.ErrDeleted) {
-			err = q.queue().Append(m.Index, sc.Offset, int32(sc.Size), d.TagsCode)
+			err = q.queue().Append(d.Index, sc.Offset, int32(sc.Size), d.TagsCode)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("queue %s/%d at %d: %w", q.topic, q.id, m.Index, err)
+			return nil, fmt.Errorf("queue %s/%d at %d: %w", q.topic, q.id, d.Index, err)
 		}
 	}
 	if s.keys != nil && kind != record.SysFlagRollback {

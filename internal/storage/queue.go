@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ type Queue struct {
 	s     *Store
 	topic string
 	id    int32
+	own   bool // the records are of this topic; LMQ queues refer to those of others
 	cq    atomic.Pointer[consumequeue.Queue]
 
 	seq   commitlog.Seq // the log leader's
@@ -121,7 +121,7 @@ func (s *Store) addQueue(topic string, id int32) *Queue {
 	}
 	i, q := t.find(id)
 	if q == nil {
-		q = &Queue{s: s, topic: t.name, id: id}
+		q = &Queue{s: s, topic: t.name, id: id, own: !strings.HasPrefix(t.name, "%LMQ%")}
 		q.cq.Store(s.cqs.Queue(t.name, id))
 		t.list = slices.Insert(t.list, i, q)
 	}
@@ -178,14 +178,4 @@ func (s *Store) DeleteTopic(topic string) error {
 		return fmt.Errorf("delete topic %s: %w", topic, err)
 	}
 	return nil
-}
-
-// withQueue runs f with the queue's files and once more when the topic was deleted meanwhile.
-func (q *Queue) withQueue(f func(*consumequeue.Queue) error) error {
-	for try := 0; ; try++ {
-		err := f(q.queue())
-		if try > 0 || !errors.Is(err, consumequeue.ErrDeleted) {
-			return err
-		}
-	}
 }

@@ -3,7 +3,6 @@ package storage
 import (
 	"encoding/binary"
 	"errors"
-	"strings"
 
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage/commitlog"
@@ -204,22 +203,30 @@ func (s *Store) take(rd *reader, q *Queue, u *consumequeue.Unit, r *Read, res *R
 			return
 		}
 	}
+	at := len(res.Records)
 	res.Records = append(res.Records, rec...)
+	if q.own {
+		// The same value nearly always. A consumer goes by what the record says, so it must be where we found it.
+		binary.BigEndian.PutUint64(res.Records[at+atIndex:], uint64(res.Next))
+	}
 	res.Count++
 	res.Status = Found
 }
 
 var errOtherQueue = errors.New("the record belongs to another queue")
 
+// Positions of fields in a record (storage spec 2.1).
+const (
+	atQueueID = 12
+	atIndex   = 20
+)
+
 // belongs checks that rec is the record of index idx of q. Records whose index differs but that are of the same queue
 // pass: Java places them so after it lost queue entries.
 func (s *Store) belongs(rd *reader, q *Queue, idx record.Index, rec []byte) error {
-	id, at := int32(binary.BigEndian.Uint32(rec[12:])), record.Index(binary.BigEndian.Uint64(rec[20:]))
-	if id == q.id && at == idx {
+	id, at := int32(binary.BigEndian.Uint32(rec[atQueueID:])), record.Index(binary.BigEndian.Uint64(rec[atIndex:]))
+	if id == q.id && at == idx || !q.own {
 		return nil
-	}
-	if strings.HasPrefix(q.topic, "%LMQ%") {
-		return nil // such a queue refers to records of other topics
 	}
 	if _, err := record.Decode(rec, &rd.msg, false); err != nil {
 		return err

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"math/bits"
 	"path/filepath"
 	"time"
 
@@ -139,6 +140,8 @@ func (s *Store) replay(start commitlog.Recovery) error {
 	began := s.o.Now()
 	last := position{last: -1}
 	n := 0
+	s.replaying = true
+	defer func() { s.replaying = false }()
 	err := s.log.Recover(start, func(sc *commitlog.Scanner) error {
 		if _, err := s.index(sc, &s.note); err != nil {
 			return fmt.Errorf("dispatch log offset %d: %w", sc.Offset, err)
@@ -164,4 +167,46 @@ func (s *Store) replay(start commitlog.Recovery) error {
 	}
 	s.o.Log.Info("store opened", "dir", s.o.Dir, "from", start.From, "end", end, "messages", n, "took", s.o.Now().Sub(began))
 	return nil
+}
+
+// What a damaged index may lead to is bounded: a gap that nothing confirms is believed up to this size.
+const (
+	maxGap     = 1 << 20
+	peekAtMost = 10_000 // records looked at to confirm a gap
+)
+
+// likely decides whether the current record of sc, whose index leaves a gap in q, is where it says, and corrects the
+// index. No checksum covers it (storage spec 2.4), so a flipped bit would push the queue's end far away, or hide the
+// messages behind it. The next record of the same queue tells. False: the record belongs to no place in q.
+func (s *Store) likely(sc *commitlog.Scanner, q *Queue, idx *record.Index) bool {
+	next := q.queue().Next()
+	if *idx <= next {
+		return true
+	}
+	following, ok := record.Index(0), false
+	s.log.Peek(sc.Pos(), peekAtMost, func(m *record.Message) bool {
+		if m.QueueID == q.id && string(m.Topic) == q.topic {
+			following, ok = m.Index, true
+		}
+		return !ok
+	})
+	at := *idx
+	switch {
+	case ok && following > at:
+		return true // a real gap: what was in it is lost
+	case ok:
+		at = following - 1
+	case next == 0 && at < 1<<40:
+		return true // the first record of a queue whose older ones have been deleted
+	case bits.OnesCount64(uint64(at^next)) == 1 && !s.log.Holed():
+		at = next // nothing is known to be missing
+	case at-next <= maxGap:
+		return true
+	default:
+		at = -1
+	}
+	s.stats.damaged.Add(1)
+	s.o.Log.Error("queue index of a message is damaged", "topic", q.topic, "queue", q.id, "offset", sc.Offset, "says", *idx, "taken", at)
+	*idx = at
+	return at >= next
 }

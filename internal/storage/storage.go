@@ -67,6 +67,7 @@ type Store struct {
 	scan        *commitlog.Scanner
 	note        Dispatched
 	lastQueue   *Queue
+	replaying   bool // recovery: the log may be damaged
 	topicName   string
 	dispatched  atomic.Int64
 	moved       chan struct{} // more is visible

@@ -122,13 +122,13 @@ func all(t testing.TB, s *Store, topic string, queue int32) []string {
 
 func equal(t testing.TB, got, want []string) {
 	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%d messages, want %d\n got %.200q\nwant %.200q", len(got), len(want), got, want)
-	}
-	for i := range got {
+	for i := range min(len(got), len(want)) {
 		if got[i] != want[i] {
-			t.Fatalf("message %d is %.60q, want %.60q", i, got[i], want[i])
+			t.Fatalf("message %d is %.20q, want %.20q (%d messages, want %d)", i, got[i], want[i], len(got), len(want))
 		}
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d messages, want %d", len(got), len(want))
 	}
 }
 

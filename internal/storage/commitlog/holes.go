@@ -50,3 +50,10 @@ func (l *Log) Holes() ([]Hole, int64) {
 	defer l.holes.mu.Unlock()
 	return slices.Clone(l.holes.list), l.holes.count
 }
+
+// Holed reports whether a hole was found.
+func (l *Log) Holed() bool {
+	l.holes.mu.Lock()
+	defer l.holes.mu.Unlock()
+	return l.holes.count > 0
+}

@@ -111,3 +111,26 @@ func (l *Log) RecordEnd(off record.Offset) (end record.Offset, ok bool) {
 	}
 	return off + record.Offset(n), true
 }
+
+// Peek calls f for up to n sound records from off on, until it returns false or something unsound comes. It changes and
+// reports nothing.
+func (l *Log) Peek(off record.Offset, n int, f func(*record.Message) bool) {
+	sc := &Scanner{l: l, rd: l.set.Reader()}
+	defer sc.Close()
+	for pos := int64(off); n > 0; n-- {
+		file := l.set.Find(pos)
+		if file == nil {
+			return
+		}
+		size, what, err := sc.at(pos, file.End(), true)
+		switch {
+		case err != nil:
+			return
+		case what == foundBlank:
+			pos = file.End()
+		case what != foundRecord || !f(&sc.Msg):
+			return
+		}
+		pos += int64(size)
+	}
+}
