@@ -102,7 +102,7 @@ func (cl *Client) Close() {
 // connect returns the live connection to addr. Callers that come while it is being opened share the attempt, each with
 // its own ctx.
 func (cl *Client) connect(ctx context.Context, addr string) (*Conn, error) {
-	a := cl.lookup(addr)
+	a := cl.lookup(addr) //nolint:contextcheck // an attempt is shared by callers and outlives the one that began it
 	if a.done == nil {
 		return a.conn, nil
 	}

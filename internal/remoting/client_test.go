@@ -23,37 +23,40 @@ func client(t *testing.T, o ClientOptions) *Client {
 
 func TestClientSharesOneConnection(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, tr transport) {
-		for _, serial := range []Serial{JSON, Binary} {
-			var opened atomic.Int32
-			s := NewServer(ServerOptions{OnOpen: func(*Conn) { opened.Add(1) }})
-			s.Handle(200050, echo)
-			r := serve(t, tr, s)
-			cl := client(t, ClientOptions{Dial: tr.dial, Serial: serial, Language: protocol.LanguageGo, Version: 400})
-			var wg sync.WaitGroup
-			for i := range 50 {
-				wg.Go(func() {
-					for k := range 20 {
-						want := fmt.Sprint(i, " ", k)
-						a, err := cl.Invoke(t.Context(), r.addr, &Command{
-							Code: 200050, Header: ext{"h": want}, Ext: map[string]string{"x": "y"}, Body: []byte(want),
-						})
-						if err != nil || a.Code != 0 || a.Ext["h"] != want || a.Ext["x"] != "y" || string(a.Body) != want {
-							t.Errorf("answer %+v, %v", a, err)
-							return
+	for _, tr := range transports() {
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			for _, serial := range []Serial{JSON, Binary} {
+				var opened atomic.Int32
+				s := NewServer(ServerOptions{OnOpen: func(*Conn) { opened.Add(1) }})
+				s.Handle(200050, echo)
+				r := serve(t, tr, s)
+				cl := client(t, ClientOptions{Dial: tr.dial, Serial: serial, Language: protocol.LanguageGo, Version: 400})
+				var wg sync.WaitGroup
+				for i := range 50 {
+					wg.Go(func() {
+						for k := range 20 {
+							want := fmt.Sprint(i, " ", k)
+							a, err := cl.Invoke(t.Context(), r.addr, &Command{
+								Code: 200050, Header: ext{"h": want}, Ext: map[string]string{"x": "y"}, Body: []byte(want),
+							})
+							if err != nil || a.Code != 0 || a.Ext["h"] != want || a.Ext["x"] != "y" || string(a.Body) != want {
+								t.Errorf("answer %+v, %v", a, err)
+								return
+							}
+							if v, ok := a.Fields.Get("h"); !ok || string(v) != want {
+								t.Errorf("fields %v", a.Fields)
+							}
 						}
-						if v, ok := a.Fields.Get("h"); !ok || string(v) != want {
-							t.Errorf("fields %v", a.Fields)
-						}
-					}
-				})
+					})
+				}
+				wg.Wait()
+				if n := opened.Load(); n != 1 {
+					t.Errorf("%d connections", n)
+				}
 			}
-			wg.Wait()
-			if n := opened.Load(); n != 1 {
-				t.Errorf("%d connections", n)
-			}
-		}
-	})
+		})
+	}
 }
 
 func TestClientSendsWhatItIsTold(t *testing.T) {
@@ -76,37 +79,40 @@ func TestClientSendsWhatItIsTold(t *testing.T) {
 
 func TestClientReconnects(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, tr transport) {
-		ended := make(chan string, 1)
-		s := NewServer(ServerOptions{})
-		s.Handle(codeEcho, echo)
-		s.Handle(1, func(c *Conn, _ *Request) { c.Close(nil) })
-		r := serve(t, tr, s)
-		cl := client(t, ClientOptions{Dial: tr.dial, OnClose: func(addr string, _ *Conn) { ended <- addr }})
-		if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: 1}); err == nil {
-			t.Fatal("call on a connection that the server closed")
-		}
-		if a := <-ended; a != r.addr {
-			t.Fatalf("closed %q", a)
-		}
-		if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho}); err != nil {
-			t.Fatal(err)
-		}
-		cl.Disconnect(r.addr, nil)
-		cl.Disconnect("nobody", nil)
-		<-ended
-		if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho}); err != nil {
-			t.Fatal(err)
-		}
-		cl.Close()
-		<-ended
-		if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho}); !errors.Is(err, ErrClosed) {
-			t.Fatalf("after close: %v", err)
-		}
-	})
+	for _, tr := range transports() {
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			ended := make(chan string, 1)
+			s := NewServer(ServerOptions{})
+			s.Handle(codeEcho, echo)
+			s.Handle(1, func(c *Conn, _ *Request) { c.Close(nil) })
+			r := serve(t, tr, s)
+			cl := client(t, ClientOptions{Dial: tr.dial, OnClose: func(addr string, _ *Conn) { ended <- addr }})
+			if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: 1}); err == nil {
+				t.Fatal("call on a connection that the server closed")
+			}
+			if a := <-ended; a != r.addr {
+				t.Fatalf("closed %q", a)
+			}
+			if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho}); err != nil {
+				t.Fatal(err)
+			}
+			cl.Disconnect(r.addr, nil)
+			cl.Disconnect("nobody", nil)
+			<-ended
+			if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho}); err != nil {
+				t.Fatal(err)
+			}
+			cl.Close()
+			<-ended
+			if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho}); !errors.Is(err, ErrClosed) {
+				t.Fatalf("after close: %v", err)
+			}
+		})
+	}
 }
 
 func TestClientDialFailsForAllWhoWait(t *testing.T) {
@@ -143,98 +149,104 @@ func TestClientDialFailsForAllWhoWait(t *testing.T) {
 func TestClientOverTLS(t *testing.T) {
 	t.Parallel()
 	server, cfg := certificate(t)
-	eachTransport(t, func(t *testing.T, tr transport) {
-		s := NewServer(ServerOptions{TLS: server, TLSMode: TLSEnforcing})
-		s.Handle(codeEcho, echo)
-		r := serve(t, tr, s)
-		cl := client(t, ClientOptions{Dial: tr.dial, TLS: cfg})
-		for _, n := range []int{0, 100, 1 << 20} {
-			a, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho, Body: make([]byte, n)})
-			if err != nil || len(a.Body) != n {
-				t.Fatal(err)
+	for _, tr := range transports() {
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			s := NewServer(ServerOptions{TLS: server, TLSMode: TLSEnforcing})
+			s.Handle(codeEcho, echo)
+			r := serve(t, tr, s)
+			cl := client(t, ClientOptions{Dial: tr.dial, TLS: cfg})
+			for _, n := range []int{0, 100, 1 << 20} {
+				a, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho, Body: make([]byte, n)})
+				if err != nil || len(a.Body) != n {
+					t.Fatal(err)
+				}
 			}
-		}
-		wrong := client(t, ClientOptions{Dial: tr.dial, TLS: cfg.Clone()})
-		wrong.tls.ServerName = "other"
-		if _, err := wrong.Invoke(t.Context(), r.addr, &Command{Code: codeEcho}); err == nil {
-			t.Fatal("wrong name was accepted")
-		}
-	})
+			wrong := client(t, ClientOptions{Dial: tr.dial, TLS: cfg.Clone()})
+			wrong.tls.ServerName = "other"
+			if _, err := wrong.Invoke(t.Context(), r.addr, &Command{Code: codeEcho}); err == nil {
+				t.Fatal("wrong name was accepted")
+			}
+		})
+	}
 }
 
 // Both sides ask each other on one connection with the same opaques.
 func TestServerAsksItsClients(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, tr transport) {
-		conns := make(chan *Conn, 1)
-		s := NewServer(ServerOptions{Serial: Binary})
-		s.Handle(codeEcho, echo)
-		s.Handle(1, func(c *Conn, r *Request) {
-			c.Reply(r.ReplyTo(), 0, "", nil, nil)
-			conns <- c
-		})
-		r := serve(t, tr, s)
-		notes := make(chan string, 1)
-		cl := client(t, ClientOptions{Dial: tr.dial, OnRequest: map[int32]Handler{
-			40: func(_ *Conn, r *Request) {
-				v, _ := r.Fields.Get("consumerGroup")
-				notes <- string(v)
-			},
-			307: func(c *Conn, r *Request) { c.Reply(r.ReplyTo(), 0, "running", r.Fields, []byte("info")) },
-			220: func(*Conn, *Request) {}, // never answers
-		}})
-		if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: 1}); err != nil {
-			t.Fatal(err)
-		}
-		c := <-conns
-		var wg sync.WaitGroup
-		for range 100 {
-			wg.Go(func() {
-				a, err := c.Call(t.Context(), 307, ext{"jstack": "true"}, []byte("q"))
-				if err != nil || a.Remark != "running" || a.Ext["jstack"] != "true" || string(a.Body) != "info" {
-					t.Errorf("client's answer %+v, %v", a, err)
-				}
+	for _, tr := range transports() {
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			conns := make(chan *Conn, 1)
+			s := NewServer(ServerOptions{Serial: Binary})
+			s.Handle(codeEcho, echo)
+			s.Handle(1, func(c *Conn, r *Request) {
+				c.Reply(r.ReplyTo(), 0, "", nil, nil)
+				conns <- c
 			})
-			wg.Go(func() {
-				if a, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho, Body: []byte("x")}); err != nil || string(a.Body) != "x" {
-					t.Errorf("server's answer %+v, %v", a, err)
-				}
-			})
-		}
-		wg.Wait()
-		if err := c.Oneway(40, ext{"consumerGroup": "g"}, nil); err != nil {
-			t.Fatal(err)
-		}
-		if g := <-notes; g != "g" {
-			t.Fatalf("notified for %q", g)
-		}
-		if a, err := c.Call(t.Context(), 39, nil, nil); err != nil || a.Code != 3 {
-			t.Fatalf("unknown code: %+v, %v", a, err)
-		}
-		short, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
-		defer cancel()
-		if _, err := c.Call(short, 220, nil, nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("call without an answer: %v", err)
-		}
-		failed := make(chan error, 1)
-		go func() {
-			_, err := c.Call(t.Context(), 220, nil, nil)
-			failed <- err
-		}()
-		for {
-			c.pmu.Lock()
-			n := len(c.pending)
-			c.pmu.Unlock()
-			if n == 1 {
-				break
+			r := serve(t, tr, s)
+			notes := make(chan string, 1)
+			cl := client(t, ClientOptions{Dial: tr.dial, OnRequest: map[int32]Handler{
+				40: func(_ *Conn, r *Request) {
+					v, _ := r.Fields.Get("consumerGroup")
+					notes <- string(v)
+				},
+				307: func(c *Conn, r *Request) { c.Reply(r.ReplyTo(), 0, "running", r.Fields, []byte("info")) },
+				220: func(*Conn, *Request) {}, // never answers
+			}})
+			if _, err := cl.Invoke(t.Context(), r.addr, &Command{Code: 1}); err != nil {
+				t.Fatal(err)
 			}
-			time.Sleep(time.Millisecond)
-		}
-		cl.Close()
-		if err := <-failed; err == nil {
-			t.Fatal("call outlived its connection")
-		}
-	})
+			c := <-conns
+			var wg sync.WaitGroup
+			for range 100 {
+				wg.Go(func() {
+					a, err := c.Call(t.Context(), 307, ext{"jstack": "true"}, []byte("q"))
+					if err != nil || a.Remark != "running" || a.Ext["jstack"] != "true" || string(a.Body) != "info" {
+						t.Errorf("client's answer %+v, %v", a, err)
+					}
+				})
+				wg.Go(func() {
+					if a, err := cl.Invoke(t.Context(), r.addr, &Command{Code: codeEcho, Body: []byte("x")}); err != nil || string(a.Body) != "x" {
+						t.Errorf("server's answer %+v, %v", a, err)
+					}
+				})
+			}
+			wg.Wait()
+			if err := c.Oneway(40, ext{"consumerGroup": "g"}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if g := <-notes; g != "g" {
+				t.Fatalf("notified for %q", g)
+			}
+			if a, err := c.Call(t.Context(), 39, nil, nil); err != nil || a.Code != 3 {
+				t.Fatalf("unknown code: %+v, %v", a, err)
+			}
+			short, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+			defer cancel()
+			if _, err := c.Call(short, 220, nil, nil); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("call without an answer: %v", err)
+			}
+			failed := make(chan error, 1)
+			go func() {
+				_, err := c.Call(t.Context(), 220, nil, nil)
+				failed <- err
+			}()
+			for {
+				c.pmu.Lock()
+				n := len(c.pending)
+				c.pmu.Unlock()
+				if n == 1 {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+			cl.Close()
+			if err := <-failed; err == nil {
+				t.Fatal("call outlived its connection")
+			}
+		})
+	}
 }
 
 func TestUnexpectedResponsesAreIgnored(t *testing.T) {

@@ -258,6 +258,12 @@ func (c *Conn) linger(err error) {
 	defer t.Stop()
 	c.waiting = true
 	for !c.closed && !c.lingeredLocked(shutdown) {
+		if c.queued > 0 && !c.writing {
+			c.mu.Unlock()
+			c.Flush()
+			c.mu.Lock()
+			continue
+		}
 		c.cond.Wait()
 	}
 	c.waiting = false
@@ -311,7 +317,7 @@ func (c *Conn) logEnd(err error) {
 	case errors.Is(err, ErrIdle):
 		level = slog.LevelInfo
 	}
-	c.core.log.LogAttrs(context.Background(), level, "connection ends", slog.String("peer", c.remote.String()), slog.Any("err", err))
+	c.core.log.LogAttrs(c.core.ctx, level, "connection ends", slog.String("peer", c.remote.String()), slog.Any("err", err))
 }
 
 // Reason is why the connection ended, nil while it lives.

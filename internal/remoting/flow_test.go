@@ -18,52 +18,55 @@ import (
 
 func TestPeerThatDoesNotReadIsNotReadAnyMore(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, tr transport) {
-		const limit, answer, requests = 1 << 20, 100_000, 4000
-		var handled, worst atomic.Int64
-		s := NewServer(ServerOptions{MaxOutput: limit})
-		s.Handle(1, func(c *Conn, r *Request) {
-			handled.Add(1)
-			b := bufpool.Get(answer)
-			b.B = append(b.B, make([]byte, answer)...)
-			c.ReplyBuf(r.ReplyTo(), 0, "", nil, b)
-			worst.Store(max(worst.Load(), int64(c.Queued())))
-		})
-		w := serve(t, tr, s).wire(t)
-		sent := make(chan error, 1)
-		go func() {
-			for i := range int32(requests) {
-				if _, err := w.Write(get(Binary, 1, i)); err != nil {
-					sent <- err
-					return
+	for _, tr := range transports() {
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			const limit, answer, requests = 1 << 20, 100_000, 400
+			var handled, worst atomic.Int64
+			s := NewServer(ServerOptions{MaxOutput: limit})
+			s.Handle(1, func(c *Conn, r *Request) {
+				handled.Add(1)
+				b := bufpool.Get(answer)
+				b.B = append(b.B, make([]byte, answer)...)
+				c.ReplyBuf(r.ReplyTo(), 0, "", nil, b)
+				worst.Store(max(worst.Load(), int64(c.Queued())))
+			})
+			w := serve(t, tr, s).wire(t)
+			sent := make(chan error, 1)
+			go func() {
+				for i := range int32(requests) {
+					if _, err := w.Write(get(Binary, 1, i)); err != nil {
+						sent <- err
+						return
+					}
+				}
+				sent <- nil
+			}()
+			// Nothing is read: the server must come to a halt by itself.
+			for last, same := int64(-1), 0; same < 20; {
+				time.Sleep(10 * time.Millisecond)
+				if n := handled.Load(); n == last && n > 0 {
+					same++
+				} else {
+					last, same = n, 0
 				}
 			}
-			sent <- nil
-		}()
-		// Nothing is read: the server must come to a halt by itself.
-		for last, same := int64(-1), 0; same < 20; {
-			time.Sleep(10 * time.Millisecond)
-			if n := handled.Load(); n == last && n > 0 {
-				same++
-			} else {
-				last, same = n, 0
+			if n := handled.Load(); n > requests/2 {
+				t.Errorf("%d of %d requests were handled for a peer that does not read", n, requests)
 			}
-		}
-		if n := handled.Load(); n > requests/2 {
-			t.Errorf("%d of %d requests were handled for a peer that does not read", n, requests)
-		}
-		if q := worst.Load(); q > limit+2*answer {
-			t.Errorf("%d bytes were queued, the limit is %d", q, limit)
-		}
-		for i := range int32(requests) {
-			if r := w.want(i, 0); len(r.Body) != answer {
-				t.Fatalf("body of %d bytes", len(r.Body))
+			if q := worst.Load(); q > limit+2*answer {
+				t.Errorf("%d bytes were queued, the limit is %d", q, limit)
 			}
-		}
-		if err := <-sent; err != nil {
-			t.Fatal(err)
-		}
-	})
+			for i := range int32(requests) {
+				if r := w.want(i, 0); len(r.Body) != answer {
+					t.Fatalf("body of %d bytes", len(r.Body))
+				}
+			}
+			if err := <-sent; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
 }
 
 func TestPeerWithTooManyTasksIsNotReadAnyMore(t *testing.T) {
@@ -98,29 +101,31 @@ func TestPeerWithTooManyTasksIsNotReadAnyMore(t *testing.T) {
 	}
 }
 
-// bubble runs f in a synctest bubble with a server on an in-memory network.
-func bubble(t *testing.T, o ServerOptions, f func(t *testing.T, n *memnet.Network, r *rig)) {
+// bubble starts a server on an in-memory network; r dials from another host. It is for synctest bubbles.
+func bubble(t *testing.T, o ServerOptions) (n *memnet.Network, r *rig) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		n := memnet.New()
-		s := NewServer(o)
-		s.Handle(codeEcho, echo)
-		l, err := n.Host("10.0.0.1").Listen(":10911")
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := &rig{Server: s, addr: l.Addr().String(), err: make(chan error, 1)}
-		r.tr.dial = n.Host("10.0.0.2").Dial
-		go func() { r.err <- s.Serve(context.Background(), l) }()
-		f(t, n, r)
-		r.stop(t)
-	})
+	n = memnet.New()
+	s := NewServer(o)
+	s.Handle(codeEcho, echo)
+	s.Handle(1, func(*Conn, *Request) {}) // never answers
+	return n, serve(t, transport{
+		listen: func(tb testing.TB) net.Listener {
+			tb.Helper()
+			l, err := n.Host("10.0.0.1").Listen(":10911")
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return l
+		},
+		dial: n.Host("10.0.0.2").Dial,
+	}, s)
 }
 
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	var reason error
-	bubble(t, ServerOptions{OnClose: func(c *Conn) { reason = c.Reason() }}, func(t *testing.T, _ *memnet.Network, r *rig) {
+	synctest.Test(t, func(t *testing.T) {
+		_, r := bubble(t, ServerOptions{OnClose: func(c *Conn) { reason = c.Reason() }})
 		w := r.wire(t)
 		_ = w.SetDeadline(time.Time{})
 		t0 := time.Now()
@@ -144,7 +149,8 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 func TestPeerThatTakesNothingIsClosed(t *testing.T) {
 	t.Parallel()
 	var reason error
-	bubble(t, ServerOptions{OnClose: func(c *Conn) { reason = c.Reason() }, IdleTimeout: -1}, func(t *testing.T, n *memnet.Network, r *rig) {
+	synctest.Test(t, func(t *testing.T) {
+		_, r := bubble(t, ServerOptions{OnClose: func(c *Conn) { reason = c.Reason() }, IdleTimeout: -1})
 		w := r.wire(t)
 		_ = w.SetDeadline(time.Time{})
 		t0 := time.Now()
@@ -167,8 +173,8 @@ func TestPeerThatTakesNothingIsClosed(t *testing.T) {
 func TestShutdownDoesNotWaitForAnswersForever(t *testing.T) {
 	t.Parallel()
 	s := ServerOptions{DrainTimeout: 3 * time.Second}
-	bubble(t, s, func(t *testing.T, _ *memnet.Network, r *rig) {
-		r.Handle(1, func(*Conn, *Request) {}) // never answers
+	synctest.Test(t, func(t *testing.T) {
+		_, r := bubble(t, s)
 		w := r.wire(t)
 		w.send(get(JSON, 1, 1))
 		synctest.Wait()
@@ -182,7 +188,8 @@ func TestShutdownDoesNotWaitForAnswersForever(t *testing.T) {
 
 func TestClientOverAPartitionedNetwork(t *testing.T) {
 	t.Parallel()
-	bubble(t, ServerOptions{}, func(t *testing.T, n *memnet.Network, r *rig) {
+	synctest.Test(t, func(t *testing.T) {
+		n, r := bubble(t, ServerOptions{})
 		cl := NewClient(ClientOptions{Dial: n.Host("10.0.0.2").Dial})
 		defer cl.Close()
 		call := func(limit time.Duration) error {
@@ -215,57 +222,63 @@ func TestClientOverAPartitionedNetwork(t *testing.T) {
 
 func TestNothingOfAClosedConnectionIsLeft(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, tr transport) {
-		closed := make(chan *Conn, 1)
-		s := NewServer(ServerOptions{OnClose: func(c *Conn) { closed <- c }})
-		s.Handle(1, func(c *Conn, r *Request) { // more than the network takes
-			for range 100 {
-				b := bufpool.Get(1 << 20)
-				b.B = b.B[:1<<20]
-				c.ReplyBuf(r.ReplyTo(), 0, "", nil, b)
+	for _, tr := range transports() {
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			closed := make(chan *Conn, 1)
+			s := NewServer(ServerOptions{OnClose: func(c *Conn) { closed <- c }})
+			s.Handle(1, func(c *Conn, r *Request) { // more than the network takes
+				for range 100 {
+					b := bufpool.Get(1 << 20)
+					b.B = b.B[:1<<20]
+					c.ReplyBuf(r.ReplyTo(), 0, "", nil, b)
+				}
+			})
+			r := serve(t, tr, s)
+			w := r.wire(t)
+			w.send(get(Binary, 1, 1))
+			if _, err := w.recv(); err != nil {
+				t.Fatal(err)
 			}
+			_ = w.Close()
+			c := <-closed
+			if c.Queued() != 0 || c.in != nil || c.tail != nil || len(c.out) != 0 || len(c.sending) != 0 || c.writing {
+				t.Fatalf("left behind: queued %d, in %v, tail %v, out %d, sending %d", c.Queued(), c.in, c.tail, len(c.out), len(c.sending))
+			}
+			c.Reply(ReplyTo{}, 0, "", nil, nil)
+			c.ReplyBuf(ReplyTo{}, 0, "", nil, bufpool.Get(1))
+			c.Flush()
+			if _, err := c.Call(t.Context(), 1, nil, nil); err == nil {
+				t.Fatal("call on a closed connection")
+			}
+			if err := c.Oneway(1, nil, nil); err == nil {
+				t.Fatal("one-way on a closed connection")
+			}
+			c.Close(nil)
 		})
-		r := serve(t, tr, s)
-		w := r.wire(t)
-		w.send(get(Binary, 1, 1))
-		if _, err := w.recv(); err != nil {
-			t.Fatal(err)
-		}
-		_ = w.Close()
-		c := <-closed
-		if c.Queued() != 0 || c.in != nil || c.tail != nil || len(c.out) != 0 || len(c.sending) != 0 || c.writing {
-			t.Fatalf("left behind: queued %d, in %v, tail %v, out %d, sending %d", c.Queued(), c.in, c.tail, len(c.out), len(c.sending))
-		}
-		c.Reply(ReplyTo{}, 0, "", nil, nil)
-		c.ReplyBuf(ReplyTo{}, 0, "", nil, bufpool.Get(1))
-		c.Flush()
-		if _, err := c.Call(t.Context(), 1, nil, nil); err == nil {
-			t.Fatal("call on a closed connection")
-		}
-		if err := c.Oneway(1, nil, nil); err == nil {
-			t.Fatal("one-way on a closed connection")
-		}
-		c.Close(nil)
-	})
+	}
 }
 
 func TestHalfClosedPeerGetsItsAnswers(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, tr transport) {
-		s := NewServer(ServerOptions{})
-		s.Handle(codeEcho, echo)
-		w := serve(t, tr, s).wire(t)
-		body := bytes.Repeat([]byte("x"), 3<<20)
-		go func() {
-			w.send(frame(Binary, codeEcho, 1, 0, nil, body), get(Binary, codeEcho, 2))
-			_ = w.Conn.(interface{ CloseWrite() error }).CloseWrite()
-		}()
-		if r := w.want(1, 0); len(r.Body) != len(body) {
-			t.Fatalf("body of %d bytes", len(r.Body))
-		}
-		w.want(2, 0)
-		w.wantEnd()
-	})
+	for _, tr := range transports() {
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			s := NewServer(ServerOptions{})
+			s.Handle(codeEcho, echo)
+			w := serve(t, tr, s).wire(t)
+			body := bytes.Repeat([]byte("x"), 3<<20)
+			go func() {
+				w.send(frame(Binary, codeEcho, 1, 0, nil, body), get(Binary, codeEcho, 2))
+				_ = w.Conn.(interface{ CloseWrite() error }).CloseWrite()
+			}()
+			if r := w.want(1, 0); len(r.Body) != len(body) {
+				t.Fatalf("body of %d bytes", len(r.Body))
+			}
+			w.want(2, 0)
+			w.wantEnd()
+		})
+	}
 }
 
 func TestIdleConnectionsAreCheap(t *testing.T) {
@@ -283,7 +296,7 @@ func TestIdleConnectionsAreCheap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer nc.Close()
+		t.Cleanup(func() { _ = nc.Close() })
 		ws[i] = &wire{t: t, Conn: nc}
 	}
 	msg := get(Binary, codeEcho, 1)
@@ -298,6 +311,40 @@ func TestIdleConnectionsAreCheap(t *testing.T) {
 	t.Logf("%d bytes a connection, both ends", used/n)
 	if used/n > 12<<10 { // with the client's socket and Go's own share of both
 		t.Errorf("%d bytes a connection", used/n)
+	}
+}
+
+// A frame that is announced but does not come claims what has come of it, not what it announced.
+func TestAnnouncedFramesClaimNoMemory(t *testing.T) {
+	const n, came = 100, 3000
+	for _, tr := range []transport{overTCP(), overMemory()} {
+		s := NewServer(ServerOptions{})
+		s.Handle(codeEcho, echo)
+		r := serve(t, tr, s)
+		ws := make([]*wire, n)
+		for i := range ws {
+			nc, err := tr.dial(t.Context(), "tcp", r.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = nc.Close() })
+			ws[i] = &wire{t: t, Conn: nc}
+		}
+		big := frame(Binary, codeEcho, 1, 0, nil, make([]byte, 15<<20))
+		rest()
+		base := rest()
+		for _, w := range ws {
+			w.send(big[:came])
+		}
+		time.Sleep(20 * time.Millisecond)
+		for _, w := range ws {
+			w.send(big[came : came+1])
+		}
+		time.Sleep(20 * time.Millisecond)
+		if used := rest() - base; used > n*30<<10 {
+			t.Errorf("%s: %d bytes a connection that sent %d of a frame of %d", tr.name, used/n, came, len(big))
+		}
+		r.stop(t)
 	}
 }
 

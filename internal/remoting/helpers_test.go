@@ -46,18 +46,18 @@ func (l *logBook) logger() *slog.Logger {
 // transport is a way to reach a server.
 type transport struct {
 	name   string
-	listen func(t testing.TB) net.Listener
+	listen func(tb testing.TB) net.Listener
 	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 func overTCP() transport {
 	return transport{
 		name: "tcp",
-		listen: func(t testing.TB) net.Listener {
-			t.Helper()
+		listen: func(tb testing.TB) net.Listener {
+			tb.Helper()
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			return l
 		},
@@ -69,11 +69,11 @@ func overMemory() transport {
 	n := memnet.New()
 	return transport{
 		name: "memory",
-		listen: func(t testing.TB) net.Listener {
-			t.Helper()
+		listen: func(tb testing.TB) net.Listener {
+			tb.Helper()
 			l, err := n.Listen(":0")
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			return l
 		},
@@ -81,16 +81,8 @@ func overMemory() transport {
 	}
 }
 
-// eachTransport runs f over TCP, where output is written without blocking, and over memory, where it is not.
-func eachTransport(t *testing.T, f func(t *testing.T, tr transport)) {
-	t.Helper()
-	for _, tr := range []transport{overTCP(), overMemory()} {
-		t.Run(tr.name, func(t *testing.T) {
-			t.Parallel()
-			f(t, tr)
-		})
-	}
-}
+// transports are TCP, where output is written without blocking, and memory, where it is not.
+func transports() []transport { return []transport{overTCP(), overMemory()} }
 
 // rig is a running server.
 type rig struct {
@@ -102,25 +94,25 @@ type rig struct {
 }
 
 // serve starts s over tr. It is shut down with the test, unless the test did.
-func serve(t testing.TB, tr transport, s *Server) *rig {
-	t.Helper()
-	l := tr.listen(t)
+func serve(tb testing.TB, tr transport, s *Server) *rig {
+	tb.Helper()
+	l := tr.listen(tb)
 	r := &rig{Server: s, tr: tr, addr: l.Addr().String(), err: make(chan error, 1)}
 	go func() { r.err <- s.Serve(context.Background(), l) }()
-	t.Cleanup(func() { r.stop(t) })
+	tb.Cleanup(func() { r.stop(tb) })
 	return r
 }
 
-func (r *rig) stop(t testing.TB) {
-	t.Helper()
+func (r *rig) stop(tb testing.TB) {
+	tb.Helper()
 	r.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := r.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
+			tb.Errorf("shutdown: %v", err)
 		}
 		if err := <-r.err; err != nil && !errors.Is(err, ErrShutdown) {
-			t.Errorf("serve: %v", err)
+			tb.Errorf("serve: %v", err)
 		}
 	})
 }
@@ -132,19 +124,20 @@ type wire struct {
 	r *bufio.Reader
 }
 
-func (r *rig) wire(t testing.TB) *wire {
-	t.Helper()
+func (r *rig) wire(tb testing.TB) *wire {
+	tb.Helper()
 	c, err := r.tr.dial(context.Background(), "tcp", r.addr)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() })
-	return newWire(t, c)
+	tb.Cleanup(func() { _ = c.Close() })
+	return newWire(tb, c)
 }
 
-func newWire(t testing.TB, c net.Conn) *wire {
+func newWire(tb testing.TB, c net.Conn) *wire {
+	tb.Helper()
 	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	return &wire{t: t, Conn: c, r: bufio.NewReaderSize(c, 64<<10)}
+	return &wire{t: tb, Conn: c, r: bufio.NewReaderSize(c, 64<<10)}
 }
 
 func (w *wire) send(frames ...[]byte) {

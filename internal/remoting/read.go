@@ -3,6 +3,7 @@ package remoting
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/cometmq/cometmq/internal/bufpool"
@@ -178,7 +179,7 @@ func (c *Conn) dispatch(frame []byte) error {
 	r.Serial = s
 	r.Body = nil
 	if len(body) > 0 {
-		r.Body = body[:len(body):len(body)]
+		r.Body = slices.Clip(body)
 	}
 	if !r.IsOneway() {
 		c.asked++

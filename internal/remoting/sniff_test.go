@@ -1,6 +1,7 @@
 package remoting
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,11 +17,11 @@ import (
 	"time"
 )
 
-func certificate(t testing.TB) (server, client *tls.Config) {
-	t.Helper()
+func certificate(tb testing.TB) (server, client *tls.Config) {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	tpl := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "broker"}, DNSNames: []string{"broker"},
@@ -28,11 +29,11 @@ func certificate(t testing.TB) (server, client *tls.Config) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tpl, tpl, &key.PublicKey, key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(leaf)
@@ -52,49 +53,52 @@ func remoteServer(o ServerOptions) *Server {
 func TestTLSModes(t *testing.T) {
 	t.Parallel()
 	server, client := certificate(t)
-	eachTransport(t, func(t *testing.T, tr transport) {
-		for _, tc := range []struct {
-			mode            TLSMode
-			cfg             *tls.Config
-			plain, overlaid bool
-		}{
-			{TLSPermissive, server, true, true},
-			{TLSEnforcing, server, false, true},
-			{TLSDisabled, server, true, false},
-			{TLSPermissive, nil, true, false},
-		} {
-			r := serve(t, tr, remoteServer(ServerOptions{TLS: tc.cfg, TLSMode: tc.mode}))
-			w := r.wire(t)
-			w.send(get(JSON, codeEcho, 1))
-			if tc.plain {
-				w.want(1, 0)
-			} else {
+	for _, tr := range transports() {
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			for _, tc := range []struct {
+				mode            TLSMode
+				cfg             *tls.Config
+				plain, overlaid bool
+			}{
+				{TLSPermissive, server, true, true},
+				{TLSEnforcing, server, false, true},
+				{TLSDisabled, server, true, false},
+				{TLSPermissive, nil, true, false},
+			} {
+				r := serve(t, tr, remoteServer(ServerOptions{TLS: tc.cfg, TLSMode: tc.mode}))
+				w := r.wire(t)
+				w.send(get(JSON, codeEcho, 1))
+				if tc.plain {
+					w.want(1, 0)
+				} else {
+					w.wantEnd()
+				}
+
+				inner := r.wire(t)
+				tc2 := tls.Client(inner.Conn, client)
+				if err := tc2.Handshake(); (err == nil) != tc.overlaid {
+					t.Fatalf("mode %d: handshake: %v", tc.mode, err)
+				}
+				if !tc.overlaid {
+					continue
+				}
+				w = newWire(t, tc2)
+				body := []byte(strings.Repeat("0123456789", 60_000))
+				go w.send(get(JSON, 1, 2), frame(Binary, codeEcho, 3, 0, nil, body), get(Binary, codeEcho, 4))
+				a := inner.LocalAddr().String()
+				if rep := w.want(2, 0); rep.Remark != a+" "+a {
+					t.Fatalf("remark %q", rep.Remark)
+				}
+				if rep := w.want(3, 0); !bytes.Equal(rep.Body, body) {
+					t.Fatalf("body of %d bytes", len(rep.Body))
+				}
+				w.want(4, 0)
+				r.stop(t) // with a live TLS connection
 				w.wantEnd()
 			}
-
-			inner := r.wire(t)
-			tc2 := tls.Client(inner.Conn, client)
-			if err := tc2.Handshake(); (err == nil) != tc.overlaid {
-				t.Fatalf("mode %d: handshake: %v", tc.mode, err)
-			}
-			if !tc.overlaid {
-				continue
-			}
-			w = newWire(t, tc2)
-			body := []byte(strings.Repeat("0123456789", 60_000))
-			go w.send(get(JSON, 1, 2), frame(Binary, codeEcho, 3, 0, nil, body), get(Binary, codeEcho, 4))
-			a := inner.LocalAddr().String()
-			if rep := w.want(2, 0); rep.Remark != a+" "+a {
-				t.Fatalf("remark %q", rep.Remark)
-			}
-			if rep := w.want(3, 0); string(rep.Body) != string(body) {
-				t.Fatalf("body of %d bytes", len(rep.Body))
-			}
-			w.want(4, 0)
-			r.stop(t) // with a live TLS connection
-			w.wantEnd()
-		}
-	})
+		})
+	}
 }
 
 func proxyV2Header(command, family byte, addrs []byte) []byte {

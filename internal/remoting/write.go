@@ -119,7 +119,7 @@ func (c *Conn) sealLocked() {
 // takeLocked makes everything that is queued the writer's.
 func (c *Conn) takeLocked() {
 	c.sealLocked()
-	c.hintOut = min(max(c.queued+c.queued/4, minTail), maxTail)
+	c.hintOut = min(max(c.queued+c.queued/4, c.hintOut-c.hintOut/8, minTail), maxTail)
 	c.sending, c.out = c.out, c.sending[:0]
 	c.sent = 0
 }
