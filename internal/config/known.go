@@ -1,0 +1,323 @@
+package config
+
+import (
+	_ "embed" // the facts
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// javaFacts lists all keys of Java 5.5.0 with type and default.
+//
+//go:embed java-5.5.0.tsv
+var javaFacts string
+
+// Kind is a role that has a configuration.
+type Kind uint8
+
+// The roles.
+const (
+	KindBroker Kind = iota
+	KindNamesrv
+)
+
+// String returns the role's name.
+func (k Kind) String() string { return [...]string{"broker", "name server"}[k] }
+
+// classes are the Java classes whose keys stand in one file.
+func (k Kind) classes() []string {
+	if k == KindNamesrv {
+		return []string{"NamesrvConfig", "NettyServerConfig", "NettyClientConfig", "ControllerConfig"}
+	}
+	return []string{"BrokerConfig", "MessageStoreConfig", "NettyServerConfig", "NettyClientConfig", "AuthConfig"}
+}
+
+// javaKey is a key of Java as the facts have it.
+type javaKey struct{ class, key, typ, def string }
+
+// javaKeys, decisions and allKeys are immutable tables, made when first needed.
+var javaKeys = sync.OnceValue(func() []javaKey {
+	var out []javaKey
+	for line := range strings.Lines(javaFacts) {
+		if p := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(p) == 4 && !strings.HasPrefix(line, "#") {
+			out = append(out, javaKey{p[0], p[1], p[2], p[3]})
+		}
+	}
+	return out
+})
+
+// Fate is what becomes of a key of Java that is not implemented.
+type Fate struct {
+	// Refused: any value but the default is an error. Otherwise the key is accepted and has no effect.
+	Refused bool
+	Why     string
+	def     string
+	free    bool // the default depends on the machine: any value will do
+}
+
+// same reports whether value is what Java has anyway.
+func (f Fate) same(value string) bool {
+	return f.free || strings.EqualFold(strings.TrimSpace(value), f.def)
+}
+
+// Words in the table of fates that are not keys.
+const (
+	accepted = false
+	refused  = true
+)
+
+// fates says for groups of keys why they have no effect or are refused. A key in the class's name (Class.key) is meant
+// there only. The test sees to it that each key of Java is here or in a struct, once.
+var fates = []struct {
+	refused bool
+	why     string
+	keys    string
+}{
+	{accepted, "requests are handled by the goroutine that reads the connection, there are no thread pools", `
+		sendMessageThreadPoolNums putMessageFutureThreadPoolNums pullMessageThreadPoolNums litePullMessageThreadPoolNums
+		ackMessageThreadPoolNums processReplyMessageThreadPoolNums queryMessageThreadPoolNums adminBrokerThreadPoolNums
+		clientManageThreadPoolNums consumerManageThreadPoolNums loadBalanceProcessorThreadPoolNums heartbeatThreadPoolNums
+		recoverThreadPoolNums endTransactionThreadPoolNums sendThreadPoolQueueCapacity putThreadPoolQueueCapacity
+		pullThreadPoolQueueCapacity litePullThreadPoolQueueCapacity ackThreadPoolQueueCapacity replyThreadPoolQueueCapacity
+		queryThreadPoolQueueCapacity clientManagerThreadPoolQueueCapacity consumerManagerThreadPoolQueueCapacity
+		heartbeatThreadPoolQueueCapacity endTransactionPoolQueueCapacity adminBrokerThreadPoolQueueCapacity
+		loadBalanceThreadPoolQueueCapacity asyncSendEnable highSpeedMode enableFastChannelEventProcess
+		clientRequestThreadPoolNums defaultThreadPoolNums clientRequestThreadPoolQueueCapacity
+		defaultThreadPoolQueueCapacity unRegisterBrokerQueueCapacity`},
+	{accepted, "requests do not wait in queues, so there is nothing to drop from them; slow writes are answered with SYSTEM_BUSY", `
+		brokerFastFailureEnable waitTimeMillsInSendQueue waitTimeMillsInPullQueue waitTimeMillsInLitePullQueue
+		waitTimeMillsInHeartbeatQueue waitTimeMillsInTransactionQueue waitTimeMillsInAckQueue
+		waitTimeMillsInAdminBrokerQueue osPageCacheBusyTimeOutMills putMessageTimeout maxAsyncPutMessageRequests`},
+	{accepted, "it tunes Netty; the network code here is Go's", `
+		serverWorkerThreads serverCallbackExecutorThreads serverSelectorThreads serverOnewaySemaphoreValue
+		serverAsyncSemaphoreValue writeBufferHighWaterMark writeBufferLowWaterMark serverNettyWorkerGroupEnable
+		serverPooledByteBufAllocatorEnable useEpollNativeSelector enableShutdownGracefully transferMsgByHeap
+		enableNetWorkFlowControl`},
+	{accepted, "it tunes the client that Java's broker uses inside", `
+		clientWorkerThreads clientCallbackExecutorThreads clientOnewaySemaphoreValue clientAsyncSemaphoreValue
+		connectTimeoutMillis channelNotActiveInterval isScanAvailableNameSrv scanAvailableNameSrv
+		clientChannelMaxIdleTimeSeconds clientSocketSndBufSize clientSocketRcvBufSize clientPooledByteBufAllocatorEnable
+		clientCloseSocketIfTimeout disableCallbackExecutor disableNettyWorkerGroup maxReconnectIntervalTimeSeconds
+		enableReconnectForGoAway`},
+	{refused, "encrypted connections are not implemented yet", `useTLS`},
+	{refused, "connections through a SOCKS proxy are not implemented", `socksProxyConfig`},
+	{refused, "access control is not implemented yet; the broker would be open to everybody", `
+		aclEnable authenticationEnabled authorizationEnabled migrateAuthFromV1Enabled`},
+	{accepted, "access control is not implemented yet", `
+		configName clusterName authConfigPath authenticationProvider authenticationMetadataProvider authenticationStrategy
+		authenticationWhitelist initAuthenticationUser innerClientAuthenticationCredentials authorizationProvider
+		authorizationMetadataProvider authorizationStrategy authorizationWhitelist userCacheMaxNum userCacheExpiredSecond
+		userCacheRefreshSecond aclCacheMaxNum aclCacheExpiredSecond aclCacheRefreshSecond
+		statefulAuthenticationCacheMaxNum statefulAuthenticationCacheExpiredSecond statefulAuthorizationCacheMaxNum
+		statefulAuthorizationCacheExpiredSecond`},
+	{refused, "name servers are found by namesrvAddr only", `
+		fetchNameSrvAddrByDnsLookup fetchNamesrvAddrByAddressServer`},
+	{accepted, "name servers are found by namesrvAddr only", `
+		fetchNamesrvAddrInterval updateNameServerAddrPeriod loadBalancePollNameServerInterval`},
+	{accepted, "registrations are small and complete, all name servers since 4.9 read them", `
+		compressedRegister enableSingleTopicRegister enableSplitRegistration splitRegistrationSize enableSplitMetadata
+		splitMetadataSize compatibleWithOldNameSrv brokerHeartbeatInterval sendHeartbeatTimeoutMillis`},
+	{refused, "the controller is not implemented yet", `
+		enableControllerMode enableControllerInNamesrv fetchControllerAddrByDnsLookup`},
+	{accepted, "the controller is not implemented yet", `
+		controllerAddr syncBrokerMetadataPeriod checkSyncStateSetPeriod syncControllerMetadataPeriod
+		controllerHeartBeatTimeoutMills brokerElectionPriority storePathEpochFile storePathBrokerIdentity
+		allAckInSyncStateSet enableAutoInSyncReplicas haMaxTimeSlaveNotCatchup maxChecksumRange maxSlaveResendLength
+		syncFromLastFile asyncLearner syncMasterFlushOffsetWhenStartup
+		ControllerConfig.rocketmqHome ControllerConfig.configStorePath jraftConfig controllerType
+		ControllerConfig.scanNotActiveBrokerInterval controllerThreadPoolNums controllerRequestThreadPoolQueueCapacity
+		controllerDLegerGroup controllerDLegerPeers controllerDLegerSelfId mappedFileSize controllerStorePath
+		electMasterMaxRetryCount enableElectUncleanMaster isProcessReadEvent processReadEvent notifyBrokerRoleChanged
+		scanInactiveMasterInterval ControllerConfig.metricsExporterType ControllerConfig.metricsGrpcExporterTarget
+		ControllerConfig.metricsGrpcExporterHeader ControllerConfig.metricGrpcExporterTimeOutInMills
+		ControllerConfig.metricGrpcExporterIntervalInMills ControllerConfig.metricLoggingExporterIntervalInMills
+		ControllerConfig.metricsPromExporterPort ControllerConfig.metricsPromExporterHost ControllerConfig.metricsLabel
+		ControllerConfig.metricsInDelta ControllerConfig.configBlackList`},
+	{refused, "replication is not implemented yet, this broker would answer before a second copy exists", `
+		inSyncReplicas minInSyncReplicas`},
+	{refused, "replication is not implemented yet", `enableSlaveActingMaster enableRemoteEscape duplicationEnable`},
+	{accepted, "replication is not implemented yet", `
+		slaveReadEnable totalReplicas slaveTimeout haSendHeartbeatInterval haHousekeepingInterval haTransferBatchSize
+		haMasterAddress haMaxGapNotInSync haFlowControlEnable maxHaTransferByteInSecond offsetCheckInSlave skipPreOnline
+		forwardTimeout syncBrokerMemberGroupPeriod cleanOfflineBrokerInterval lockInStrictMode enableBatchPush
+		preferredLeaderId`},
+	{refused, "a DLedger commit log cannot be read; use a plain store", `
+		enableDLegerCommitLog`},
+	{accepted, "it belongs to the DLedger commit log", `
+		storePathDLedgerCommitLog dLegerGroup dLegerPeers dLegerSelfId`},
+	{refused, "RocksDB stores cannot be read: queues can be rebuilt from the commit log, tables must be exported with Java's tool first", `
+		storeType configManagerVersion useSingleRocksDBForAllConfigs rocksdbCQDoubleWriteEnable timerRocksDBEnable
+		transRocksDBEnable indexRocksDBEnable popConsumerKVServiceInit popConsumerKVServiceEnable combineCQPreferCQType
+		combineAssignOffsetCQType combineCQUseRocksdbForLmq persistConsumerOffsetIncrementally`},
+	{accepted, "it tunes RocksDB, which is not used", `
+		combineCQLoadingCQTypes combineCQEnableCheckSelf combineCQMaxExtraSearchCommitLogFiles
+		iteratorWhenUseRocksdbConsumeQueue cleanRocksDBDirtyCQIntervalMin statRocksDBCQIntervalSec memTableFlushIntervalMs
+		realTimePersistRocksDBConfig enableRocksDBLog bottomMostCompressionTypeForConsumeQueueStore rocksdbCompressionType
+		rocksdbFlushWalFrequency rocksdbWalFileRollingThreshold useSeparateStorePathForRocksdbCQ maxRocksDBIndexQueryDays
+		indexFileReadEnable indexFileWriteEnable timerRocksDBStopScan timerRocksDBPrecisionMs timerRocksDBRollMaxTps
+		timerRocksDBTimeExpiredMaxTps timerRocksDBRollIntervalHours timerRocksDBRollRangeHours
+		timerRecallToTimeWheelEnable timerRecallToTimelineEnable timerReputServiceCorePoolSize
+		timerReputServiceMaxPoolSize timerReputServiceQueueCapacity transWriteOriginTransHalfEnable
+		transactionCheckRocksdbCoreThreads transactionCheckRocksdbMaxThreads transactionCheckRocksdbQueueCapacity
+		popConsumerKVServiceLog flushConsumerOffsetHistoryInterval`},
+	{refused, "plug-ins are Java classes", `messageStorePlugIn`},
+	{refused, "one process is one broker; start one for each", `isBrokerContainer isInBrokerContainer inBrokerContainer`},
+	{refused, "a commit log over several folders is not supported", `readOnlyCommitLogStorePaths`},
+	{refused, "extended queue entries are not supported, tags would be misread", `enableConsumeQueueExt enableCalcFilterBitMap`},
+	{accepted, "extended queue entries are not supported", `
+		mappedFileSizeConsumeQueueExt bitMapLengthConsumeQueueExt expectConsumerNumUseFilter maxErrorRateOfBloomFilter`},
+	{refused, "messages could be read before they are on disk or copied", `readUnCommitted`},
+	{accepted, "SQL92 expressions are not implemented yet", `
+		enablePropertyFilter filterSupportRetry filterDataCleanTimeSpan`},
+	{accepted, "files are not mapped and there is no pool of buffers: writes are plain, grouped system calls", `
+		transientStorePoolEnable transientStorePoolSize fastFailIfNoBufferInStorePool writeWithoutMmap warmMapedFileEnable
+		flushLeastPagesWhenWarmMapedFile mappedFileSwapEnable commitLogForceSwapMapInterval commitLogSwapMapInterval
+		commitLogSwapMapReserveFileNum logicQueueForceSwapMapInterval logicQueueSwapMapInterval cleanSwapedMapInterval
+		logicQueueSwapMapReserveFileNum commitIntervalCommitLog commitCommitLogLeastPages commitCommitLogThoroughInterval
+		putConsumeQueueDataByFileChannel sharedByteBufferNum dataReadAheadEnable`},
+	{accepted, "locks and threads of the store are different here", `
+		useReentrantLockWhenPutMessage topicQueueLockNum spinLockCollisionRetreatOptimalDegree useABSLock debugLockEnable
+		dispatchFromSenderThread dispatchCqThreads dispatchCqCacheNum enableAsyncReput recheckReputOffsetFromCq
+		enableBuildConsumeQueueConcurrently batchDispatchRequestThreadPoolNums recoverConcurrently wakeCommitWhenPutMessage
+		wakeFlushWhenPutMessage`},
+	{accepted, "flushing follows time and group commit, not pages", `
+		flushCommitLogLeastPages flushConsumeQueueLeastPages flushConsumeQueueThoroughInterval flushCommitLogTimed
+		enableRunningFlagsInFlush`},
+	{accepted, "recovery is bounded by its own marks and keeps everything behind a damaged record", `
+		maxRecoveryCommitlogFiles commitLogRecoverMaxNum checkCommitLogOffsetOnRecover messageIndexSafe
+		enableAcceleratedRecovery enableLogConsumeQueueRepeatedlyBuildWhenRecover forceVerifyPropCRC`},
+	{accepted, "expired files are removed when nobody reads them, at once", `
+		deleteCommitLogFilesInterval deleteConsumeQueueFilesInterval destroyMapedFileIntervalForcibly
+		redeleteHangedFileInterval deleteFileBatchMax maxBatchDeleteFilesNum enableCleanExpiredOffset
+		correctLogicMinOffsetSleepInterval correctLogicMinOffsetForceInterval replicasPerDiskPartition
+		logicalDiskSpaceCleanForciblyThreshold disappearTimeAfterStart`},
+	{accepted, "limits of reading are different here", `
+		travelCqFileNumWhenGetMessage maxConsumeQueueScan pullBatchMaxMessageCount accessMessageInMemoryHotRatio
+		sampleCountThreshold sampleSteps estimateAccumulation diskFallRecorded putMsgIndexHightWater searchBcqByCacheEnable`},
+	{accepted, "cold reads are not slowed down: they do not disturb the hot path", `
+		coldDataFlowControlEnable coldDataScanEnable coldCtrStrategyEnable usePIDColdCtrStrategy cgColdReadThreshold
+		globalColdReadThreshold timerColdDataCheckIntervalMs`},
+	{accepted, "topics of up to 255 bytes are stored in the long form when they need it", `
+		maxTopicLength autoMessageVersionOnTopicLen`},
+	{accepted, "batch queues are not implemented yet", `mapperFileSizeBatchConsumeQueue`},
+	{accepted, "compaction is not implemented yet", `
+		compactionMappedFileSize compactionCqMappedFileSize compactionScheduleInternal maxOffsetMapSize compactionThreadNum
+		enableCompaction`},
+	{accepted, "light message queues are not implemented yet", `
+		enableLmq enableMultiDispatch maxLmqConsumeQueueNum enableLmqQuota enableLmqStats enableLiteEventMode
+		liteEventCheckInterval liteTtlCheckInterval minLiteTTl liteSubscriptionCheckInterval
+		liteSubscriptionCheckTimeoutMills maxLiteSubscriptionCount enableLitePopLog maxClientEventCount
+		liteEventFullDispatchDelayTime liteEventFullDispatchDelayTimeForWildcardGroup liteLagLatencyCollectEnable
+		liteLagLatencyMetricsEnable liteLagCountMetricsEnable liteLagLatencyTopK`},
+	{accepted, "messages with an arbitrary delay are not implemented yet", `
+		mappedFileSizeTimerLog timerPrecisionMs timerRollWindowSlot timerFlushIntervalMs timerGetMessageThreadNum
+		timerPutMessageThreadNum timerEnableDisruptor timerEnableCheckMetrics timerInterceptDelayLevel timerMaxDelaySec
+		timerWheelSnapshotFlush timerStopEnqueue timerCheckMetricsWhen timerSkipUnknownError timerWarmEnable
+		timerStopDequeue timerEnableRetryUntilSuccess timerCongestNumEachSlot timerMetricSmallThreshold
+		timerProgressLogIntervalMs timerWheelSnapshotIntervalMs appendTopicForTimerDeleteKey recallMessageEnable
+		allowRecallWhenBrokerNotWriteable`},
+	{accepted, "delay levels are not implemented yet", `
+		flushDelayOffsetInterval delayOffsetUpdateVersionStep enableScheduleMessageStats enableScheduleAsyncDeliver
+		scheduleAsyncDeliverMaxPendingLimit scheduleAsyncDeliverMaxResendNum2Blocked`},
+	{accepted, "transactions are not implemented yet", `
+		transactionTimeOut transactionCheckMax transactionCheckInterval transactionMetricFlushInterval
+		transactionOpMsgMaxSize transactionOpBatchInterval`},
+	{accepted, "pop is not implemented yet", `
+		popPollingSize popPollingMapSize popPollingMapExpireTimeSeconds maxPopPollingSize reviveInterval reviveMaxSlow
+		reviveScanTime enableSkipLongAwaitingAck reviveAckWaitMs enablePopLog enablePopBufferMerge popCkStayBufferTime
+		popCkStayBufferTimeOut popCkMaxBufferSize popCkOffsetMaxQueueSize enablePopBatchAck
+		popLongPollingForceNotifyInterval enableNotifyBeforePopCalculateLag enableNotifyAfterPopOrderLockRelease
+		initPopOffsetByCheckMsgInMem retrieveMessageFromPopRetryTopicV1 enableRetryTopicV2 popFromRetryProbability
+		popFromRetryProbabilityForPriority priorityOrderAsc popConsumerFSServiceInit popReviveMaxReturnSizePerRead
+		popReviveConcurrency popReviveMaxAttemptTimes popReviveSkipIfGroupAbsent useSeparateRetryQueue
+		useMessageFilterForNotification maxMessageFilterNumForNotification popResponseReturnActualRetryTopic
+		popInflightMessageThreshold enablePopMessageThreshold skipWhenCKRePutReachMaxTimes appendAckAsync appendCkAsync
+		clearRetryTopicWhenDeleteTopic`},
+	{accepted, "request-reply is not implemented yet", `storeReplyMessageEnable`},
+	{accepted, "offsets of broadcast consumers are not kept in the broker yet", `
+		enableBroadcastOffsetStore broadcastOffsetExpireSecond broadcastOffsetExpireMaxSecond`},
+	{accepted, "offsets are not reset in the broker yet", `useServerSideResetOffset`},
+	{accepted, "consumers are not switched off or refused by the broker yet", `
+		rejectPullConsumerEnable disableConsumeIfConsumerReadSlowly consumerFallbehindThreshold useStaticSubscription
+		subscriptionExpiredTimeout`},
+	{accepted, "the change of a group is always announced at once", `realTimeNotifyConsumerChange`},
+	{accepted, "producers are always registered", `enableRegisterProducer`},
+	{accepted, "the data version of offsets advances every 500 commits", `consumerOffsetUpdateVersionStep`},
+	{accepted, "statistics and metrics are different here", `
+		commercialBaseCount commercialSizePerMsg accountStatsEnable accountStatsPrintZeroValues maxStatsIdleTimeInMinutes
+		enableDetailStat autoDeleteUnusedStats isolateLogEnable printChannelGroups printChannelGroupsMinNum
+		BrokerConfig.metricsExporterType metricsOtelCardinalityLimit BrokerConfig.metricsGrpcExporterTarget
+		BrokerConfig.metricsGrpcExporterHeader BrokerConfig.metricGrpcExporterTimeOutInMills
+		BrokerConfig.metricGrpcExporterIntervalInMills BrokerConfig.metricLoggingExporterIntervalInMills
+		BrokerConfig.metricsPromExporterPort BrokerConfig.metricsPromExporterHost BrokerConfig.metricsLabel
+		metricsExportBatchMaxDataPoints BrokerConfig.metricsInDelta enableRemotingMetrics enableMessageStoreMetrics
+		enablePopMetrics enableConnectionMetrics enableTransactionMetrics enableStatsMetrics enableRequestMetrics
+		enableLagAndDlqMetrics`},
+}
+
+// decisions returns the fates by key and by class.key.
+var decisions = sync.OnceValue(func() map[string]Fate {
+	out := map[string]Fate{}
+	for _, g := range fates {
+		for k := range strings.FieldsSeq(g.keys) {
+			out[k] = Fate{Refused: g.refused, Why: g.why}
+		}
+	}
+	return out
+})
+
+// fateOf returns what becomes of a key of Java in a file of kind k.
+func fateOf(k Kind, key string) (Fate, bool) {
+	all := decisions()
+	for _, class := range k.classes() {
+		for _, j := range javaKeys() {
+			if j.class != class || j.key != key {
+				continue
+			}
+			f, ok := all[class+"."+key]
+			if !ok {
+				f, ok = all[key]
+			}
+			f.def, f.free = j.def, j.def == "(host)"
+			if ok {
+				return f, true
+			}
+		}
+	}
+	return Fate{}, false
+}
+
+// allKeys returns every key of all roles, of Java and ours, sorted.
+var allKeys = sync.OnceValue(func() []string {
+	var out []string
+	for _, j := range javaKeys() {
+		out = append(out, j.key)
+	}
+	for _, t := range []reflect.Type{reflect.TypeFor[Broker](), reflect.TypeFor[Namesrv]()} {
+		for _, f := range fieldsOf(t) {
+			out = append(out, f.key)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+})
+
+func isKey(key string) bool {
+	_, ok := slices.BinarySearch(allKeys(), key)
+	return ok
+}
+
+// candidates are the keys that may stand in a file of kind k.
+func candidates(k Kind, fields []field) []string {
+	var out []string
+	for _, f := range fields {
+		out = append(out, f.key)
+	}
+	for _, j := range javaKeys() {
+		if slices.Contains(k.classes(), j.class) {
+			out = append(out, j.key)
+		}
+	}
+	return out
+}

@@ -1,0 +1,149 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var errDelayLevels = errors.New("numbers with the unit s, m, h or d, separated by spaces, such as 1s 5s 1m 2h")
+
+const queueUnit = 20 // bytes of an entry in a queue file
+
+// validateBroker checks what one tag cannot say, and corrects what Java corrects silently, with a notice.
+func (l *loader) validateBroker(c *Broker, set settings) {
+	bad := func(key, value, allowed string) { l.bad(key, entry{value, set.source(key)}, allowed) }
+	required := map[string]string{
+		"brokerClusterName": c.Identity.Cluster, "brokerName": c.Identity.Name, "brokerIP1": c.Identity.IP1,
+		"storePathRootDir": c.Store.Root, "bindAddress": c.Listen.Address,
+	}
+	for _, k := range slices.Sorted(maps.Keys(required)) {
+		if required[k] == "" {
+			bad(k, "", "it must not be empty")
+		}
+	}
+	for _, k := range []string{"brokerName", "brokerClusterName"} {
+		if v := required[k]; !validName(v) {
+			bad(k, v, "no spaces and none of / \\ ; , : @ #")
+		}
+	}
+	l.checkRole(c, set)
+	for _, a := range c.Routes.NameServers {
+		if !validAddr(a) {
+			bad("namesrvAddr", a, `name servers as host:port, separated by ";", such as 127.0.0.1:9876;192.168.0.1:9876`)
+		}
+	}
+	clamp(l, set, "registerNameServerPeriod", &c.Routes.Period, 10*time.Second, time.Minute, time.Millisecond)
+	clamp(l, set, "diskMaxUsedSpaceRatio", &c.Store.DiskMaxUsed, 10, 95, 1)
+	clamp(l, set, "diskSpaceCleanForciblyRatio", &c.Store.ForceClean, 30, 85, 1)
+	clamp(l, set, "diskSpaceWarningLevelRatio", &c.Store.Warning, 35, 90, 1)
+	if r := c.Store.QueueFileSize % queueUnit; r != 0 {
+		c.Store.QueueFileSize += queueUnit - r
+		l.notice(slog.LevelWarn, "mappedFileSizeConsumeQueue", set.source("mappedFileSizeConsumeQueue"),
+			"rounded up to %d, a multiple of %d", c.Store.QueueFileSize, queueUnit)
+	}
+	for h := range strings.SplitSeq(c.Store.DeleteWhen, ";") {
+		if n, err := strconv.Atoi(strings.TrimSpace(h)); err != nil || n < 0 || n > 23 {
+			bad("deleteWhen", c.Store.DeleteWhen, `hours from 00 to 23, separated by ";"`)
+			break
+		}
+	}
+	if _, err := ParseDelayLevels(c.Topics.DelayLevels); err != nil {
+		bad("messageDelayLevel", c.Topics.DelayLevels, err.Error())
+	}
+	if c.Listen.HAPort == 0 && c.Listen.Port > 0 && c.Listen.Port < 65535 {
+		c.Listen.HAPort = c.Listen.Port + 1
+	}
+	l.checkPaths(c, set)
+}
+
+func (l *loader) checkRole(c *Broker, set settings) {
+	switch c.Identity.Role {
+	case RoleSlave:
+		l.bad("brokerRole", entry{RoleSlave, set.source("brokerRole")}, "refused, replication is not implemented yet: this broker can be a master only")
+	default:
+		if c.Identity.ID != 0 {
+			// As BrokerStartup does.
+			l.notice(slog.LevelWarn, "brokerId", set.source("brokerId"), "a master has id 0, %d is ignored", c.Identity.ID)
+			c.Identity.ID = 0
+		}
+	}
+}
+
+func (l *loader) checkPaths(c *Broker, set settings) {
+	if c.Store.CommitLog == "" {
+		c.Store.CommitLog = filepath.Join(c.Store.Root, "commitlog")
+	}
+	if strings.Contains(c.Store.CommitLog, ",") {
+		l.bad("storePathCommitLog", entry{c.Store.CommitLog, set.source("storePathCommitLog")}, "refused, a commit log over several folders is not supported: name one")
+	}
+	for k, p := range map[string]*string{"storePathRootDir": &c.Store.Root, "storePathCommitLog": &c.Store.CommitLog} {
+		abs, err := filepath.Abs(*p)
+		if err != nil {
+			l.bad(k, entry{*p, set.source(k)}, "a folder: "+err.Error())
+			continue
+		}
+		*p = abs
+	}
+}
+
+func (l *loader) validateNamesrv(c *Namesrv, set settings) {
+	if c.Address == "" {
+		l.bad("bindAddress", entry{"", set.source("bindAddress")}, "it must not be empty")
+	}
+	if c.ClusterTest {
+		l.bad("clusterTest", entry{"true", set.source("clusterTest")}, "refused, asking another name server is not supported")
+	}
+}
+
+// clamp puts a value into the range that Java uses whatever the file says.
+func clamp[T ~int | ~int64](l *loader, set settings, key string, v *T, lo, hi, unit T) {
+	if *v >= lo && *v <= hi {
+		return
+	}
+	was := *v
+	*v = max(lo, min(hi, was))
+	l.notice(slog.LevelWarn, key, set.source(key), "%d is outside of %d to %d, %d is used", was/unit, lo/unit, hi/unit, *v/unit)
+}
+
+// ParseDelayLevels reads messageDelayLevel: numbers with the unit s, m, h or d.
+func ParseDelayLevels(s string) ([]time.Duration, error) {
+	unit := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}
+	var out []time.Duration
+	for w := range strings.FieldsSeq(s) {
+		u := unit[w[len(w)-1]]
+		n, err := strconv.ParseInt(w[:len(w)-1], 10, 32)
+		if u == 0 || err != nil || n < 0 || n > int64(1<<63-1)/int64(u) {
+			return nil, errDelayLevels
+		}
+		out = append(out, time.Duration(n)*u)
+	}
+	if len(out) == 0 {
+		return nil, errDelayLevels
+	}
+	return out, nil
+}
+
+// validName reports whether s can stand in paths and in lists of names.
+func validName(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || strings.ContainsRune("/\\;,:@#", r) })
+}
+
+func validAddr(a string) bool {
+	if ap, err := netip.ParseAddrPort(a); err == nil {
+		return ap.Port() != 0
+	}
+	host, port, err := net.SplitHostPort(a)
+	if err != nil || host == "" || strings.ContainsAny(host, " /,") {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
