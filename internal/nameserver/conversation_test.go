@@ -353,3 +353,75 @@ func adminConversation() []step {
 		{code: 105, ext: "topic=T", want: 17, wantRemark: noRoute("T")},
 	}
 }
+
+// actingConversation is about a group whose master is gone.
+func actingConversation() []step {
+	slave := "brokerName=a brokerAddr=1.1.1.2:1 clusterName=C haServerAddr=ha2 brokerId=2 enableActingMaster=true"
+	master := "brokerName=a brokerAddr=1.1.1.1:1 clusterName=C haServerAddr=ha1 brokerId=0 enableActingMaster=true"
+	members := "rmq_sys_SYNC_BROKER_MEMBER_a"
+	route := func(addrs string, perm int) string {
+		return fmt.Sprintf(`{"brokerDatas":[{"brokerAddrs":{%s},"brokerName":"a","cluster":"C","enableActingMaster":true}],`+
+			`"filterServerTable":{},"queueDatas":[{"brokerName":"a","perm":%d,"readQueueNums":8,"topicSysFlag":0,"writeQueueNums":8}]}`, addrs, perm)
+	}
+	const alone, both = `2:"1.1.1.2:1"`, `0:"1.1.1.1:1",2:"1.1.1.2:1"`
+	return []step{
+		{conn: "s", code: 103, ext: slave, body: regBody(1, "T", members)},
+		{code: 105, ext: "topic=T", version: 317, wantBody: route(alone, 4)},
+		{code: 318, body: "supportActingMaster=true"},
+		{code: 105, ext: "topic=T", version: 317, wantBody: route(`0:"1.1.1.2:1"`, 4)},
+		{code: 105, ext: "topic=" + members, version: 317, wantBody: route(alone, 4)},
+		{conn: "m", code: 103, ext: master, body: regBody(1, "T", members)},
+		{conn: "s", code: 103, ext: slave, body: regBody(1, "T", members), wantExt: "haServerAddr=ha1 masterAddr=1.1.1.1:1"},
+		{code: 105, ext: "topic=T", version: 317, wantBody: route(both, 6)},
+		{conn: "m", hangup: true},
+		{code: 105, ext: "topic=T", version: 317, wantBody: route(`0:"1.1.1.2:1"`, 4)},
+		{conn: "s", code: 103, ext: slave, body: regBody(1, "T", members)},
+		{code: 105, ext: "topic=T", version: 317, wantBody: route(`0:"1.1.1.2:1"`, 4)},
+		// The slave becomes the master with the address that it had.
+		{conn: "s", code: 103, ext: strings.Replace(slave, "brokerId=2", "brokerId=0", 1), body: regBody(2, "T", members)},
+		{code: 105, ext: "topic=T", version: 317, wantBody: route(`0:"1.1.1.2:1"`, 6)},
+		{conn: "s", hangup: true},
+		{code: 318, body: "supportActingMaster=false"},
+		{code: 105, ext: "topic=T", want: 17, wantRemark: noRoute("T")},
+	}
+}
+
+// leaseConversation is about brokers that contend for an id and about topics that a registration leaves out.
+func leaseConversation() []step {
+	state := func(n int, topics ...string) string {
+		return strings.Replace(regBody(1, topics...), `"stateVersion":0`, fmt.Sprint(`"stateVersion":`, n), 1)
+	}
+	one := "brokerName=a brokerAddr=1.1.1.1:1 clusterName=C haServerAddr=ha1 brokerId=0 enableActingMaster=false"
+	two := "brokerName=a brokerAddr=1.1.1.2:1 clusterName=C haServerAddr=ha2 brokerId=0 enableActingMaster=false"
+	cluster := func(addr string) string {
+		return `{"brokerAddrTable":{"a":{"brokerAddrs":{0:"` + addr + `"},"brokerName":"a","cluster":"C","enableActingMaster":false}},"clusterAddrTable":{"C":["a"]}}`
+	}
+	return []step{
+		{conn: "1", code: 103, ext: one, body: state(5, "T", "U")},
+		{conn: "2", code: 103, ext: two, body: state(4, "T", "V")},
+		{code: 106, wantBody: cluster("1.1.1.1:1")},
+		{code: 206, wantBody: `{"topicList":["T","U"]}`},
+		{conn: "2", code: 103, ext: two, body: state(6, "T", "V")},
+		{code: 106, wantBody: cluster("1.1.1.2:1")},
+		{code: 206, wantBody: `{"topicList":["T","U","V"]}`},
+		{conn: "1", hangup: true},
+		{code: 106, wantBody: cluster("1.1.1.2:1")},
+		// A lone topic of a known broker is an increment; one of a broker with another id is not.
+		{conn: "2", code: 103, ext: two, body: state(7, "W")},
+		{conn: "3", code: 103, ext: strings.Replace(two, "1.1.1.2:1 ", "1.1.1.3:1 ", 1) + " brokerId=1", body: state(7, "Z"), want: 1, wantRemark: "register broker failed"},
+		{code: 206, wantBody: `{"topicList":["T","U","V","W"]}`},
+		{code: 318, body: "deleteTopicWithBrokerRegistration=true"},
+		{conn: "2", code: 103, ext: two, body: state(8, "T", "X")},
+		{code: 206, wantBody: `{"topicList":["T","X"]}`},
+		{code: 318, body: "deleteTopicWithBrokerRegistration=false"},
+		{conn: "2", code: 104, ext: two},
+		{code: 106, wantBody: `{"brokerAddrTable":{},"clusterAddrTable":{}}`},
+		{code: 206, wantBody: `{"topicList":[]}`},
+	}
+}
+
+func conversations() map[string][]step {
+	return map[string][]step{
+		"brokers": brokersConversation(), "admin": adminConversation(), "acting": actingConversation(), "lease": leaseConversation(),
+	}
+}

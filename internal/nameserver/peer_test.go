@@ -6,58 +6,15 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/remoting"
 	"github.com/cometmq/cometmq/internal/testkit/target"
 )
-
-// jars returns the class path of the Java servers: the folder ROCKETMQ_HOME_LIB, else what the test kit brought.
-func jars(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ROCKETMQ_HOME_LIB"); dir != "" {
-		return filepath.Join(dir, "*")
-	}
-	return target.NeedJava(t, "server-5.5.0")
-}
-
-// java runs a main class until the test ends.
-func java(t *testing.T, dir, class, conf, heap string) *exec.Cmd {
-	t.Helper()
-	file := filepath.Join(dir, "server.conf")
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "java", "-Xmx"+heap, "-XX:MaxDirectMemorySize=512m",
-		"-Duser.home="+dir, "-cp", jars(t), class, "-c", file)
-	cmd.Env = append(os.Environ(), "ROCKETMQ_HOME="+dir)
-	out, err := os.Create(filepath.Join(dir, "out.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		_ = out.Close()
-		if t.Failed() {
-			b, _ := os.ReadFile(out.Name())
-			t.Logf("%s: %s", class, b)
-		}
-	})
-	return cmd
-}
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -69,23 +26,15 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatal("not within 90 s: " + what)
 }
 
-func listens(addr string) bool {
-	c, err := net.DialTimeout("tcp", addr, time.Second)
-	if err == nil {
-		_ = c.Close()
-	}
-	return err == nil
-}
-
 func TestJavaNameServerAnswersTheSame(t *testing.T) {
-	dir := t.TempDir()
-	addr := fmt.Sprintf("127.0.0.1:%d", target.FreePorts(t, 1))
-	_, port, _ := strings.Cut(addr, ":")
-	java(t, dir, "org.apache.rocketmq.namesrv.NamesrvStartup",
-		"bindAddress=127.0.0.1\nlistenPort="+port+"\nkvConfigPath="+filepath.Join(dir, "kvConfig.json")+"\n", "256m")
-	eventually(t, "the Java name server listens", func() bool { return listens(addr) })
-	for name, steps := range map[string][]step{"brokers": brokersConversation(), "admin": adminConversation()} {
-		t.Run(name, func(t *testing.T) {
+	for name, steps := range conversations() {
+		t.Run(name, func(t *testing.T) { // each with a server of its own: Java keeps queue mappings for ever
+			addr := fmt.Sprintf("127.0.0.1:%d", target.FreePorts(t, 1))
+			_, port, _ := strings.Cut(addr, ":")
+			ns := target.JavaServer(t, "org.apache.rocketmq.namesrv.NamesrvStartup", map[string]string{
+				"bindAddress": "127.0.0.1", "listenPort": port, "kvConfigPath": filepath.Join(t.TempDir(), "kvConfig.json"),
+			}, "256m")
+			ns.WaitPort(addr, 60*time.Second)
 			c := &callers{addr: addr, clients: map[string]*remoting.Client{}}
 			defer c.close()
 			converse(t, c, steps, true, func() { time.Sleep(500 * time.Millisecond) })
@@ -94,8 +43,6 @@ func TestJavaNameServerAnswersTheSame(t *testing.T) {
 }
 
 func TestJavaBrokerRegistersHere(t *testing.T) {
-	classes := jars(t)
-	_ = classes
 	s, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -114,14 +61,13 @@ func TestJavaBrokerRegistersHere(t *testing.T) {
 	defer func() { _ = rs.Shutdown(context.Background()) }()
 	defer cancel()
 
-	dir := t.TempDir()
+	store := filepath.Join(t.TempDir(), "store")
 	port := target.FreePorts(t, 4) + 2
-	broker := java(t, dir, "org.apache.rocketmq.broker.BrokerStartup", strings.Join([]string{
-		"brokerClusterName=DefaultCluster", "brokerName=broker-a", "brokerId=0", "brokerIP1=127.0.0.1", "brokerIP2=127.0.0.1",
-		"bindAddress=127.0.0.1", fmt.Sprint("listenPort=", port), fmt.Sprint("haListenPort=", port+1), "namesrvAddr=" + l.Addr().String(),
-		"storePathRootDir=" + filepath.Join(dir, "store"), "storePathCommitLog=" + filepath.Join(dir, "store", "commitlog"),
-		"mappedFileSizeCommitLog=16777216", "",
-	}, "\n"), "512m")
+	broker := target.JavaServer(t, "org.apache.rocketmq.broker.BrokerStartup", map[string]string{
+		"brokerClusterName": "DefaultCluster", "brokerName": "broker-a", "brokerId": "0", "brokerIP1": "127.0.0.1", "brokerIP2": "127.0.0.1",
+		"bindAddress": "127.0.0.1", "listenPort": fmt.Sprint(port), "haListenPort": fmt.Sprint(port + 1), "namesrvAddr": l.Addr().String(),
+		"storePathRootDir": store, "storePathCommitLog": filepath.Join(store, "commitlog"), "mappedFileSizeCommitLog": "16777216",
+	}, "512m")
 
 	c := remoting.NewClient(remoting.ClientOptions{})
 	defer c.Close()
@@ -141,8 +87,8 @@ func TestJavaBrokerRegistersHere(t *testing.T) {
 	if got := body(105, "topic=TBW102"); !strings.Contains(got, `"perm":7,"readQueueNums":8`) {
 		t.Errorf("route of TBW102: %s", got)
 	}
-	if err := broker.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+	if err := broker.Stop(60 * time.Second); err != nil {
+		t.Error(err)
 	}
 	eventually(t, "the Java broker is gone", func() bool { return body(106) == `{"brokerAddrTable":{},"clusterAddrTable":{}}` })
 }

@@ -59,7 +59,7 @@ func serve(t *testing.T, o Options, f func(t *testing.T, n *memnet.Network, c *c
 
 func TestConversations(t *testing.T) {
 	t.Parallel()
-	for name, steps := range map[string][]step{"brokers": brokersConversation(), "admin": adminConversation()} {
+	for name, steps := range conversations() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			serve(t, Options{}, func(t *testing.T, _ *memnet.Network, c *callers) {
@@ -164,23 +164,6 @@ func TestNewSmallestBrokerIDIsTold(t *testing.T) {
 			t.Errorf("told %q, want %q", got, want)
 		}
 	})
-}
-
-func TestActingMasterIsShownAsMaster(t *testing.T) {
-	t.Parallel()
-	slave := "brokerName=a brokerAddr=1.1.1.2:1 clusterName=C haServerAddr=ha2 brokerId=2 enableActingMaster=true"
-	route := func(id string) string {
-		return `{"brokerDatas":[{"brokerAddrs":{` + id + `:"1.1.1.2:1"},"brokerName":"a","cluster":"C","enableActingMaster":true}],` +
-			`"filterServerTable":{},"queueDatas":[{"brokerName":"a","perm":4,"readQueueNums":8,"topicSysFlag":0,"writeQueueNums":8}]}`
-	}
-	steps := []step{
-		{conn: "s", code: 103, ext: slave, body: regBody(1, "T", "rmq_sys_SYNC_BROKER_MEMBER_a")},
-		{code: 105, ext: "topic=T", version: 317, wantBody: route("2")},
-		{code: 318, body: "supportActingMaster=true"},
-		{code: 105, ext: "topic=T", version: 317, wantBody: route("0")},
-		{code: 105, ext: "topic=rmq_sys_SYNC_BROKER_MEMBER_a", version: 317, wantBody: route("2")},
-	}
-	serve(t, Options{}, func(t *testing.T, _ *memnet.Network, c *callers) { converse(t, c, steps, false, synctest.Wait) })
 }
 
 func TestNamelessRegistrationIsRefused(t *testing.T) {
