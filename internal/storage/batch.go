@@ -72,4 +72,15 @@ func (b *Batch) End() record.Offset { return b.b.End() }
 
 // Append stores the messages of b in the order they were added and returns when they are in the log. The error is a
 // *ReadOnlyError, a *DiskFullError, ErrTooLarge or ErrClosed; some of the messages may be stored even so.
-func (s *Store) Append(b *Batch) error { return s.log.Append(&b.b) }
+//
+// The caller may find itself dispatching (see OnDispatch), so it must hold no lock that OnDispatch takes.
+func (s *Store) Append(b *Batch) error {
+	if err := s.log.Append(&b.b); err != nil {
+		s.wake()
+		return err
+	}
+	if !s.o.FlushSync {
+		s.follow()
+	}
+	return nil
+}

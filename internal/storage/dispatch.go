@@ -56,16 +56,56 @@ func (s *Store) runDispatch(ctx context.Context) error {
 // dispatchAll dispatches what may be visible now.
 func (s *Store) dispatchAll() error {
 	s.dispatching <- struct{}{}
-	defer func() { <-s.dispatching }()
-	for end := s.visible(); s.dispatched.Load() < int64(end); end = s.visible() {
-		err := s.dispatchTo(end)
-		s.scan.Close()
-		if err != nil {
-			return s.dispatchFailed(err)
-		}
+	var err error
+	for end := s.visible(); err == nil && s.dispatched.Load() < int64(end); end = s.visible() {
+		err = s.dispatchTo(end)
+	}
+	s.scan.Close()
+	if err != nil {
+		<-s.dispatching
+		return s.dispatchFailed(err)
 	}
 	s.queuesFull(nil)
+	s.leaveDispatching()
 	return nil
+}
+
+// leaveDispatching gives the token back. Whoever could not get it meanwhile relies on us to look again.
+func (s *Store) leaveDispatching() {
+	<-s.dispatching
+	if s.dispatched.Load() < int64(s.visible()) {
+		s.wake()
+	}
+}
+
+// inlineBytes is how much an appender dispatches itself. Waking the dispatcher costs more than dispatching a few
+// messages; many are better done beside the next append.
+const inlineBytes = 16 << 10
+
+// follow dispatches what was just appended, or sees to it that somebody does.
+func (s *Store) follow() {
+	end := s.visible()
+	behind := int64(end) - s.dispatched.Load()
+	if behind <= 0 {
+		return
+	}
+	if behind > inlineBytes {
+		s.wake()
+		return
+	}
+	select {
+	case s.dispatching <- struct{}{}:
+	default:
+		return // who has the token looks again before it rests
+	}
+	err := s.dispatchTo(end)
+	s.scan.Close()
+	if err != nil {
+		<-s.dispatching
+		s.wake() // the dispatcher meets the error too, and judges it
+		return
+	}
+	s.leaveDispatching()
 }
 
 // dispatchTo dispatches the records before end. After an error the next call starts with the record that failed.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -123,4 +124,30 @@ func BenchmarkCatchUp(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkPaced is one message each 200 us, as seen by the CPU clock of the process.
+func BenchmarkPaced(b *testing.B) {
+	s, stop := benchStore(b, false)
+	defer stop()
+	var batch Batch
+	m := benchMessage(1024)
+	before := cpuTime(b)
+	tick := time.NewTicker(200 * time.Microsecond)
+	defer tick.Stop()
+	for b.Loop() {
+		<-tick.C
+		batch.Reset()
+		if _, err := batch.Add(s.Queue("BenchmarkTopic", 0), m); err != nil {
+			b.Fatal(err)
+		}
+		must(b, s.Append(&batch))
+	}
+	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(b.N), "cpu-us/msg")
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	var r syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &r))
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }

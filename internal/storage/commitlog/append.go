@@ -151,9 +151,6 @@ func (l *Log) settle(group []*Batch) error {
 	if l.w.written != l.appended.Load() {
 		l.appended.Store(l.w.written)
 		l.stamped.Store(l.lastMs) // after appended, see Flush
-		if l.o.OnAppend != nil {
-			l.o.OnAppend()
-		}
 		if l.w.end-l.w.pos < l.set.FileSize()/2 && l.set.End() == l.w.end {
 			select {
 			case l.prepare <- struct{}{}:

@@ -21,8 +21,6 @@ type Options struct {
 	PropCRC       bool          // the records end with a __CRC32# property that is to be filled in
 	Now           func() time.Time
 	Log           *slog.Logger
-	// OnAppend is called by the leader after records became readable. It must be cheap.
-	OnAppend func()
 	// OnFlush is called after more of the log became durable. It must be cheap.
 	OnFlush func()
 }
