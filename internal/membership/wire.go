@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"hash/crc32"
 
-	"github.com/cometmq/cometmq/internal/fastjson"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
@@ -60,22 +59,14 @@ func unregisterCommand(o *Options) *remoting.Command {
 	}
 }
 
-// registerBody is Java's RegisterBrokerBody, byte for byte.
 func registerBody(o *Options, topics []mq.TopicConfig, v mq.DataVersion) []byte {
-	wrapper := protocol.TopicConfigAndMappingSerializeWrapper{
+	b := protocol.RegisterBrokerBody{Topics: protocol.TopicConfigAndMappingSerializeWrapper{
 		DataVersion: dataVersion(v), TopicConfigTable: make([]protocol.TopicConfig, 0, len(topics)),
-	}
+	}}
 	for i := range topics {
-		wrapper.TopicConfigTable = append(wrapper.TopicConfigTable, topicConfig(o, &topics[i]))
+		b.Topics.TopicConfigTable = append(b.Topics.TopicConfigTable, topicConfig(o, &topics[i]))
 	}
-	w := fastjson.NewWriter(make([]byte, 0, 256+240*len(topics)), fastjson.Compact)
-	w.ObjStart()
-	w.Key("filterServerList")
-	w.Strs(nil)
-	w.Key("topicConfigSerializeWrapper")
-	wrapper.Write(w)
-	w.ObjEnd()
-	return w.Bytes()
+	return b.AppendTo(make([]byte, 0, 256+240*len(topics)), false)
 }
 
 func topicConfig(o *Options, t *mq.TopicConfig) protocol.TopicConfig {

@@ -222,7 +222,7 @@ func brokersConversation() []step {
 		{conn: "a", code: 103, ext: brokerA + " bodyCrc32=5", body: regBody(1, "T", "U"), want: 1, wantRemark: "crc32 not match"},
 		{
 			conn: "a", code: 103, ext: brokerA, body: "xx", want: 1, ours: "Java adds its exception and line",
-			wantRemark: "Failed to decode RegisterBrokerBody: json: offset 0: want a value",
+			wantRemark: "Failed to decode RegisterBrokerBody: bad body: json: offset 0: want a value",
 		},
 		{conn: "a", code: 103, ext: brokerA},
 		{code: 106, wantBody: `{"brokerAddrTable":{"a":{"brokerAddrs":{0:"1.1.1.1:1"},"brokerName":"a","cluster":"C","enableActingMaster":false}},"clusterAddrTable":{"C":["a"]}}`},
@@ -300,7 +300,7 @@ func brokersConversation() []step {
 		},
 		{
 			conn: "c", code: 103, ext: brokerC + " compressed=true", body: "garbage", want: 1, ours: "Java adds its exception and line",
-			wantRemark: "Failed to decode RegisterBrokerBody: inflate: zlib: invalid header",
+			wantRemark: "Failed to decode RegisterBrokerBody: bad body: inflate registration: zlib: invalid header",
 		},
 		{conn: "c", code: 104, ext: brokerC},
 		{code: 105, ext: "topic=CT", want: 17, wantRemark: noRoute("CT")},

@@ -100,8 +100,8 @@ type registration struct {
 	acting, hasActing                 bool          // enableActingMaster and whether the broker sent it
 	version                           mq.DataVersion
 	topics                            []topicEntry
-	mappings                          []protocol.TopicQueueMappingInfo
-	filters                           []string // nil: leave as it is, empty: remove
+	mappings                          []protocol.TopicQueueMappingInfo // owned, they are kept
+	filters                           []string                         // nil: leave as it is, empty: remove
 	conn                              link
 	print                             uint64 // fingerprint of the body, 0 = unknown
 }
@@ -275,7 +275,7 @@ func (r *routes) applyTopics(p policy, grp *group, g *registration, first, chang
 			if t.mappings == nil {
 				t.mappings = make(map[string]protocol.TopicQueueMappingInfo)
 			}
-			t.mappings[strings.Clone(m.BrokerName)] = m
+			t.mappings[m.BrokerName] = m
 			t.touch()
 		}
 	}
