@@ -17,6 +17,7 @@ import (
 type Options struct {
 	Broker   string // address
 	Topic    string
+	Topics   int // more than 1: so many topics, Topic-0, Topic-1, ..., with at most ten queues each
 	Queues   int
 	Group    string
 	Size     int // bytes of a body
@@ -45,6 +46,9 @@ func (o Options) withDefaults() Options {
 	def(&o.Window, 256)
 	def(&o.Batch, 1)
 	def(&o.Pull, 32)
+	if o.Topics > 1 {
+		o.Queues = min(o.Queues, 10)
+	}
 	if o.Topic == "" {
 		o.Topic = "BenchTopic"
 	}
@@ -74,6 +78,36 @@ func (o Options) prepare(ctx context.Context) error {
 	}
 	defer c.Close()
 	return c.CreateTopic(o.Topic, o.Queues)
+}
+
+// CreateTopics creates n topics, prefix-0 and on, with many requests in flight.
+func CreateTopics(ctx context.Context, dial Dialer, broker, prefix string, n, queues int) error {
+	c, err := Dial(ctx, dial, broker, protocol.Binary)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	const inFlight = 64
+	for sent, done := 0, 0; done < n; {
+		for ; sent < n && sent-done < inFlight; sent++ {
+			h := topicHeader(topicName(prefix, sent), queues)
+			if err := c.Start(protocol.ReqUpdateAndCreateTopic, h, nil, int32(sent)); err != nil {
+				return err
+			}
+		}
+		if err := c.FlushOut(); err != nil {
+			return err
+		}
+		r, _, err := c.Next(time.Minute)
+		if err == nil {
+			err = r.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("create topic: %w", err)
+		}
+		done++
+	}
+	return nil
 }
 
 // Produce sends with Window requests in flight on each connection.
@@ -155,10 +189,7 @@ func (p *producing) connection(ctx context.Context, c *Client, id int, body []by
 	room := make(chan struct{}, 1)
 	var sent, answered atomic.Int64
 	var closing atomic.Bool
-	ts := make([]*template, p.o.Queues)
-	for q := range ts {
-		ts[q] = newTemplate(c, p.o.Topic, p.o.Group, p.o.Props, q, body, p.o.Batch)
-	}
+	ts := newTemplates(c, &p.o, body)
 	rc := &Client{conn: c.conn, in: c.in, serial: c.serial}
 	var wg sync.WaitGroup
 	var recvErr error
@@ -239,7 +270,12 @@ func (p *producing) send(ctx context.Context, c *Client, id int, ts []*template,
 			}
 			due[op%starts].Store(at)
 			k++
-			out, _ = ts[k%len(ts)].appendTo(out, op, now.UnixMilli())
+			var bodyAt int
+			t := ts[k%len(ts)]
+			out, bodyAt = t.appendTo(out, op, now.UnixMilli())
+			if p.o.Topics > 1 {
+				t.setQueue(out, bodyAt, k/len(ts)%p.o.Queues)
+			}
 		}
 		sent.Add(int64(n))
 		if _, err := c.conn.Write(out); err != nil {

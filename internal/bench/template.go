@@ -14,6 +14,7 @@ import (
 type template struct {
 	frame    []byte // up to the body
 	opaqueAt int
+	queueAt  int // of the queue's digit, where it may change
 	bornAt   int
 	jsonHead bool
 	body     []byte
@@ -54,6 +55,30 @@ func newTemplate(c *Client, topic, group, props string, queue int, body []byte, 
 	return t
 }
 
+// newTemplates makes one template for each queue of a topic; for many topics one for each topic, whose queue changes.
+func newTemplates(c *Client, o *Options, body []byte) []*template {
+	var ts []*template
+	if o.Topics <= 1 {
+		for q := range o.Queues {
+			ts = append(ts, newTemplate(c, o.Topic, o.Group, o.Props, q, body, o.Batch))
+		}
+		return ts
+	}
+	for i := range o.Topics {
+		name := topicName(o.Topic, i)
+		t := newTemplate(c, name, o.Group, o.Props, 1, body, o.Batch)
+		other := newTemplate(c, name, o.Group, o.Props, 2, body, o.Batch)
+		for t.frame[t.queueAt] == other.frame[t.queueAt] {
+			t.queueAt++
+		}
+		ts = append(ts, t)
+	}
+	return ts
+}
+
+// topicName is the i-th of many topics.
+func topicName(prefix string, i int) string { return prefix + "-" + strconv.Itoa(i) }
+
 // batchBody is the body of a code-320 request (remoting protocol: size, 0, 0, flag, length, body, length, properties).
 func batchBody(body []byte, props string, n int) []byte {
 	var out []byte
@@ -80,6 +105,11 @@ func (t *template) appendTo(dst []byte, opaque int32, bornMs int64) (out []byte,
 	strconv.AppendInt(dst[:at+t.bornAt], bornMs, 10)
 	bodyAt = len(dst)
 	return append(dst, t.body...), bodyAt
+}
+
+// setQueue changes the queue of a request that was appended with its body at bodyAt; one digit only.
+func (t *template) setQueue(out []byte, bodyAt, queue int) {
+	out[bodyAt-len(t.frame)+t.queueAt] = byte('0' + queue)
 }
 
 // number returns the opaque that appendTo was given.

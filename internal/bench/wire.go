@@ -152,10 +152,7 @@ func (c *Client) read() (*Reply, error) {
 
 // CreateTopic creates or updates a topic on the broker.
 func (c *Client) CreateTopic(topic string, queues int) error {
-	r, err := c.Call(protocol.ReqUpdateAndCreateTopic, &protocol.CreateTopicRequestHeader{
-		Topic: topic, DefaultTopic: "TBW102", ReadQueueNums: int32(queues), WriteQueueNums: int32(queues), Perm: 6,
-		TopicFilterType: "SINGLE_TAG",
-	}, nil)
+	r, err := c.Call(protocol.ReqUpdateAndCreateTopic, topicHeader(topic, queues), nil)
 	if err != nil {
 		return err
 	}
@@ -163,6 +160,13 @@ func (c *Client) CreateTopic(topic string, queues int) error {
 		return fmt.Errorf("create topic %s: %w", topic, err)
 	}
 	return nil
+}
+
+func topicHeader(topic string, queues int) *protocol.CreateTopicRequestHeader {
+	return &protocol.CreateTopicRequestHeader{
+		Topic: topic, DefaultTopic: "TBW102", ReadQueueNums: int32(queues), WriteQueueNums: int32(queues), Perm: 6,
+		TopicFilterType: "SINGLE_TAG",
+	}
 }
 
 // Bounds returns the first and the next position of a queue.

@@ -1,0 +1,12 @@
+// Command cometmq is the one binary: name server, broker and tools.
+package main
+
+import (
+	"os"
+
+	"github.com/cometmq/cometmq/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr))
+}

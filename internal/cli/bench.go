@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cometmq/cometmq/internal/bench"
+)
+
+func newBenchCmd(env *Env) *cobra.Command {
+	cmd := &cobra.Command{Use: "bench", Short: "Put load on a broker, ours or Java's, and measure", Args: noArgs}
+	for _, m := range []struct {
+		name, short string
+		run         func(context.Context, bench.Options) (*bench.Report, error)
+	}{
+		{"produce", "Send with many requests in flight", bench.Produce},
+		{"consume", "Read every queue from its start", bench.Consume},
+		{"e2e", "Send at a rate to waiting consumers and measure the whole way (open loop)", bench.EndToEnd},
+	} {
+		cmd.AddCommand(newBenchMode(env, m.name, m.short, m.run))
+	}
+	return cmd
+}
+
+func newBenchMode(env *Env, name, short string, run func(context.Context, bench.Options) (*bench.Report, error)) *cobra.Command {
+	var o bench.Options
+	var ns string
+	var secs float64
+	cmd := &cobra.Command{
+		Use: name, Short: short, Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Duration = time.Duration(secs * float64(time.Second))
+			o.Create = true
+			if o.Broker == "" {
+				b, err := findBroker(cmd.Context(), ns)
+				if err != nil {
+					return err
+				}
+				o.Broker = b
+			}
+			r, err := run(cmd.Context(), o)
+			if r != nil {
+				if e := printJSON(env, r); e != nil {
+					return e
+				}
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&ns, "namesrv", "n", "127.0.0.1:9876", "name server, asked for a broker when --broker is empty")
+	f.StringVarP(&o.Broker, "broker", "b", "", "broker address")
+	f.StringVarP(&o.Topic, "topic", "t", "BenchTopic", "topic, created when missing")
+	f.StringVarP(&o.Group, "group", "g", "bench_group", "group")
+	f.IntVarP(&o.Queues, "queues", "q", 8, "queues of the topic")
+	f.IntVarP(&o.Size, "size", "s", 1024, "bytes of a body")
+	f.IntVar(&o.Conns, "conns", 4, "connections")
+	f.IntVar(&o.Window, "window", 256, "requests in flight on each connection")
+	f.IntVar(&o.Batch, "batch", 1, "messages of a send request")
+	f.Int64Var(&o.Count, "count", 0, "stop after so many messages")
+	f.Float64Var(&secs, "secs", 10, "stop after so many seconds")
+	f.Float64Var(&o.Rate, "rate", 0, "messages a second, 0 = as many as go")
+	f.IntVar(&o.Pull, "pull", 32, "most messages of a pull")
+	f.BoolVar(&o.JSON, "json-headers", false, "JSON command headers as Java clients send, instead of binary ones")
+	return cmd
+}
+
+func printJSON(env *Env, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(env.Out, string(b))
+	return err
+}
+
+// findBroker asks a name server for a master broker.
+func findBroker(ctx context.Context, ns string) (string, error) {
+	addrs, err := bench.Masters(ctx, nil, ns, "")
+	if err != nil {
+		return "", err
+	}
+	return addrs[0], nil
+}
+
+// findTopic asks a name server for the master brokers of a topic.
+func findTopic(ctx context.Context, ns, topic string) (bench.Route, error) {
+	return bench.RouteOf(ctx, nil, ns, topic)
+}

@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/node"
+)
+
+// roleFlags are the flags of the commands that serve, with the letters of Java's start scripts.
+type roleFlags struct {
+	file    string
+	namesrv string
+	print   bool
+	set     []string
+}
+
+func (f *roleFlags) bind(cmd *cobra.Command, withNamesrv bool) {
+	fl := cmd.Flags()
+	fl.StringVarP(&f.file, "config", "c", "", "configuration file, Java's format and keys")
+	fl.BoolVarP(&f.print, "print", "p", false, "print the effective configuration and end")
+	fl.StringArrayVar(&f.set, "set", nil, "a key=value that overrides the file (repeatable)")
+	if withNamesrv {
+		fl.StringVarP(&f.namesrv, "namesrv", "n", "", "name servers, host:port;host:port")
+	}
+}
+
+func (f *roleFlags) sources() (config.Sources, error) {
+	s := config.Sources{File: f.file, Env: os.Environ(), Flags: map[string]string{}}
+	for _, kv := range f.set {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok {
+			return s, usageError{fmt.Errorf("--set %q: want key=value", kv)}
+		}
+		s.Flags[k] = v
+	}
+	if f.namesrv != "" {
+		s.Flags["namesrvAddr"] = f.namesrv
+	}
+	return s, nil
+}
+
+// report logs what is worth knowing about a configuration that is good enough to start with.
+func report(log *slog.Logger, notices []config.Notice) {
+	for _, n := range notices {
+		log.Log(context.Background(), n.Level, n.Text, "key", n.Key, "source", n.Source)
+	}
+}
+
+// newLogger writes to stderr; level is one of config's logLevel words.
+func newLogger(env *Env, level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: l}))
+}
+
+func newNamesrvCmd(env *Env) *cobra.Command {
+	var f roleFlags
+	cmd := &cobra.Command{
+		Use: "namesrv", Short: "Run a name server", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := f.sources()
+			if err != nil {
+				return err
+			}
+			c, notices, err := config.LoadNamesrv(s)
+			if err != nil {
+				return err
+			}
+			if f.print {
+				_, err = fmt.Fprint(env.Out, config.Format(c.Properties()))
+				return err
+			}
+			log := newLogger(env, c.LogLevel)
+			report(log, notices)
+			n, err := node.Start(cmd.Context(), node.Options{Namesrv: c, Log: log})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(env.Out, "The Name Server boot success. serializeType=JSON, address %s\n", n.NamesrvAddr())
+			return n.Wait(cmd.Context())
+		},
+	}
+	f.bind(cmd, false)
+	return cmd
+}
+
+func newBrokerCmd(env *Env) *cobra.Command {
+	var f roleFlags
+	cmd := &cobra.Command{
+		Use: "broker", Short: "Run a broker", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := f.sources()
+			if err != nil {
+				return err
+			}
+			c, notices, err := config.LoadBroker(s)
+			if err != nil {
+				return err
+			}
+			if f.print {
+				_, err = fmt.Fprint(env.Out, config.Format(c.Properties()))
+				return err
+			}
+			log := newLogger(env, c.Process.LogLevel)
+			report(log, notices)
+			n, err := node.Start(cmd.Context(), node.Options{Broker: c, Log: log})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(env.Out, "The broker[%s, %s] boot success. serializeType=JSON and name server is %s\n",
+				c.Identity.Name, n.BrokerAddr(), strings.Join(c.Routes.NameServers, ";"))
+			return n.Wait(cmd.Context())
+		},
+	}
+	f.bind(cmd, true)
+	return cmd
+}
+
+func newServerCmd(env *Env) *cobra.Command {
+	var f roleFlags
+	cmd := &cobra.Command{
+		Use: "server", Short: "Run everything in one process: name server and broker", Args: noArgs,
+		Long: "Run everything in one process. The configuration file is a broker's; the name server listens on --set\n" +
+			"namesrvPort=9876 and the broker registers with it, and with the other name servers of namesrvAddr if there are any.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := f.sources()
+			if err != nil {
+				return err
+			}
+			ns := map[string]string{}
+			if p, ok := s.Flags["namesrvPort"]; ok {
+				ns["listenPort"] = p
+				delete(s.Flags, "namesrvPort")
+			}
+			b, notices, err := config.LoadBroker(s)
+			if err != nil {
+				return err
+			}
+			ns["bindAddress"] = b.Listen.Address
+			n, more, err := config.LoadNamesrv(config.Sources{EnvPrefix: "COMETMQ_NAMESRV_", Env: os.Environ(), Flags: ns})
+			if err != nil {
+				return err
+			}
+			if f.print {
+				_, err = fmt.Fprint(env.Out, config.Format(b.Properties()))
+				return err
+			}
+			log := newLogger(env, b.Process.LogLevel)
+			report(log, append(notices, more...))
+			return serve(cmd.Context(), env, node.Options{Namesrv: n, Broker: b, Log: log}, func(n *node.Node) error {
+				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\n", n.NamesrvAddr(), n.BrokerAddr())
+				return err
+			})
+		},
+	}
+	f.bind(cmd, true)
+	return cmd
+}
+
+// serve starts the roles, calls ready and waits for the end.
+func serve(ctx context.Context, _ *Env, o node.Options, ready func(*node.Node) error) error {
+	n, err := node.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := ready(n); err != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return joined(err, n.Shutdown(stop))
+	}
+	return n.Wait(ctx)
+}

@@ -1,0 +1,199 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cometmq/cometmq/internal/api/remotingapi"
+	"github.com/cometmq/cometmq/internal/broker"
+	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/membership"
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/storage"
+)
+
+// brokerPart is a broker: store, core, door, listeners and its registration.
+type brokerPart struct {
+	addr      string
+	conf      *config.Broker
+	store     *storage.Store
+	core      *broker.Broker
+	server    *remoting.Server
+	listeners []net.Listener
+	client    *remoting.Client
+	registrar *membership.Registrar
+
+	// Two lifetimes: serving ends first, the store and the core only after the last request.
+	serving, storing         context.Context //nolint:containedctx // lifetimes of the part, ended by stop
+	stopServing, stopStoring context.CancelFunc
+	storeDone                chan error
+	registered               chan struct{}
+}
+
+// registerWait is how long a starting broker waits for its name servers before it says that it is ready.
+const registerWait = 2 * time.Second
+
+func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
+	c := o.Broker
+	log := o.Log.With("role", "broker", "broker", c.Identity.Name)
+	p := &brokerPart{conf: c, storeDone: make(chan error, 1), registered: make(chan struct{})}
+	p.serving, p.stopServing = context.WithCancel(context.WithoutCancel(ctx))
+	p.storing, p.stopStoring = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			p.abandon()
+		}
+	}()
+
+	// Listen before the store is opened: two brokers that were started twice by mistake differ in port or store.
+	main, err := o.Listen(ctx, "tcp", net.JoinHostPort(c.Listen.Address, strconv.Itoa(c.Listen.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("listenPort=%d: %w", c.Listen.Port, err)
+	}
+	p.listeners = append(p.listeners, main)
+	if c.Listen.Port > 2 {
+		fast, err := o.Listen(ctx, "tcp", net.JoinHostPort(c.Listen.Address, strconv.Itoa(c.Listen.Port-2)))
+		if err != nil {
+			return nil, fmt.Errorf("fast port %d (listenPort - 2): %w", c.Listen.Port-2, err)
+		}
+		p.listeners = append(p.listeners, fast)
+	}
+	p.addr = reachable(main.Addr(), c.Identity.IP1)
+	advertised, err := netip.ParseAddrPort(p.addr)
+	if err != nil {
+		return nil, fmt.Errorf("brokerIP1=%s: want an IP address: %w", c.Identity.IP1, err)
+	}
+
+	p.client = remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log})
+	hook := new(broker.StoreHooks)
+	if p.store, err = storage.Open(o.FS, storeOptions(o, c, advertised, hook)); err != nil {
+		return nil, err
+	}
+	bo := brokerOptions(o, c, advertised)
+	bo.Store, bo.Log, bo.Hooks = p.store, log, hook
+	bo.Announce = func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error {
+		return p.registrar.Announce(ctx, changed, v)
+	}
+	bo.Routes = func(ctx context.Context, topic string) ([]mq.Queue, error) { return p.registrar.Routes(ctx, topic) }
+	p.registrar = membership.New(membership.Options{
+		NameServers: c.Routes.NameServers, Client: p.client, Cluster: c.Identity.Cluster, Name: c.Identity.Name, ID: c.Identity.ID,
+		Addr: p.addr, HAAddr: p.haAddr(), Perm: mq.Perm(c.Identity.Permission), Period: c.Routes.Period, Log: log,
+		Topics: func() ([]mq.TopicConfig, mq.DataVersion) { return p.core.TopicTable() },
+	})
+	if p.core, err = broker.Open(bo); err != nil {
+		return nil, err
+	}
+	api := remotingapi.New(p.serving, p.core, p.core, remotingapi.Options{
+		StoreHost: advertised, Region: c.Identity.Region, TraceOff: !c.Topics.TraceOn, NoLongPolling: !c.Consume.LongPolling, Log: log,
+	})
+	burstEnd, closed := api.Hooks()
+	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Listen.Idle, OnBurstEnd: burstEnd, OnClose: closed})
+	api.Attach(p.server)
+	return p, nil
+}
+
+// haAddr is where slaves would connect; nothing listens there before replication exists.
+func (p *brokerPart) haAddr() string {
+	c := p.conf
+	_, port, err := net.SplitHostPort(p.addr)
+	if err != nil {
+		return ""
+	}
+	ha := c.Listen.HAPort
+	if ha == 0 {
+		n, _ := strconv.Atoi(port)
+		ha = n + 1
+	}
+	host := c.Identity.IP2
+	if host == "" {
+		host, _, _ = net.SplitHostPort(p.addr)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(ha))
+}
+
+// run serves until stop, or until a part of the broker fails.
+func (p *brokerPart) run() error {
+	go func() {
+		g, ctx := errgroup.WithContext(p.storing)
+		g.Go(func() error { return p.store.Run(ctx) })
+		g.Go(func() error { return p.core.Run(ctx) })
+		p.storeDone <- quiet(g.Wait())
+	}()
+	g, ctx := errgroup.WithContext(p.serving)
+	for _, l := range p.listeners {
+		g.Go(func() error { return quiet(p.server.Serve(ctx, l)) })
+	}
+	g.Go(func() error { return quiet(p.registrar.Run(ctx)) })
+	err := g.Wait()
+	close(p.registered)
+	return err
+}
+
+// announce waits a little for the name servers, so that a client that is told "ready" finds its routes.
+func (p *brokerPart) announce(ctx context.Context) {
+	t := time.NewTimer(registerWait)
+	defer t.Stop()
+	select {
+	case <-p.registrar.Tried():
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// stop is the four steps: leave the name servers and stop accepting; finish what is in flight; flush and checkpoint; close.
+func (p *brokerPart) stop(ctx context.Context) error {
+	errs := []error{p.server.Shutdown(ctx)}
+	p.stopServing()
+	<-p.registered
+	p.registrar.Unregister(ctx)
+	p.stopStoring()
+	errs = append(errs, <-p.storeDone, p.core.Close(), p.store.Close())
+	p.client.Close()
+	return errors.Join(errs...)
+}
+
+// abandon releases what a failed start had acquired.
+func (p *brokerPart) abandon() {
+	p.stopServing()
+	p.stopStoring()
+	for _, l := range p.listeners {
+		_ = l.Close()
+	}
+	if p.core != nil {
+		_ = p.core.Close()
+	}
+	if p.store != nil {
+		_ = p.store.Close()
+	}
+	if p.client != nil {
+		p.client.Close()
+	}
+}
+
+func storeOptions(o *Options, c *config.Broker, host netip.AddrPort, hook *broker.StoreHooks) storage.Options {
+	s := &c.Store
+	return storage.Options{
+		Dir: s.Root, CommitLogDir: s.CommitLog, SegmentSize: s.SegmentSize, QueueFileSize: s.QueueFileSize,
+		IndexSlots: s.IndexSlots, IndexCapacity: s.IndexCapacity, IndexEnabled: s.Index, FlushSync: s.FlushDisk == config.FlushSync,
+		FlushInterval: s.FlushInterval, AppendPropCRC: s.AppendCRC, SkipBodyCRC: !s.CheckCRC, CacheBytes: s.BlockCache,
+		ReservedTime: s.Reserved, DeleteWhen: s.DeleteWhen, DiskMaxUsed: s.DiskMaxUsed, ForceClean: s.ForceClean, Warning: s.Warning,
+		KeepForced: !s.CleanForcibly, CleanInterval: s.CleanInterval, MarkInterval: s.QueueInterval, ThoroughInterval: s.Thorough,
+		Log: o.Log.With("role", "store"), StoreHost: host, OnDispatch: hook.Dispatched,
+	}
+}
+
+func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Options {
+	return broker.Options{
+		Name: c.Identity.Name, Cluster: c.Identity.Cluster, ID: c.Identity.ID, Addr: host, FS: o.FS,
+		Dir: filepath.Clean(c.Store.Root), Region: c.Identity.Region,
+	}
+}

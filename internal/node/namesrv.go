@@ -1,0 +1,83 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/cometmq/cometmq/internal/nameserver"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// namesrvPart is a name server with its listener.
+type namesrvPart struct {
+	addr   string
+	server *remoting.Server
+	l      net.Listener
+	ns     *nameserver.Server
+	client *remoting.Client
+	ctx    context.Context //nolint:containedctx // the lifetime of the part, ended by stop
+	cancel context.CancelFunc
+}
+
+func startNamesrv(ctx context.Context, o *Options) (*namesrvPart, error) {
+	c := o.Namesrv
+	log := o.Log.With("role", "namesrv")
+	p := &namesrvPart{client: remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log})}
+	ns, err := nameserver.New(nameserver.Options{Properties: c.Properties(), FS: o.FS, Client: p.client, Log: log})
+	if err != nil {
+		p.client.Close()
+		return nil, err
+	}
+	p.ns = ns
+	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Listen.Idle, OnClose: ns.Closed})
+	ns.Attach(p.server)
+	if p.l, err = o.Listen(ctx, "tcp", net.JoinHostPort(c.Listen.Address, strconv.Itoa(c.Listen.Port))); err != nil {
+		p.client.Close()
+		return nil, fmt.Errorf("listenPort=%d: %w", c.Listen.Port, err)
+	}
+	p.addr = reachable(p.l.Addr(), "")
+	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	log.Info("name server serves", "addr", p.l.Addr())
+	return p, nil
+}
+
+func (p *namesrvPart) run() error {
+	done := make(chan error, 1)
+	go func() { done <- p.ns.Run(p.ctx) }()
+	err := p.server.Serve(p.ctx, p.l)
+	p.cancel()
+	return errors.Join(quiet(err), <-done)
+}
+
+func (p *namesrvPart) stop(ctx context.Context) error {
+	err := p.server.Shutdown(ctx)
+	p.cancel()
+	p.client.Close()
+	return err
+}
+
+// quiet drops the errors that a listener gives when it was closed on purpose.
+func quiet(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// reachable turns the address of a listener into one that a client on this machine can use: an unspecified address
+// becomes host, or loopback when there is none.
+func reachable(a net.Addr, host string) string {
+	h, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(h); host != "" {
+		h = host
+	} else if ip == nil || ip.IsUnspecified() {
+		h = "127.0.0.1"
+	}
+	return net.JoinHostPort(h, port)
+}

@@ -1,0 +1,214 @@
+package storetool
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// Report is the result of Check.
+type Report struct {
+	Dir        string   `json:"dir"`
+	Clean      bool     `json:"clean_exit"` // no abort file
+	Messages   int64    `json:"messages"`
+	Bytes      int64    `json:"bytes"`
+	First      int64    `json:"first_offset"`
+	End        int64    `json:"end_offset"`
+	Damages    []Damage `json:"damages,omitempty"`
+	Queues     int      `json:"queues"`
+	Units      int64    `json:"queue_units"`
+	Wrong      int64    `json:"wrong_units"`   // name a place where no such message stands
+	Missing    int64    `json:"missing_units"` // messages that no unit names; a broker adds them when it starts
+	WrongFirst string   `json:"first_wrong_unit,omitempty"`
+}
+
+// OK reports that nothing is damaged. Missing units are no damage: the log has what they would name.
+func (r *Report) OK() bool { return len(r.Damages) == 0 && r.Wrong == 0 }
+
+type queueKey struct {
+	topic string
+	id    int32
+}
+
+// Check reads the whole store below dir.
+func Check(ctx context.Context, fsys vfs.FS, dir string) (*Report, error) {
+	r := &Report{Dir: dir, Clean: true, First: -1}
+	if _, err := fsys.Stat(filepath.Join(dir, "abort")); err == nil {
+		r.Clean = false
+	}
+	seen := map[queueKey]int64{} // the next index after the newest message of each queue
+	err := walk(ctx, fsys, filepath.Join(dir, "commitlog"), func(m *record.Message, rec []byte) error {
+		if r.First < 0 {
+			r.First = int64(m.Offset)
+		}
+		r.Messages++
+		r.Bytes += int64(len(rec))
+		r.End = int64(m.Offset) + int64(len(rec))
+		k := queueKey{string(m.Topic), m.QueueID}
+		seen[k] = max(seen[k], int64(m.Index)+1)
+		return nil
+	}, func(d Damage) { r.Damages = append(r.Damages, d) })
+	if err != nil {
+		return r, err
+	}
+	return r, r.queues(ctx, fsys, dir, seen)
+}
+
+const unitSize = 20
+
+func (r *Report) queues(ctx context.Context, fsys vfs.FS, dir string, seen map[queueKey]int64) error {
+	root := filepath.Join(dir, "consumequeue")
+	log := &opened{fsys: fsys, dir: filepath.Join(dir, "commitlog")}
+	defer log.close()
+	topics, err := fsys.ReadDir(root)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read %s: %w", root, err)
+	}
+	for _, t := range topics {
+		ids, err := fsys.ReadDir(filepath.Join(root, t.Name()))
+		if err != nil {
+			continue // not a folder of a topic
+		}
+		for _, q := range ids {
+			id, err := strconv.ParseInt(q.Name(), 10, 32)
+			if err != nil {
+				continue
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.Queues++
+			end, err := r.queue(fsys, filepath.Join(root, t.Name(), q.Name()), log)
+			if err != nil {
+				return err
+			}
+			k := queueKey{t.Name(), int32(id)}
+			if end < seen[k] {
+				r.Missing += seen[k] - end
+			}
+			delete(seen, k)
+		}
+	}
+	for _, n := range seen {
+		r.Missing += n
+	}
+	return nil
+}
+
+// queue compares the units of one queue with the log and returns the index after the last one.
+func (r *Report) queue(fsys vfs.FS, dir string, log *opened) (end int64, err error) {
+	files, err := logFiles(fsys, dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, qf := range files {
+		f, err := fsys.Open(qf.name)
+		if err != nil {
+			return end, fmt.Errorf("open %s: %w", qf.name, err)
+		}
+		n, err := r.units(f, qf, log)
+		_ = f.Close()
+		if err != nil {
+			return end, err
+		}
+		end = (qf.base + n) / unitSize
+	}
+	return end, nil
+}
+
+func (r *Report) units(f vfs.File, qf logFile, log *opened) (used int64, err error) {
+	buf := make([]byte, 64<<10/unitSize*unitSize)
+	for pos := int64(0); pos < qf.size; {
+		n, err := f.ReadAt(buf[:min(int64(len(buf)), qf.size-pos)], pos)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return pos, fmt.Errorf("read %s: %w", qf.name, err)
+		}
+		for i := 0; i+unitSize <= n; i += unitSize {
+			off, size := int64(binary.BigEndian.Uint64(buf[i:])), int32(binary.BigEndian.Uint32(buf[i+8:]))
+			if size <= 0 || off < 0 {
+				return pos + int64(i), nil // unwritten from here on
+			}
+			if size == 0x7FFFFFFF {
+				continue // a blank before the first message
+			}
+			r.Units++
+			index := (qf.base + pos + int64(i)) / unitSize
+			if why := log.names(off, size, index); why != "" {
+				if r.Wrong++; r.WrongFirst == "" {
+					r.WrongFirst = fmt.Sprintf("%s index %d names %d: %s", qf.name, index, off, why)
+				}
+			}
+		}
+		if n == 0 {
+			break
+		}
+		pos += int64(n)
+	}
+	return qf.size, nil
+}
+
+// opened reads headers out of the log for Check.
+type opened struct {
+	fsys  vfs.FS
+	dir   string
+	files []logFile
+	w     *window
+	base  int64
+}
+
+func (o *opened) close() {
+	if o.w != nil {
+		_ = o.w.f.Close()
+	}
+}
+
+// names returns why a unit does not name a message, "" when it does. A unit below the log names a deleted message.
+func (o *opened) names(off int64, size int32, index int64) string {
+	if o.files == nil {
+		var err error
+		if o.files, err = logFiles(o.fsys, o.dir); err != nil || len(o.files) == 0 {
+			return "no log"
+		}
+	}
+	if off < o.files[0].base {
+		return ""
+	}
+	if o.w == nil || off < o.base || off >= o.base+o.w.size {
+		o.close()
+		o.w = nil
+		for _, lf := range o.files {
+			if off >= lf.base && off < lf.base+lf.size {
+				f, err := o.fsys.Open(lf.name)
+				if err != nil {
+					return err.Error()
+				}
+				o.w, o.base = &window{f: f, size: lf.size}, lf.base
+			}
+		}
+		if o.w == nil {
+			return "beyond the log"
+		}
+	}
+	b, err := o.w.bytes(off-o.base, headBytes)
+	if err != nil {
+		return err.Error()
+	}
+	h, err := record.Header(b)
+	switch {
+	case err != nil:
+		return err.Error()
+	case h.Size != int(size):
+		return fmt.Sprintf("the message has %d bytes, the unit says %d", h.Size, size)
+	case int64(h.Index) != index:
+		return fmt.Sprintf("the message has index %d", h.Index)
+	}
+	return ""
+}
