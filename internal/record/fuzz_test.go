@@ -2,6 +2,8 @@ package record_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/cometmq/cometmq/internal/record"
@@ -12,6 +14,15 @@ func FuzzDecode(f *testing.F) {
 		f.Add(unhex(f, s))
 	}
 	f.Add(record.EndOfFile(nil, 100))
+	names, err := filepath.Glob(filepath.Join(javaDir, "*.bin"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range names {
+		if b, err := os.ReadFile(name); err == nil && len(b) < 4096 {
+			f.Add(b)
+		}
+	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		var m record.Message
 		n, err := record.Decode(src, &m, true)

@@ -1,14 +1,10 @@
 import com.alibaba.fastjson2.JSON;
-import com.alibaba.fastjson2.JSONWriter;
-import java.io.File;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -21,6 +17,7 @@ import java.util.stream.Stream;
 import org.apache.rocketmq.broker.BrokerController;
 import org.apache.rocketmq.common.BrokerConfig;
 import org.apache.rocketmq.common.TopicConfig;
+import org.apache.rocketmq.common.UtilAll;
 import org.apache.rocketmq.common.attribute.TopicMessageType;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageAccessor;
@@ -239,7 +236,9 @@ public class GoldenStore {
         d.put("keys", r.getKeys());
         d.put("uniqKey", r.getUniqKey());
         Map<String, String> p = r.getPropertiesMap();
-        d.put("properties", p == null ? new TreeMap<>() : new TreeMap<>(p));
+        Map<String, String> all = p == null ? new TreeMap<>() : new TreeMap<>(p);
+        all.replaceAll((k, v) -> v.length() > 1000 ? "#" + v.length() : v);
+        d.put("properties", all);
         return d;
     }
 
@@ -321,7 +320,7 @@ public class GoldenStore {
         DefaultMessageStore s = open(root, crc, 4096);
         s.start();
         Random rnd = new Random(7);
-        for (int i = 0; i < 120; i++) {
+        for (int i = 0; i < (crc ? 30 : 105); i++) {
             String tag = new String[] {"TagA", "TagB", null, "\u6807\ud83d\ude00"}[i % 4];
             MessageExtBrokerInner m = i % 3 == 0 ? message("TopicA", 0, "message " + i, tag, "k" + i, "same")
                 : message("TopicA", 0, "message " + i, tag);
@@ -415,6 +414,8 @@ public class GoldenStore {
                 records.add(d);
                 String q = d.get("topic") + "/" + d.get("queueId");
                 times.computeIfAbsent(q, k -> new ArrayList<>()).add((Long) d.get("storeTime"));
+                d.remove("properties");
+                d.values().removeIf(v -> v == null || v.equals(0) || v.equals(0L) || v.equals("")); // absent = 0 or empty
                 at += b.getInt(0);
             }
             r.release();
@@ -500,6 +501,7 @@ public class GoldenStore {
         c.getConsumerOffsetManager().commitOffset("here", "groupA", "TopicA", 11, Long.MAX_VALUE);
         c.getConsumerOffsetManager().commitOffset("here", "group-B", "%RETRY%group-B", 0, 1);
         c.getConsumerFilterManager().register("TopicA", "groupA", "a > 5 AND b = 'x'", "SQL92", BORN_TIME);
+        if (!c.initializeMessageStore()) throw new IllegalStateException("store of the broker");
         c.getScheduleMessageService().getOffsetTable().put(3, 10L);
         c.getScheduleMessageService().getOffsetTable().put(18, 2L);
         c.getTopicConfigManager().persist();
@@ -512,14 +514,29 @@ public class GoldenStore {
 
     // ---- files ----
 
-    static void json(Path file, Object o) throws Exception {
-        String s = JSON.toJSONString(o, JSONWriter.Feature.PrettyFormat, JSONWriter.Feature.WriteNulls);
-        Files.write(file, (s + "\n").getBytes(StandardCharsets.UTF_8));
+    /** One line for each member, and for each element of a list. */
+    static void json(Path file, Map<String, Object> o) throws Exception {
+        StringBuilder s = new StringBuilder("{\n");
+        int n = 0;
+        for (Map.Entry<String, Object> e : o.entrySet()) {
+            s.append(JSON.toJSONString(e.getKey())).append(": ");
+            if (e.getValue() instanceof List<?> list && !list.isEmpty()) {
+                s.append("[\n");
+                for (int i = 0; i < list.size(); i++) s.append("  ").append(JSON.toJSONString(list.get(i))).append(i + 1 < list.size() ? ",\n" : "]");
+            } else {
+                s.append(JSON.toJSONString(e.getValue()));
+            }
+            s.append(++n < o.size() ? ",\n" : "\n}\n");
+        }
+        Files.write(file, s.toString().getBytes(StandardCharsets.UTF_8));
     }
 
+    /** Hex, or "#length:crc" of what is too long for a text file. */
     static String hex(byte[] b) {
         StringBuilder s = new StringBuilder();
-        if (b != null) for (byte x : b) s.append(String.format("%02x", x));
+        if (b == null) return "";
+        if (b.length > 1000) return "#" + b.length + ":" + UtilAll.crc32(b);
+        for (byte x : b) s.append(String.format("%02x", x));
         return s.toString();
     }
 
@@ -540,6 +557,7 @@ public class GoldenStore {
             for (Path f : all.sorted().toList()) {
                 Path t = to.resolve(from.relativize(f).toString());
                 if (from.relativize(f).startsWith("rocksdbstore")) continue; // made empty by default, not part of the layout
+                if (f.getFileName().toString().endsWith(".json.bak")) continue;
                 if (Files.isDirectory(f)) Files.createDirectories(t);
                 else Files.copy(f, t);
             }
