@@ -85,10 +85,13 @@ func (t *Table) shard(topic string, queue int32) *shard {
 
 func (t *Table) now() int64 { return int64(time.Since(t.epoch)) }
 
-// Park keeps w until a message at or after w.From arrives, its deadline passes or Run ends. end is asked, after w can
-// be found by Arrived, for the next index of the queue; nil means that only the deadline counts. Park returns false,
-// and never calls Wake, when the queue already reaches beyond w.From or the table is closed.
-func (t *Table) Park(w *mq.Waiter, end func() mq.Index) bool {
+// End knows the index behind the last message of a queue that can be read.
+type End interface{ Max() mq.Index }
+
+// Park keeps w until a message at or after w.From arrives, its deadline passes or Run ends. queue is asked for its end
+// after w can be found by Arrived; nil means that only the deadline counts. Park returns false, and never calls Wake,
+// when the queue already reaches beyond w.From or the table is closed.
+func (t *Table) Park(w *mq.Waiter, queue End) bool {
 	e, _ := w.Link.(*entry)
 	if e == nil {
 		e = new(entry)
@@ -110,7 +113,7 @@ func (t *Table) Park(w *mq.Waiter, end func() mq.Index) bool {
 	t.linkLocked(s, k, e)
 	s.mu.Unlock()
 
-	if end != nil && end() > from {
+	if queue != nil && queue.Max() > from {
 		return !t.takeBack(s, k, e, turn) // the dispatcher may have been faster: then Wake comes or came
 	}
 	t.watch(deadline)

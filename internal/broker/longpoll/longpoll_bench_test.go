@@ -34,11 +34,11 @@ func BenchmarkParkAndWake(b *testing.B) {
 	w := &mq.Waiter{Topic: "T", Deadline: time.Now().Add(time.Hour)}
 	again := make(chan struct{}, 1)
 	w.Wake = func(*mq.Waiter) { woken.Add(1); again <- struct{}{} }
-	end := func() mq.Index { return 0 }
+	var queue longpoll.End = at(0)
 	b.ReportAllocs()
 	b.ResetTimer()
 	for b.Loop() {
-		table.Park(w, end)
+		table.Park(w, queue)
 		table.Arrived("T", 0, 0, 1)
 		<-again
 	}

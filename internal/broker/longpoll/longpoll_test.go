@@ -34,7 +34,15 @@ func run(t *testing.T, o longpoll.Options) (table *longpoll.Table, stop func()) 
 
 func even(code int64) bool { return code%2 == 0 }
 
-func at(i mq.Index) func() mq.Index { return func() mq.Index { return i } }
+// at is a queue that ends there.
+type at mq.Index
+
+func (i at) Max() mq.Index { return mq.Index(i) }
+
+// end is a queue that grows.
+type end struct{ atomic.Int64 }
+
+func (e *end) Max() mq.Index { return mq.Index(e.Load()) }
 
 func TestParkedRequestIsWokenByAMatchingMessageOnly(t *testing.T) {
 	t.Parallel()
@@ -175,22 +183,21 @@ func TestNoWakeIsLost(t *testing.T) {
 	t.Parallel()
 	table, stop := run(t, longpoll.Options{})
 	const queues, messages = 4, 2000
-	var ends [queues]atomic.Int64
+	var ends [queues]end
 	var wg sync.WaitGroup
 	for q := range queues {
 		for range 3 {
 			wg.Add(1)
 			w := &mq.Waiter{Topic: "T", QueueID: int32(q)}
-			end := func() mq.Index { return mq.Index(ends[q].Load()) }
 			next := func(w *mq.Waiter) {
 				for {
-					w.From = end()
+					w.From = ends[q].Max()
 					if w.From == messages {
 						wg.Done()
 						return
 					}
 					w.Deadline = time.Now().Add(time.Hour)
-					if table.Park(w, end) {
+					if table.Park(w, &ends[q]) {
 						return
 					}
 				}
@@ -243,8 +250,8 @@ func TestRandomDeadlinesAndArrivals(t *testing.T) {
 func TestParkAllocatesNothingTheSecondTime(t *testing.T) {
 	table := longpoll.New(longpoll.Options{})
 	w := &mq.Waiter{Topic: "T", From: 1, Deadline: time.Now().Add(time.Hour)}
-	end := at(2)
-	if n := testing.AllocsPerRun(100, func() { table.Park(w, end) }); n != 0 {
+	var queue longpoll.End = at(2)
+	if n := testing.AllocsPerRun(100, func() { table.Park(w, queue) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { table.Arrived("T", 0, 5, 1) }); n != 0 {

@@ -1,0 +1,242 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/broker/clients"
+	"github.com/cometmq/cometmq/internal/broker/longpoll"
+	"github.com/cometmq/cometmq/internal/broker/meta"
+	"github.com/cometmq/cometmq/internal/broker/rebalance"
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/storage"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// Options configures a Broker. Keys in comments are the operator's names; zero values mean Java's defaults unless the
+// comment says otherwise.
+type Options struct {
+	Name    string // brokerName
+	Cluster string // brokerClusterName, default DefaultCluster
+	ID      int64  // brokerId
+	Addr    netip.AddrPort
+	Version string // what RuntimeInfo says the broker is, for example V5_5_0
+	Region  string // regionId, default DefaultRegion
+	TraceOn bool   // traceOn; Java's default is true
+
+	Store *storage.Store // opened, not yet running
+	FS    vfs.FS
+	Dir   string // storePathRootDir
+
+	AutoCreateTopic bool // autoCreateTopicEnable; Java's default is true
+	AutoCreateGroup bool // autoCreateSubscriptionGroup; Java's default is true
+	NoSystemGroups  bool // enableCreateSysGroup = false
+	TopicQueues     int32
+	NoClusterTopic  bool   // clusterTopicEnable = false
+	NoBrokerTopic   bool   // brokerTopicEnable = false
+	Trace           bool   // traceTopicEnable
+	TraceTopic      string // msgTraceTopicName
+	ReviveQueues    int32  // reviveQueueNum
+	NoTimerTopic    bool   // timerWheelEnable = false
+
+	Perm           mq.Perm   // brokerPermission, default read and write
+	MaxMessageSize int       // maxMessageSize, default 4 MiB
+	StartAccept    time.Time // startAcceptSendRequestTimeStamp
+	MaxWaiting     int64     // bytes of messages that may wait to be appended before sends are refused, default 128 MiB
+
+	FlushSync    bool          // flushDiskType = SYNC_FLUSH: sends are answered when they are on disk
+	FlushTimeout time.Duration // syncFlushTimeout, default 5 s
+	Replicas     int           // > 0: sends are answered when replicas have them
+	SlaveTimeout time.Duration // slaveTimeout, default 3 s
+
+	NoLongPolling bool          // longPollingEnable = false
+	ShortPolling  time.Duration // shortPollingTimeMills, default 1 s
+	NoLitePull    bool          // litePullMessageEnable = false
+	PullMessages  int           // maxTransferCountOnMessageInMemory, default 32
+	PullBytes     int           // maxTransferBytesOnMessageInMemory, default 256 KiB
+	DiskMessages  int           // maxTransferCountOnMessageInDisk, default PullMessages
+	DiskBytes     int           // maxTransferBytesOnMessageInDisk, default PullBytes
+	SlaveRead     bool          // slaveReadEnable
+	HotBytes      int64         // the end of the log that counts as in memory, default 3 GiB; Java: 40 % of the memory
+	QueryMax      int           // defaultQueryMaxNum, default 32
+	NoBalancing   bool          // serverLoadBalancerEnable = false
+	OffsetFold    time.Duration // flushConsumerOffsetInterval, default 5 s
+
+	// Announce tells the name servers about changed topics; nil when there is none.
+	Announce func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error
+	// Routes returns the readable queues of a topic on all brokers, none when the topic is unknown; nil: only ours.
+	Routes func(ctx context.Context, topic string) ([]mq.Queue, error)
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	text := func(p *string, v string) {
+		if *p == "" {
+			*p = v
+		}
+	}
+	pick := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	span := func(p *time.Duration, v time.Duration) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	text(&o.Cluster, "DefaultCluster")
+	text(&o.Name, "broker-a")
+	text(&o.Region, "DefaultRegion")
+	text(&o.Version, "V5_5_0")
+	pick(&o.MaxMessageSize, 4<<20)
+	pick(&o.PullMessages, 32)
+	pick(&o.PullBytes, 256<<10)
+	pick(&o.DiskMessages, o.PullMessages)
+	pick(&o.DiskBytes, o.PullBytes)
+	pick(&o.QueryMax, 32)
+	span(&o.FlushTimeout, 5*time.Second)
+	span(&o.SlaveTimeout, 3*time.Second)
+	span(&o.ShortPolling, time.Second)
+	if o.HotBytes <= 0 {
+		o.HotBytes = 3 << 30
+	}
+	if o.MaxWaiting <= 0 {
+		o.MaxWaiting = 128 << 20
+	}
+	if o.Perm == 0 {
+		o.Perm = mq.PermRead | mq.PermWrite
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.Store == nil || o.FS == nil || o.Dir == "":
+		return errors.New("broker needs a store, its file system and its directory")
+	case o.ID < 0:
+		return fmt.Errorf("brokerId = %d: must not be negative", o.ID)
+	case o.Perm&^7 != 0:
+		return fmt.Errorf("brokerPermission = %d: must be 2, 4 or 6", o.Perm)
+	}
+	return nil
+}
+
+// systemOptions are the parts of o that decide which topics are the broker's own.
+func (o Options) systemOptions() meta.SystemOptions {
+	return meta.SystemOptions{
+		Cluster: o.Cluster, Broker: o.Name, AutoCreate: o.AutoCreateTopic, DefaultQueues: o.TopicQueues,
+		ClusterTopic: !o.NoClusterTopic, BrokerTopic: !o.NoBrokerTopic, Trace: o.Trace, TraceTopic: o.TraceTopic,
+		ReviveQueues: o.ReviveQueues, Timer: !o.NoTimerTopic,
+	}
+}
+
+// Broker implements mq.Service and mq.Admin. See the package comment for where its parts are.
+type Broker struct {
+	o       Options
+	system  meta.SystemOptions
+	store   *storage.Store
+	meta    *meta.Tables
+	clients *clients.Registry
+	polls   *longpoll.Table
+	locks   *rebalance.Locks
+	ids     *record.UniqueIDs
+	suffix  []byte // the properties that each message gets
+	started time.Time
+	waiting waiting
+	figures figures
+	routes  routeCache
+}
+
+var (
+	_ mq.Service = (*Broker)(nil)
+	_ mq.Admin   = (*Broker)(nil)
+)
+
+// Open loads the tables and returns a broker that can serve. The store is the caller's: it must not run yet, and it is
+// closed after the broker. Open starts no goroutine.
+func Open(o Options) (*Broker, error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	tables, err := meta.Open(o.FS, o.Dir, meta.Options{
+		SystemTopics: meta.SystemTopics(o.systemOptions()), OffsetFold: o.OffsetFold, Now: o.Now, Log: o.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open broker tables: %w", err)
+	}
+	b := &Broker{
+		o: o, system: o.systemOptions(), store: o.Store, meta: tables,
+		clients: clients.New(o.Now), polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now),
+		ids: record.NewUniqueIDs(o.Addr.Addr(), os.Getpid()), started: o.Now(),
+	}
+	b.suffix = brokerProps(o)
+	b.figures.init(o.Now())
+	b.routes.init()
+	if !o.NoLongPolling {
+		o.Store.OnDispatch(b.arrived)
+	}
+	return b, nil
+}
+
+// Run does the background work until ctx ends: long polling, writing the tables, forgetting dead clients. Requests that
+// are parked are woken at the end. It returns when its goroutines did.
+func (b *Broker) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	errs := make([]error, 2)
+	wg.Go(func() { errs[0] = b.polls.Run(ctx) })
+	wg.Go(func() { errs[1] = b.meta.Run(ctx) })
+	wg.Go(func() { b.tick(ctx) })
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// tick samples the figures each second and lets clients and locks expire.
+func (b *Broker) tick(ctx context.Context) {
+	const expireEvery = 10 // seconds, as Java's scan
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		b.figures.sample(b.o.Now())
+		if n%expireEvery == 0 {
+			if closed := b.clients.Expire(); closed > 0 {
+				b.o.Log.Warn("closed connections without a heartbeat", "count", closed)
+			}
+			b.locks.Expire()
+		}
+	}
+}
+
+// Close writes the tables down. Run must have returned and no request may be under way.
+func (b *Broker) Close() error {
+	if err := b.meta.Close(); err != nil {
+		return fmt.Errorf("close broker tables: %w", err)
+	}
+	return nil
+}
+
+// arrived is called by the store for each message that becomes readable.
+func (b *Broker) arrived(q *storage.Queue, d *storage.Dispatched) {
+	b.polls.Arrived(q.Topic(), q.ID(), d.Index, d.TagsCode)
+}

@@ -1,0 +1,157 @@
+package broker
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// figures counts what the broker does. The hot path only adds to atomics; sample, once a second, keeps the past.
+type figures struct {
+	puts, gets   flow
+	failed       atomic.Int64 // sends that the store refused
+	hits, misses atomic.Int64 // pulls with and without messages
+	longest      atomic.Int64 // ns of the longest append
+
+	mu   sync.Mutex // guards the fields below
+	ring [samples]sample
+	n    int // samples taken
+	day  day
+}
+
+// samples covers ten minutes and the present.
+const samples = 601
+
+// sample is what had been counted at a moment.
+type sample struct {
+	at                       time.Time
+	puts, gets, hits, misses int64
+}
+
+// day holds what Java keeps of yesterday and today.
+type day struct {
+	year, day               int
+	putsBefore, putsMorning int64 // total at the begin of yesterday and of today
+	getsBefore, getsMorning int64
+}
+
+func (f *figures) init(now time.Time) {
+	f.day.year, f.day.day = now.Year(), now.YearDay()
+	f.sample(now)
+}
+
+// put counts a successful append that took d.
+func (f *figures) put(d time.Duration) {
+	for {
+		old := f.longest.Load()
+		if int64(d) <= old || f.longest.CompareAndSwap(old, int64(d)) {
+			return
+		}
+	}
+}
+
+func (f *figures) read(now time.Time) sample {
+	return sample{now, f.puts.messages.Load(), f.gets.messages.Load(), f.hits.Load(), f.misses.Load()}
+}
+
+func (f *figures) sample(now time.Time) {
+	s := f.read(now)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ring[f.n%samples] = s
+	f.n++
+	if y, d := now.Year(), now.YearDay(); y != f.day.year || d != f.day.day {
+		f.day = day{y, d, f.day.putsMorning, s.puts, f.day.getsMorning, s.gets}
+	}
+}
+
+// rates returns Java's "10 s, 1 min, 10 min" rates of what pick takes from a sample. A span that is longer than the
+// broker's life is measured over its life.
+func (f *figures) rates(now time.Time, pick func(sample) int64) string {
+	cur := f.read(now)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	text := ""
+	for i, seconds := range []int{10, 60, 600} {
+		from := f.ring[max(f.n-seconds, f.n-samples, 0)%samples]
+		rate := 0.0
+		if d := cur.at.Sub(from.at).Seconds(); d > 0 {
+			rate = float64(pick(cur)-pick(from)) / d
+		}
+		if i > 0 {
+			text += " "
+		}
+		text += decimal(rate)
+	}
+	return text
+}
+
+// decimal writes a number as Java's Double.toString does for everyday sizes.
+func decimal(x float64) string {
+	s := strconv.FormatFloat(x, 'f', -1, 64)
+	for _, c := range s {
+		if c == '.' {
+			return s
+		}
+	}
+	return s + ".0"
+}
+
+func (f *figures) today() day {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.day
+}
+
+// QueueFigures are the counters of one queue since the start.
+type QueueFigures struct {
+	Topic          string
+	Queue          int32
+	Puts, PutBytes int64
+	Gets, GetBytes int64
+}
+
+// GroupFigures are the counters of one group in one topic since the start.
+type GroupFigures struct {
+	Group, Topic   string
+	Gets, GetBytes int64
+}
+
+// Figures returns the counters of all queues and groups that were used since the start.
+func (b *Broker) Figures() ([]QueueFigures, []GroupFigures) {
+	var qs []QueueFigures
+	var gs []GroupFigures
+	topics, _ := b.meta.Topics.List()
+	for _, e := range topics {
+		t, ok := e.Runtime().(*topic)
+		if !ok {
+			continue
+		}
+		list := t.queues.Load()
+		if list == nil {
+			continue
+		}
+		for id := range *list {
+			if q := (*list)[id].Load(); q != nil {
+				qs = append(qs, QueueFigures{
+					Topic: e.Name(), Queue: int32(id), Puts: q.puts.messages.Load(), PutBytes: q.puts.bytes.Load(),
+					Gets: q.gets.messages.Load(), GetBytes: q.gets.bytes.Load(),
+				})
+			}
+		}
+	}
+	groups, _ := b.meta.Groups.List()
+	for _, e := range groups {
+		g, ok := e.Runtime().(*group)
+		if !ok {
+			continue
+		}
+		g.mu.RLock()
+		for name, gt := range g.topics {
+			gs = append(gs, GroupFigures{Group: e.Name(), Topic: name, Gets: gt.gets.messages.Load(), GetBytes: gt.gets.bytes.Load()})
+		}
+		g.mu.RUnlock()
+	}
+	return qs, gs
+}

@@ -1,0 +1,102 @@
+package broker
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"github.com/cometmq/cometmq/internal/record"
+)
+
+// propScan is what Send needs to know of a message's properties.
+type propScan struct {
+	uniq     []byte // UNIQ_KEY, part of the source
+	keys     []byte // KEYS
+	noWait   bool   // WAIT=false
+	later    string // a property whose feature this broker does not have, "" when there is none
+	delayed  bool   // DELAY > 0
+	innerNum bool
+	timerOut bool // TIMER_OUT_MS: a timer message that has had its time
+	prepared bool // TRAN_MSG=true
+}
+
+// brokerProps returns what every single message gets.
+func brokerProps(o Options) []byte {
+	p := record.AppendProp(nil, record.PropRegion, o.Region)
+	p = record.AppendProp(p, record.PropTraceOn, strconv.FormatBool(o.TraceOn))
+	return record.AppendProp(p, record.PropCluster, o.Cluster)
+}
+
+// rewriteProps appends p to dst as it is to be stored and fills s. As in Java, pieces without name or value are dropped,
+// and so is what the broker sets itself: POP_CK is its own, region, trace switch and cluster come after. Java's order of
+// the pairs is that of a hash map, so any order will do.
+func (b *Broker) rewriteProps(dst []byte, p record.Props, s *propScan) []byte {
+	*s = propScan{}
+	for len(p) > 0 {
+		piece := []byte(p)
+		if i := bytes.IndexByte(p, 2); i >= 0 {
+			piece, p = p[:i:i], p[i+1:]
+		} else {
+			p = nil
+		}
+		eq := bytes.IndexByte(piece, 1)
+		if eq <= 0 || eq == len(piece)-1 {
+			continue
+		}
+		if s.note(piece[:eq], piece[eq+1:]) {
+			dst = append(append(dst, piece...), 2)
+		}
+	}
+	return append(dst, b.suffix...)
+}
+
+// note looks at one property and tells whether it is kept.
+func (s *propScan) note(name, value []byte) (keep bool) {
+	if len(name) < 4 || len(name) > 16 {
+		return true
+	}
+	switch string(name) {
+	case record.PropPopCheckpoint, record.PropRegion, record.PropTraceOn, record.PropCluster:
+		return false
+	case record.PropUniqKey:
+		s.uniq = value
+	case record.PropKeys:
+		s.keys = value
+	case record.PropWait:
+		s.noWait = !isTrue(value)
+	case record.PropDelay:
+		s.delayed = isDelay(value)
+	case record.PropTransaction:
+		s.prepared = isTrue(value)
+	case record.PropTimerDeliverMS, record.PropTimerDelayMS, record.PropTimerDelaySec:
+		s.later = string(name)
+	case record.PropTimerOutMS:
+		s.timerOut = true
+	case record.PropInnerNum:
+		s.innerNum = true
+	}
+	return true
+}
+
+// unsupported names the property that asks for something this broker does not do yet, "" when there is none.
+func (s *propScan) unsupported() string {
+	switch {
+	case s.prepared:
+		return record.PropTransaction
+	case s.delayed:
+		return record.PropDelay
+	case s.later != "" && !s.timerOut:
+		return s.later
+	}
+	return ""
+}
+
+// isTrue is Java's Boolean.parseBoolean.
+func isTrue(v []byte) bool { return len(v) == 4 && strings.EqualFold(string(v), "true") }
+
+// isDelay reports whether a delay level is above 0. What is no number would be an error in Java; it counts as a delay,
+// so that it is refused.
+func isDelay(v []byte) bool {
+	n, err := strconv.Atoi(string(v))
+	return err != nil || n > 0
+}

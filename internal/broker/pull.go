@@ -1,0 +1,203 @@
+package broker
+
+import (
+	"context"
+	"strings"
+
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/selector"
+	"github.com/cometmq/cometmq/internal/storage"
+)
+
+// Java's forbiddenType of a refused pull.
+const (
+	forbiddenBroker       = 1
+	forbiddenGroup        = 2
+	forbiddenTopic        = 3
+	forbiddenBroadcast    = 4
+	forbiddenSubscription = 5
+)
+
+// forbidRead is the bit of a group's forbidden table that stops it from reading a topic.
+const forbidRead = 1 << 2
+
+// Pull implements mq.Service. The order of the checks is Java's (remoting spec 4.8).
+func (b *Broker) Pull(_ context.Context, r *mq.PullRequest, dst []byte) (mq.Fetch, error) {
+	f := mq.Fetch{Records: dst, Next: r.From}
+	g, t, refusal := b.admitPull(r)
+	if refusal != nil {
+		return f, refusal
+	}
+	gt := g.topic(t)
+	filter, refusal := b.filterOf(r, g, gt)
+	if refusal != nil {
+		return f, refusal
+	}
+	if r.Commit {
+		b.meta.Offsets.Commit(r.Group, r.Topic, r.QueueID, r.CommitIndex)
+	}
+	gc := g.entry.Config()
+	f.Match = filter.Match()
+	f.TopicSysFlag, f.GroupSysFlag = t.entry.Config().SysFlag, gc.SysFlag
+	q := t.queue(b, r.QueueID)
+	read := storage.Read{From: r.From, MaxCount: int(min(r.MaxMessages, int32(b.o.PullMessages))), MaxBytes: b.o.PullBytes, Match: f.Match}
+	if read.MaxCount <= 0 {
+		read.MaxCount = 1
+	}
+	read.MaxScan = max(800, int(min(r.MaxMessages, maxPullMessages)))
+	res := b.store.Read(q.store, &read, dst)
+	b.limitCold(&res, len(dst))
+	f.Status = mq.FetchStatus(res.Status)
+	f.Records, f.Count, f.Next, f.Min, f.Max = res.Records, res.Count, res.Next, res.Min, res.Max
+	f.SuggestBroker = b.suggest(&gc, &res)
+	if res.Count > 0 {
+		n, size := int64(res.Count), int64(len(res.Records)-len(dst))
+		q.gets.add(n, size)
+		gt.gets.add(n, size)
+		b.figures.gets.add(n, size)
+		b.figures.hits.Add(1)
+	} else {
+		b.figures.misses.Add(1)
+	}
+	return f, nil
+}
+
+// maxPullMessages keeps the amount that is looked at sane whatever a client asks for.
+const maxPullMessages = 1 << 14
+
+// admitPull checks all that does not depend on the subscription.
+func (b *Broker) admitPull(r *mq.PullRequest) (*group, *topic, *mq.Error) {
+	if !b.o.Perm.Readable() {
+		return nil, nil, refusePull(forbiddenBroker, "the broker[", b.o.Addr.Addr().String(), "] pulling message is forbidden")
+	}
+	if r.Lite && b.o.NoLitePull {
+		return nil, nil, refusePull(forbiddenBroker, "the broker[", b.o.Addr.Addr().String(), "] for lite pull consumer is forbidden")
+	}
+	g := b.ensureGroup(r.Group)
+	if g == nil {
+		return nil, nil, mq.Errorf(mq.KindGroupNotExist, "subscription group [%s] does not exist, %s", r.Group, faq)
+	}
+	if !g.entry.Config().ConsumeEnable {
+		return nil, nil, refusePull(forbiddenGroup, "subscription group no permission, ", r.Group)
+	}
+	t, ok := b.topic(r.Topic)
+	if !ok {
+		return nil, nil, mq.Errorf(mq.KindTopicNotExist, "topic[%s] not exist, apply first please! %s", r.Topic, faq)
+	}
+	tc := t.entry.Config()
+	if !tc.Perm.Readable() {
+		return nil, nil, refusePull(forbiddenTopic, "the topic[", r.Topic, "] pulling message is forbidden")
+	}
+	if r.QueueID < 0 || r.QueueID >= tc.ReadQueues || r.QueueID >= maxQueues {
+		return nil, nil, mq.Errorf(mq.KindInvalidParameter,
+			"queueId[%d] is illegal, topic:[%s] topicConfig.readQueueNums:[%d] consumer:[%s]",
+			r.QueueID, r.Topic, tc.ReadQueues, javaAddr(r.ClientHost))
+	}
+	return g, t, nil
+}
+
+// filterOf returns the filter of a pull: of the expression that comes with it, or of the group's heartbeat.
+func (b *Broker) filterOf(r *mq.PullRequest, g *group, gt *groupTopic) (*selector.Tags, *mq.Error) {
+	if r.HasExpression {
+		return gt.compile(r)
+	}
+	sub, broadcast, online := b.clients.Find(r.Group, r.Topic)
+	if !online {
+		return nil, mq.Errorf(mq.KindSubscriptionNotExist, "the consumer's group info not exist%s", faq)
+	}
+	if broadcast && !g.entry.Config().ConsumeBroadcastEnable {
+		return nil, refusePull(forbiddenBroadcast, "the consumer group[", r.Group, "] can not consume by broadcast way")
+	}
+	if b.meta.Groups.Forbidden(r.Group, r.Topic)&forbidRead != 0 {
+		return nil, refusePull(forbiddenSubscription, "the consumer group[", r.Group, "] is forbidden for topic[", r.Topic, "]")
+	}
+	switch {
+	case sub == nil:
+		return nil, mq.Errorf(mq.KindSubscriptionNotExist, "the consumer's subscription not exist%s", faq)
+	case sub.Version < r.SubVersion:
+		return nil, mq.Errorf(mq.KindSubscriptionNotLatest, "the consumer's subscription not latest")
+	case sub.Filter == nil:
+		return nil, errNoFilter(sub.ExpressionType)
+	}
+	return sub.Filter, nil
+}
+
+// errNoFilter refuses an expression that is not made of tags, as Java does while enablePropertyFilter is false.
+func errNoFilter(kind string) *mq.Error {
+	return mq.Errorf(mq.KindInternal, "The broker does not support consumer to filter message by %s", kind)
+}
+
+// compile returns the filter of an expression that came with a pull. The last one of a group in a topic is kept.
+func (gt *groupTopic) compile(r *mq.PullRequest) (*selector.Tags, *mq.Error) {
+	if e := gt.asked.Load(); e != nil && e.text == r.Expression && e.kind == r.ExpressionType {
+		return e.filter, nil
+	}
+	if !selector.IsTag(r.ExpressionType) {
+		if r.Expression == "" {
+			return nil, errParse()
+		}
+		return nil, errNoFilter(r.ExpressionType)
+	}
+	tags, err := selector.ParseTags(r.Expression)
+	if err != nil {
+		return nil, errParse()
+	}
+	gt.asked.Store(&expression{text: strings.Clone(r.Expression), kind: strings.Clone(r.ExpressionType), filter: tags})
+	return tags, nil
+}
+
+func errParse() *mq.Error {
+	return mq.Errorf(mq.KindSubscriptionIllegal, "parse the consumer's subscription failed")
+}
+
+// suggest says where the group had better pull from: a replica when it reads far behind the end of the log.
+func (b *Broker) suggest(c *mq.GroupConfig, res *storage.ReadResult) int64 {
+	if !b.o.SlaveRead {
+		return 0
+	}
+	if res.Count > 0 && int64(b.store.Appended()-res.LastOffset) > b.o.HotBytes {
+		return c.WhichBrokerWhenSlow
+	}
+	return c.BrokerID
+}
+
+// limitCold cuts a result that came from the disk, if fewer messages are allowed there.
+//
+// Differs from Java: by default as much is given from the disk as from memory (Java: 8 messages, 64 KiB). The limits keep
+// Java's page faults short; we read whole blocks ahead, and a client gets what it asked for or less in either case.
+func (b *Broker) limitCold(res *storage.ReadResult, start int) {
+	if !res.Cold || res.Count <= 1 || (b.o.DiskMessages >= b.o.PullMessages && b.o.DiskBytes >= b.o.PullBytes) {
+		return
+	}
+	rest := res.Records[start:]
+	for n, size := 0, 0; len(rest) > 0; n++ {
+		h, err := record.Header(rest)
+		if err != nil || h.Size > len(rest) {
+			return // the store checked them; leave the result as it is
+		}
+		size += h.Size
+		if n > 0 && (n >= b.o.DiskMessages || size > b.o.DiskBytes) {
+			res.Records = res.Records[:len(res.Records)-len(rest)]
+			res.Count, res.Next = n, h.Index
+			return
+		}
+		rest = rest[h.Size:]
+	}
+}
+
+// Park implements mq.Service.
+func (b *Broker) Park(w *mq.Waiter) bool {
+	t, ok := b.topic(w.Topic)
+	if !ok || w.QueueID < 0 || w.QueueID >= maxQueues || w.QueueID >= t.entry.Config().ReadQueues {
+		return false
+	}
+	if b.o.NoLongPolling {
+		// Hold it for a moment, so that the client does not ask in a loop.
+		if limit := b.o.Now().Add(b.o.ShortPolling); w.Deadline.After(limit) {
+			w.Deadline = limit
+		}
+		return b.polls.Park(w, nil)
+	}
+	return b.polls.Park(w, t.queue(b, w.QueueID).store)
+}

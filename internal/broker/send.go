@@ -1,0 +1,301 @@
+package broker
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/bytesview"
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/storage"
+)
+
+// sender is what Send keeps with a SendBatch (SendBatch.Core): all memory that it needs.
+type sender struct {
+	batch   storage.Batch
+	await   storage.Await
+	msg     record.Message
+	scan    propScan
+	props   []byte // of the message that is being added
+	keys    []byte // unique keys; results refer to it
+	offsets []mq.Offset
+	placed  []placed
+	wait    bool // somebody wants to know that it is safe
+
+	// The topic of the last message: mostly the next one's, too.
+	last *topic
+	cfg  mq.TopicConfig
+
+	pending *mq.SendBatch
+}
+
+// placed says which messages of the storage batch a request became.
+type placed struct {
+	request  int
+	first, n int
+	batch    bool
+	queue    *queue
+}
+
+// waiting bounds the bytes that wait to be appended.
+type waiting struct{ bytes atomic.Int64 }
+
+func newSender() *sender {
+	s := &sender{}
+	s.await.Done = s.decided
+	return s
+}
+
+func (s *sender) reset() {
+	s.batch.Reset()
+	s.keys, s.offsets, s.placed = s.keys[:0], s.offsets[:0], s.placed[:0]
+	s.wait, s.last = false, nil
+}
+
+// Send implements mq.Service.
+func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
+	s, _ := sb.Core.(*sender)
+	if s == nil {
+		s = newSender()
+		sb.Core = s
+	}
+	s.reset()
+	size := int64(0)
+	sb.Results = sb.Results[:0]
+	for i := range sb.Requests {
+		sb.Results = append(sb.Results, mq.SendResult{QueueID: sb.Requests[i].QueueID})
+		size += int64(len(sb.Requests[i].Body))
+	}
+	now := b.o.Now()
+	if refusal := b.gate(now, size); refusal != nil {
+		refuseAll(sb, refusal)
+		return false
+	}
+	defer b.waiting.bytes.Add(-size)
+	for i := range sb.Requests {
+		b.admit(ctx, s, i, sb, now)
+	}
+	if len(s.placed) == 0 {
+		return false
+	}
+	if err := b.store.Append(&s.batch); err != nil {
+		b.figures.failed.Add(int64(len(s.placed)))
+		refusal := b.storeError(err)
+		for _, p := range s.placed {
+			sb.Results[p.request].Err = refusal
+		}
+		return false
+	}
+	b.publish(s, sb)
+	b.figures.put(b.o.Now().Sub(now))
+	return b.await(s, sb, now)
+}
+
+// gate refuses everything while the broker does not take messages yet or has too much to write. It adds size to what
+// waits unless it refuses.
+func (b *Broker) gate(now time.Time, size int64) *mq.Error {
+	if now.Before(b.o.StartAccept) {
+		return mq.Errorf(mq.KindInternal, "broker unable to service, until %s", b.o.StartAccept.Format("2006-01-02 15:04:05,000"))
+	}
+	if b.waiting.bytes.Add(size) > b.o.MaxWaiting+size { // one batch alone is always taken
+		b.waiting.bytes.Add(-size)
+		return errBusy
+	}
+	return nil
+}
+
+func refuseAll(sb *mq.SendBatch, refusal *mq.Error) {
+	for i := range sb.Results {
+		sb.Results[i].Err = refusal
+	}
+}
+
+// admit checks request i and adds its messages to the storage batch, or fills in why not.
+func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, now time.Time) {
+	r, res := &sb.Requests[i], &sb.Results[i]
+	if res.Err = b.sendTopic(ctx, s, r); res.Err != nil {
+		return
+	}
+	id, n := r.QueueID, max(s.cfg.WriteQueues, s.cfg.ReadQueues)
+	if id < 0 && s.cfg.WriteQueues > 0 {
+		id = rand.Int32N(s.cfg.WriteQueues)
+	}
+	if id < 0 || id >= n || id >= maxQueues {
+		res.Err = mq.Errorf(mq.KindInvalidParameter, "request queueId[%d] is illegal, %s Producer: %s",
+			r.QueueID, javaTopic(&s.cfg), r.BornHost.String())
+		return
+	}
+	if len(r.Body) == 0 || len(r.Body) > b.o.MaxMessageSize {
+		res.Err = b.errSize()
+		return
+	}
+	q := s.last.queue(b, id)
+	s.msg = record.Message{
+		Flag: r.Flag, SysFlag: r.SysFlag, BornTime: r.BornTime, BornHost: r.BornHost, Reconsume: r.Reconsume, Body: r.Body,
+		Topic: bytesview.Bytes(s.last.entry.Name()),
+	}
+	if s.cfg.Filter == multiTag {
+		s.msg.SysFlag |= record.SysFlagMultiTags
+	}
+	s.props = b.rewriteProps(s.props[:0], r.Props, &s.scan)
+	if r.Batch {
+		res.Err = b.admitBatch(s, i, r, q)
+	} else {
+		res.Err = b.admitOne(s, i, r, q, res, now)
+	}
+	if res.Err == nil {
+		res.QueueID = id
+		s.wait = s.wait || !s.scan.noWait
+	}
+}
+
+// multiTag is Java's TopicFilterType whose messages carry a bit of the system flag.
+const multiTag = "MULTI_TAG"
+
+// admitOne adds a single message.
+func (b *Broker) admitOne(s *sender, i int, r *mq.SendRequest, q *queue, res *mq.SendResult, now time.Time) *mq.Error {
+	if refusal := b.retryGroup(s, r); refusal != nil {
+		return refusal
+	}
+	if s.cfg.Attributes["cleanup.policy"] == "COMPACTION" && isBlank(bytesview.String(s.scan.keys)) {
+		return mq.Errorf(mq.KindMessageIllegal, "Required message key is missing")
+	}
+	later := s.scan.unsupported()
+	if later == "" {
+		switch r.SysFlag & record.SysFlagTransactionMask {
+		case record.SysFlagPrepared, record.SysFlagRollback:
+			later = record.PropTransaction
+		}
+	}
+	if later != "" {
+		return mq.Errorf(mq.KindMessageIllegal, "the message is illegal, property %s is not supported yet", later)
+	}
+	if s.scan.innerNum || r.SysFlag&record.SysFlagInnerBatch != 0 {
+		return b.errSize() // only a broker may make such records
+	}
+	from := len(s.keys)
+	if s.scan.uniq != nil {
+		s.keys = append(s.keys, s.scan.uniq...)
+	} else {
+		s.keys = b.ids.Append(s.keys, now)
+		s.props = record.AppendProp(s.props, record.PropUniqKey, bytesview.String(s.keys[from:]))
+	}
+	s.msg.Props = s.props
+	first, err := s.batch.Add(q.store, &s.msg)
+	if err != nil {
+		s.keys = s.keys[:from]
+		return b.storeError(err)
+	}
+	res.UniqueKey = bytesview.String(s.keys[from:])
+	s.placed = append(s.placed, placed{request: i, first: first, n: 1, queue: q})
+	return nil
+}
+
+// admitBatch adds the messages of a batch request. They keep their own properties; those of the request count for the
+// batch only.
+//
+// Differs from Java: a batch that is too long or malformed is refused as an illegal message, there it is an internal error
+// with a stack trace.
+func (b *Broker) admitBatch(s *sender, i int, r *mq.SendRequest, q *queue) *mq.Error {
+	name := s.last.entry.Name()
+	switch {
+	case len(name) > maxTopicName:
+		return mq.Errorf(mq.KindMessageIllegal, "message topic length too long %d", len(name))
+	case strings.HasPrefix(name, retryPrefix):
+		return mq.Errorf(mq.KindMessageIllegal, "batch request does not support retry group %s", name)
+	case r.SysFlag&(record.SysFlagTransactionMask|record.SysFlagInnerBatch) != 0, s.scan.delayed, s.scan.innerNum:
+		return b.errSize()
+	}
+	first, n := s.batch.Len(), 0
+	s.batch.BeginGroup()
+	it := record.IterBatch(r.Body)
+	for {
+		var ok bool
+		if s.msg.Flag, s.msg.Body, s.msg.Props, ok = it.Next(); !ok {
+			break
+		}
+		if _, err := s.batch.Add(q.store, &s.msg); err != nil {
+			s.batch.EndGroup(false)
+			return b.storeError(err)
+		}
+		n++
+	}
+	if it.Err() != nil {
+		s.batch.EndGroup(false)
+		return b.errSize()
+	}
+	s.batch.EndGroup(true)
+	s.placed = append(s.placed, placed{request: i, first: first, n: n, batch: true, queue: q})
+	return nil
+}
+
+// retryGroup checks a send to a retry topic: its group must exist. Here is also the place where a message that has been
+// tried too often turns into one for the group's dead-letter topic.
+func (b *Broker) retryGroup(s *sender, r *mq.SendRequest) *mq.Error {
+	name, isRetry := strings.CutPrefix(s.last.entry.Name(), retryPrefix)
+	if !isRetry {
+		return nil
+	}
+	if b.ensureGroup(name) == nil {
+		return mq.Errorf(mq.KindGroupNotExist, "subscription group not exist, %s %s", name, faq)
+	}
+	return nil
+}
+
+// publish fills in the results of what was appended and counts it.
+func (b *Broker) publish(s *sender, sb *mq.SendBatch) {
+	total, bytes := 0, int64(0)
+	for _, p := range s.placed {
+		res := &sb.Results[p.request]
+		res.Index, res.Offset, _ = s.batch.Result(p.first)
+		size := int64(0)
+		for k := p.first; k < p.first+p.n; k++ {
+			size += int64(s.batch.RecordSize(k))
+		}
+		if p.batch {
+			from := len(s.offsets)
+			for k := p.first; k < p.first+p.n; k++ {
+				_, off, _ := s.batch.Result(k)
+				s.offsets = append(s.offsets, off)
+			}
+			res.Offsets = s.offsets[from:len(s.offsets):len(s.offsets)]
+		}
+		p.queue.puts.add(int64(p.n), size)
+		total += p.n
+		bytes += size
+	}
+	b.figures.puts.add(int64(total), bytes)
+}
+
+// await waits, without blocking, for the durability that was promised. One ticket stands for the whole batch.
+func (b *Broker) await(s *sender, sb *mq.SendBatch, now time.Time) (pending bool) {
+	if !s.wait || (!b.o.FlushSync && b.o.Replicas <= 0) {
+		return false
+	}
+	s.await.End, s.await.Flush, s.await.Replicas = s.batch.End(), b.o.FlushSync, b.o.Replicas
+	limit := b.o.SlaveTimeout
+	if b.o.FlushSync {
+		limit = b.o.FlushTimeout
+	}
+	s.await.Deadline = now.Add(limit)
+	s.pending = sb
+	return b.store.AwaitDurable(&s.await)
+}
+
+// decided tells the door how far the messages got.
+func (s *sender) decided(status storage.Status) {
+	sb := s.pending
+	s.pending = nil
+	st := mq.SendOK
+	switch status {
+	case storage.Durable:
+	case storage.FlushTimeout:
+		st = mq.SendFlushTimeout
+	case storage.SlaveTimeout:
+		st = mq.SendSlaveTimeout
+	}
+	sb.Done(sb, st)
+}
