@@ -19,6 +19,7 @@ import (
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/remoting"
 	"github.com/cometmq/cometmq/internal/storage"
+	"github.com/cometmq/cometmq/internal/version"
 )
 
 // brokerPart is a broker: store, core, door, listeners and its registration.
@@ -74,12 +75,11 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	}
 
 	p.client = remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log})
-	hook := new(broker.StoreHooks)
-	if p.store, err = storage.Open(o.FS, storeOptions(o, c, advertised, hook)); err != nil {
+	if p.store, err = storage.Open(o.FS, storeOptions(o, c, advertised)); err != nil {
 		return nil, err
 	}
 	bo := brokerOptions(o, c, advertised)
-	bo.Store, bo.Log, bo.Hooks = p.store, log, hook
+	bo.Store, bo.Log = p.store, log
 	bo.Announce = func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error {
 		return p.registrar.Announce(ctx, changed, v)
 	}
@@ -179,7 +179,7 @@ func (p *brokerPart) abandon() {
 	}
 }
 
-func storeOptions(o *Options, c *config.Broker, host netip.AddrPort, hook *broker.StoreHooks) storage.Options {
+func storeOptions(o *Options, c *config.Broker, host netip.AddrPort) storage.Options {
 	s := &c.Store
 	return storage.Options{
 		Dir: s.Root, CommitLogDir: s.CommitLog, SegmentSize: s.SegmentSize, QueueFileSize: s.QueueFileSize,
@@ -187,13 +187,26 @@ func storeOptions(o *Options, c *config.Broker, host netip.AddrPort, hook *broke
 		FlushInterval: s.FlushInterval, AppendPropCRC: s.AppendCRC, SkipBodyCRC: !s.CheckCRC, CacheBytes: s.BlockCache,
 		ReservedTime: s.Reserved, DeleteWhen: s.DeleteWhen, DiskMaxUsed: s.DiskMaxUsed, ForceClean: s.ForceClean, Warning: s.Warning,
 		KeepForced: !s.CleanForcibly, CleanInterval: s.CleanInterval, MarkInterval: s.QueueInterval, ThoroughInterval: s.Thorough,
-		Log: o.Log.With("role", "store"), StoreHost: host, OnDispatch: hook.Dispatched,
+		Log: o.Log.With("role", "store"), StoreHost: host,
 	}
 }
 
 func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Options {
-	return broker.Options{
-		Name: c.Identity.Name, Cluster: c.Identity.Cluster, ID: c.Identity.ID, Addr: host, FS: o.FS,
-		Dir: filepath.Clean(c.Store.Root), Region: c.Identity.Region,
+	t, u := &c.Topics, &c.Consume
+	b := broker.Options{
+		Name: c.Identity.Name, Cluster: c.Identity.Cluster, ID: c.Identity.ID, Addr: host, Version: version.WireName,
+		Region: c.Identity.Region, TraceOn: t.TraceOn, FS: o.FS, Dir: filepath.Clean(c.Store.Root),
+		AutoCreateTopic: t.AutoCreate, AutoCreateGroup: u.AutoCreateGroup, NoSystemGroups: !u.SystemGroups,
+		TopicQueues: t.DefaultQueues, NoClusterTopic: !t.ClusterTopic, NoBrokerTopic: !t.BrokerTopic, Trace: t.Trace,
+		TraceTopic: t.TraceTopic, ReviveQueues: t.ReviveQueues, NoTimerTopic: !t.Timer,
+		Perm: mq.Perm(c.Identity.Permission), MaxMessageSize: t.MaxMessage,
+		FlushSync: c.Store.FlushDisk == config.FlushSync, FlushTimeout: c.Store.FlushTimeout,
+		NoLongPolling: !u.LongPolling, ShortPolling: u.ShortPolling, NoLitePull: !u.LitePull,
+		PullMessages: u.MaxMessagesHot, PullBytes: u.MaxBytesHot, DiskMessages: u.MaxMessagesCold, DiskBytes: u.MaxBytesCold,
+		QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, OffsetFold: u.OffsetFold,
 	}
+	if t.AcceptFrom > 0 {
+		b.StartAccept = time.UnixMilli(t.AcceptFrom)
+	}
+	return b
 }

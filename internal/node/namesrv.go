@@ -32,11 +32,11 @@ func startNamesrv(ctx context.Context, o *Options) (*namesrvPart, error) {
 		return nil, err
 	}
 	p.ns = ns
-	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Listen.Idle, OnClose: ns.Closed})
+	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Idle, OnClose: ns.Closed})
 	ns.Attach(p.server)
-	if p.l, err = o.Listen(ctx, "tcp", net.JoinHostPort(c.Listen.Address, strconv.Itoa(c.Listen.Port))); err != nil {
+	if p.l, err = o.Listen(ctx, "tcp", net.JoinHostPort(c.Address, strconv.Itoa(c.Port))); err != nil {
 		p.client.Close()
-		return nil, fmt.Errorf("listenPort=%d: %w", c.Listen.Port, err)
+		return nil, fmt.Errorf("listenPort=%d: %w", c.Port, err)
 	}
 	p.addr = reachable(p.l.Addr(), "")
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
