@@ -58,14 +58,14 @@ func (a attribute) verify(value string) error {
 	case a.min < a.max:
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
-			return fmt.Errorf("For input string: %q", value) //nolint:revive // Java's text, clients show it
+			return fmt.Errorf("For input string: %q", value) //nolint:staticcheck // Java's text
 		}
 		if n < a.min || n > a.max {
 			return fmt.Errorf("value is not in range(%d, %d)", a.min, a.max)
 		}
 	case a.boolean:
 		if value != "true" && value != "false" {
-			return errors.New("boolean attribute format is wrong.") //nolint:revive,staticcheck // Java's text
+			return errors.New("boolean attribute format is wrong.") //nolint:staticcheck // Java's text
 		}
 	}
 	return nil
@@ -84,7 +84,7 @@ func alterAttributes(create bool, known func(string) (attribute, bool), have, re
 	seen := map[string]bool{}
 	for _, signed := range slices.Sorted(maps.Keys(request)) {
 		if len(signed) < 2 {
-			return nil, errors.New("kv string format wrong.") //nolint:revive,staticcheck // Java's text
+			return nil, errors.New("kv string format wrong.") //nolint:staticcheck // Java's text
 		}
 		sign, key := signed[0], signed[1:]
 		if seen[key] {

@@ -53,10 +53,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // journal is one open journal file. It is written by one goroutine at a time.
 type journal struct {
-	f    vfs.File
-	gen  uint64
-	size int64
-	head []byte // scratch
+	f       vfs.File
+	gen     uint64
+	seed    uint32
+	size    int64
+	scratch []byte
 	// failed is the error of a sync: what the file holds is unknown from then on (style.md 4: never retry an fsync).
 	failed error
 }
@@ -85,7 +86,7 @@ func createJournal(fsys vfs.FS, path string, gen uint64) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create journal %s: %w", path, err)
 	}
-	j := &journal{f: f, gen: gen}
+	j := &journal{f: f, gen: gen, seed: seedOf(gen)}
 	h := append(make([]byte, 0, journalHead), journalMagic...)
 	h = binary.BigEndian.AppendUint64(h, gen)
 	h = binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
@@ -96,12 +97,14 @@ func createJournal(fsys vfs.FS, path string, gen uint64) (*journal, error) {
 	return j, nil
 }
 
-func frameCRC(gen uint64, kind byte, payload []byte) uint32 {
-	var h [13]byte
-	binary.BigEndian.PutUint64(h[:], gen)
-	h[8] = kind
-	binary.BigEndian.PutUint32(h[9:], uint32(len(payload)))
-	return crc32.Update(crc32.Checksum(h[:], castagnoli), castagnoli, payload)
+// seedOf starts the checksum of the frames of one generation.
+func seedOf(gen uint64) uint32 {
+	return crc32.Checksum(binary.BigEndian.AppendUint64(nil, gen), castagnoli)
+}
+
+// frameCRC is the checksum of a frame; head is kind and length.
+func frameCRC(seed uint32, head, payload []byte) uint32 {
+	return crc32.Update(crc32.Update(seed, castagnoli, head), castagnoli, payload)
 }
 
 // append writes one frame. After an error nothing of it counts: the next frame goes to the same place.
@@ -112,13 +115,13 @@ func (j *journal) append(kind byte, payload []byte) error {
 	if len(payload) > maxFrame {
 		return fmt.Errorf("journal %s: frame of %d bytes, at most %d", j.f.Name(), len(payload), maxFrame)
 	}
-	b := append(j.head[:0], frameMark, kind)
+	b := j.scratch[:0]
+	b = append(b, frameMark, kind)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(payload)))
-	b = binary.BigEndian.AppendUint32(b, frameCRC(j.gen, kind, payload))
+	b = binary.BigEndian.AppendUint32(b, frameCRC(j.seed, b[1:6], payload))
 	b = append(b, payload...)
-	j.head = b
-	if cap(j.head) > 1<<20 {
-		j.head = nil
+	if cap(b) <= 1<<20 {
+		j.scratch = b
 	}
 	if _, err := j.f.WriteAt(b, j.size); err != nil {
 		return fmt.Errorf("append to journal %s: %w", j.f.Name(), err)
@@ -169,9 +172,9 @@ func scanJournal(data []byte, gen uint64) ([]frame, scanResult, error) {
 		res.holes = append(res.holes, [2]int{0, journalHead})
 	}
 	var frames []frame
-	pos := journalHead
+	pos, seed := journalHead, seedOf(gen)
 	for pos < len(data) {
-		fr, n := parseFrame(data[pos:], gen)
+		fr, n := parseFrame(data[pos:], seed)
 		if n > 0 {
 			frames = append(frames, fr)
 			pos += n
@@ -179,7 +182,7 @@ func scanJournal(data []byte, gen uint64) ([]frame, scanResult, error) {
 		}
 		next := pos + 1
 		for next < len(data) {
-			if _, n = parseFrame(data[next:], gen); n > 0 {
+			if _, n = parseFrame(data[next:], seed); n > 0 {
 				break
 			}
 			next++
@@ -195,7 +198,7 @@ func scanJournal(data []byte, gen uint64) ([]frame, scanResult, error) {
 }
 
 // parseFrame decodes the frame at the start of b; n = 0 when there is none.
-func parseFrame(b []byte, gen uint64) (fr frame, n int) {
+func parseFrame(b []byte, seed uint32) (fr frame, n int) {
 	if len(b) < frameHead || b[0] != frameMark {
 		return fr, 0
 	}
@@ -204,7 +207,7 @@ func parseFrame(b []byte, gen uint64) (fr frame, n int) {
 		return fr, 0
 	}
 	payload := b[frameHead : frameHead+int(size)]
-	if binary.BigEndian.Uint32(b[6:]) != frameCRC(gen, b[1], payload) {
+	if binary.BigEndian.Uint32(b[6:]) != frameCRC(seed, b[1:6], payload) {
 		return fr, 0
 	}
 	return frame{kind: b[1], payload: payload}, frameHead + int(size)

@@ -75,8 +75,7 @@ func readVersion(v fastjson.Value) (d mq.DataVersion, err error) {
 
 // intOf returns an integer of so many bits, given as a number or as text.
 func intOf(v fastjson.Value, bits int) (int64, error) {
-	switch v.Kind() {
-	case fastjson.Number, fastjson.String:
+	if k := v.Kind(); k == fastjson.Number || k == fastjson.String {
 		if n, err := strconv.ParseInt(strings.TrimSpace(v.Str()), 10, bits); err == nil {
 			return n, nil
 		}

@@ -385,9 +385,8 @@ func (l *ledger) fold() error {
 	encode, upto, old, err := l.rotate()
 	if old != nil {
 		// The JSON will hold all of it; this only keeps the way over .bak good, so a failure costs nothing.
-		err := errors.Join(old.sync(), old.f.Close())
-		if err != nil {
-			l.log.Warn("the last generation of a journal may be incomplete", "journal", l.name, "err", err)
+		if oldErr := errors.Join(old.sync(), old.f.Close()); oldErr != nil {
+			l.log.Warn("the last generation of a journal may be incomplete", "journal", l.name, "err", oldErr)
 		}
 	}
 	if err != nil {
@@ -462,11 +461,11 @@ func (l *ledger) publish(data []byte, damaged bool) (fs.FileInfo, error) {
 	keepBak := err == nil && !damaged
 	if err == nil && damaged {
 		// Keep the evidence, and the good .bak.
-		if err := l.fs.Rename(l.json, l.json+".damaged"); err != nil {
+		if err = l.fs.Rename(l.json, l.json+".damaged"); err != nil {
 			return nil, fmt.Errorf("put the damaged %s aside: %w", l.json, err)
 		}
 	}
-	if err := vfs.WriteFileAtomic(l.fs, l.json, data, keepBak); err != nil {
+	if err = vfs.WriteFileAtomic(l.fs, l.json, data, keepBak); err != nil {
 		return nil, fmt.Errorf("write %s: %w", l.json, err)
 	}
 	st, err := l.fs.Stat(l.json)

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,52 +29,52 @@ var (
 	offsetsJSON = path.Join(testRoot, "config/consumerOffset.json")
 )
 
-func newMem(t testing.TB) *vfs.Mem {
-	t.Helper()
+func newMem(tb testing.TB) *vfs.Mem {
+	tb.Helper()
 	m := vfs.NewMem(vfs.MemOptions{})
-	must(t, m.MkdirAll(testRoot))
-	must(t, m.SyncDir("/"))
+	must(tb, m.MkdirAll(testRoot))
+	must(tb, m.SyncDir("/"))
 	return m
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func open(t testing.TB, fsys vfs.FS) *Tables {
-	t.Helper()
-	tb, err := Open(fsys, testRoot, Options{Now: func() time.Time { return time.UnixMilli(1700000000000) }})
-	must(t, err)
-	return tb
+func open(tb testing.TB, fsys vfs.FS) *Tables {
+	tb.Helper()
+	tables, err := Open(fsys, testRoot, Options{Now: func() time.Time { return time.UnixMilli(1700000000000) }})
+	must(tb, err)
+	return tables
 }
 
 // put writes a file as another program would.
-func put(t testing.TB, fsys vfs.FS, name string, data []byte) {
-	t.Helper()
-	must(t, fsys.MkdirAll(path.Dir(name)))
+func put(tb testing.TB, fsys vfs.FS, name string, data []byte) {
+	tb.Helper()
+	must(tb, fsys.MkdirAll(path.Dir(name)))
 	f, err := fsys.Create(name)
-	must(t, err)
+	must(tb, err)
 	_, err = f.WriteAt(data, 0)
-	must(t, err)
-	must(t, f.Sync())
-	must(t, f.Close())
-	must(t, fsys.SyncDir(path.Dir(name)))
+	must(tb, err)
+	must(tb, f.Sync())
+	must(tb, f.Close())
+	must(tb, fsys.SyncDir(path.Dir(name)))
 }
 
-func get(t testing.TB, fsys vfs.FS, name string) []byte {
-	t.Helper()
+func get(tb testing.TB, fsys vfs.FS, name string) []byte {
+	tb.Helper()
 	data, err := vfs.ReadFile(fsys, name)
-	must(t, err)
+	must(tb, err)
 	return data
 }
 
-func javaFile(t testing.TB, name string) []byte {
-	t.Helper()
+func javaFile(tb testing.TB, name string) []byte {
+	tb.Helper()
 	data, err := os.ReadFile("testdata/java/5.5.0/" + name)
-	must(t, err)
+	must(tb, err)
 	return data
 }
 
@@ -154,7 +155,7 @@ func TestClosingAnUnchangedTableWritesNothing(t *testing.T) {
 	tb := open(t, m)
 	must(t, tb.Close())
 	for file, name := range map[string]string{topicsJSON: "topics.json", groupsJSON: "subscriptionGroup.json", offsetsJSON: "consumerOffset.json"} {
-		if got := get(t, m, file); string(got) != string(javaFile(t, name)) {
+		if got := get(t, m, file); !bytes.Equal(got, javaFile(t, name)) {
 			t.Errorf("%s was rewritten", file)
 		}
 	}
@@ -251,10 +252,10 @@ func TestTopicsKeepIdentityAndRuntimeAcrossUpdates(t *testing.T) {
 	if e := (*mq.Error)(nil); !errors.As(err, &e) || e.Kind != mq.KindInternal || a.Config().WriteQueues != 3 {
 		t.Errorf("refused change: %v", err)
 	}
-	if again, created, _, err := tb.Topics.Ensure(topic("T")); again != a || created || err != nil {
+	if again, created, _, ensureErr := tb.Topics.Ensure(topic("T")); again != a || created || ensureErr != nil {
 		t.Error("Ensure replaced a topic")
 	}
-	if _, _, err := tb.Topics.Update("nope", func(*mq.TopicConfig) bool { return true }); !errors.Is(err, ErrNotFound) {
+	if _, _, err = tb.Topics.Update("nope", func(*mq.TopicConfig) bool { return true }); !errors.Is(err, ErrNotFound) {
 		t.Errorf("update of an unknown topic: %v", err)
 	}
 	deleted, v3, err := tb.Topics.Delete("T")

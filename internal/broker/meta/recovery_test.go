@@ -24,25 +24,25 @@ func state(t *Tables) string {
 }
 
 // fill makes tables with two folds and a journal behind them, closes nothing and returns what they hold.
-func fill(t testing.TB, m vfs.FS) string {
-	t.Helper()
-	tb := open(t, m)
+func fill(tb testing.TB, m vfs.FS) string {
+	tb.Helper()
+	tables := open(tb, m)
 	for i := range 3 {
-		_, _, err := tb.Topics.Put(topic(fmt.Sprintf("T%d", i)))
-		must(t, err)
-		_, _, _, err = tb.Groups.Ensure(fmt.Sprintf("g%d", i))
-		must(t, err)
+		_, _, err := tables.Topics.Put(topic(fmt.Sprintf("T%d", i)))
+		must(tb, err)
+		_, _, _, err = tables.Groups.Ensure(fmt.Sprintf("g%d", i))
+		must(tb, err)
 		for q := range int32(3) {
-			tb.Offsets.Commit(fmt.Sprintf("g%d", i), "T0", q, mq.Index(100*i+int(q)))
+			tables.Offsets.Commit(fmt.Sprintf("g%d", i), "T0", q, mq.Index(100*i+int(q)))
 		}
-		must(t, tb.Offsets.Sync())
+		must(tb, tables.Offsets.Sync())
 		if i < 2 {
-			must(t, errors.Join(tb.Topics.Fold(), tb.Groups.Fold(), tb.Offsets.Fold()))
+			must(tb, errors.Join(tables.Topics.Fold(), tables.Groups.Fold(), tables.Offsets.Fold()))
 		}
 	}
-	tb.Offsets.Commit("g0", "T0", 0, 77)
-	must(t, tb.Offsets.DeleteGroup("g1"))
-	return state(tb)
+	tables.Offsets.Commit("g0", "T0", 0, 77)
+	must(tb, tables.Offsets.DeleteGroup("g1"))
+	return state(tables)
 }
 
 func TestNothingIsLostWhenTheJSONIsCutAnywhere(t *testing.T) {
@@ -89,8 +89,7 @@ func TestTwoDamagedFilesAreAnErrorWithNamesAndPlaces(t *testing.T) {
 			t.Errorf("no %q in: %v", want, err)
 		}
 	}
-	var ce *CorruptError
-	if !errors.As(err, &ce) {
+	if _, ok := errors.AsType[*CorruptError](err); !ok {
 		t.Errorf("not a CorruptError: %v", err)
 	}
 	// One damaged file, no other: the same.
@@ -260,7 +259,7 @@ func TestAFullDiskEndsByItself(t *testing.T) {
 	failed := false
 	for i := range 400 {
 		tb.Offsets.Commit("g", fmt.Sprintf("a-topic-with-a-name-that-takes-some-room-%d", i), 0, mq.Index(i))
-		if err := tb.Offsets.Sync(); err != nil {
+		if err = tb.Offsets.Sync(); err != nil {
 			failed = true
 			if !vfs.IsNoSpace(err) {
 				t.Fatalf("another error: %v", err)
@@ -273,7 +272,7 @@ func TestAFullDiskEndsByItself(t *testing.T) {
 	if _, _, err = tb.Topics.Put(topic("T1")); err != nil && !vfs.IsNoSpace(err) {
 		t.Errorf("put on a full disk: %v", err)
 	}
-	if err := tb.Offsets.Fold(); !vfs.IsNoSpace(err) {
+	if err = tb.Offsets.Fold(); !vfs.IsNoSpace(err) {
 		t.Errorf("fold on a full disk: %v", err)
 	}
 	if at, ok := tb.Offsets.Query("g", "a-topic-with-a-name-that-takes-some-room-399", 0); !ok || at != 399 {

@@ -285,15 +285,16 @@ func (t *table[C]) persist(seq uint64) error {
 
 // ensure returns the entry with the name of c, created with the configuration that make returns when there is none.
 func (t *table[C]) ensure(name string, make func() C) (e *Entry[C], created bool, v mq.DataVersion, err error) {
-	if e = t.rows.get(name); e != nil {
-		return e, false, t.Version(), nil
+	if have := t.rows.get(name); have != nil {
+		return have, false, t.Version(), nil
 	}
 	t.mu.Lock()
-	if e = t.rows.get(name); e != nil {
-		v, seq := t.version, t.seq
+	if have := t.rows.get(name); have != nil {
+		seq := t.seq
+		v = t.version
 		t.mu.Unlock()
 		// Another goroutine is creating it right now: wait for the disk with it.
-		return e, false, v, t.persist(seq)
+		return have, false, v, t.persist(seq)
 	}
 	e, v, err = t.finish(t.setLocked(name, make()))
 	return e, true, v, err
