@@ -169,6 +169,7 @@ func TestRegistersWithAllNameServersAndUnregisters(t *testing.T) {
 	t.Parallel()
 	var stops []func()
 	bubble(t, nil, func(t *testing.T, w *world) {
+		t.Helper()
 		// The name servers are there before the first attempt.
 		<-w.reg.Tried()
 		w.want(ns1, "-")
@@ -196,6 +197,7 @@ func TestRegistersWithAllNameServersAndUnregisters(t *testing.T) {
 func TestNameServerThatIsDownIsTriedWithBackoffAndHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(t *testing.T, w *world) {
+		t.Helper()
 		stop := w.serve(ns1)
 		defer stop()
 		<-w.reg.Tried()
@@ -220,6 +222,7 @@ func TestNameServerThatIsDownIsTriedWithBackoffAndHoldsNobodyUp(t *testing.T) {
 func TestNameServerThatForgotIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(t *testing.T, w *world) {
+		t.Helper()
 		stop := w.serve(ns1)
 		time.Sleep(7 * time.Second)
 		w.want(ns1, "T U W")
@@ -240,6 +243,7 @@ func TestNameServerThatForgotIsToldAtOnce(t *testing.T) {
 func TestChangesAreAnnouncedBeforeRegisterReturns(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(t *testing.T, w *world) {
+		t.Helper()
 		stop := w.serve(ns1)
 		defer stop()
 		stop2 := w.serve(ns2)
@@ -271,6 +275,7 @@ func TestChangesAreAnnouncedBeforeRegisterReturns(t *testing.T) {
 func TestChangeToANameServerThatForgotBringsEverything(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(o *membership.Options) { o.Probe = time.Hour }, func(t *testing.T, w *world) {
+		t.Helper()
 		stop := w.serve(ns1)
 		defer stop()
 		time.Sleep(2 * time.Second)
@@ -292,6 +297,7 @@ func TestChangeToANameServerThatForgotBringsEverything(t *testing.T) {
 func TestHangingNameServerDelaysAChangeByThreeSecondsAtMost(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(o *membership.Options) { o.Probe = time.Hour }, func(t *testing.T, w *world) {
+		t.Helper()
 		stop := w.serve(ns1)
 		defer stop()
 		stop2 := w.serve(ns2)
@@ -341,6 +347,7 @@ func TestSlaveLearnsMasterAndOrderConfiguration(t *testing.T) {
 		o.OnMaster = func(addr, ha string) { note("master " + addr + " " + ha) }
 		o.OnOrderTopics = func(table map[string]string) { note("order " + table["T"]) }
 	}, func(t *testing.T, w *world) {
+		t.Helper()
 		stop := w.serve(ns1)
 		defer stop()
 		master := membership.New(membership.Options{
@@ -371,6 +378,7 @@ func TestSlaveLearnsMasterAndOrderConfiguration(t *testing.T) {
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(t *testing.T, w *world) {
+		t.Helper()
 		stop2 := w.serve(ns2)
 		defer stop2()
 		time.Sleep(2 * time.Second)
@@ -419,6 +427,7 @@ func TestRoutes(t *testing.T) {
 func TestWithoutNameServersRoutesAreTheBrokersOwn(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(t *testing.T, w *world) {
+		t.Helper()
 		<-w.reg.Tried()
 		for name, want := range map[string]string{
 			"T": "[{T broker-a 0} {T broker-a 1} {T broker-a 2} {T broker-a 3}]", "W": "[]", "nope": "[]",

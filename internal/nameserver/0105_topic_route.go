@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
 )
@@ -112,10 +111,10 @@ func (r *routes) view(t *topic, actingMaster bool) protocol.TopicRouteData {
 	for i := range t.queues {
 		q := &t.queues[i]
 		d.QueueDatas = append(d.QueueDatas, protocol.QueueData{
-			BrokerName: q.group.name, ReadQueueNums: q.read, WriteQueueNums: q.write, Perm: int32(q.perm), TopicSysFlag: q.sysFlag,
+			BrokerName: q.group.name, ReadQueueNums: q.read, WriteQueueNums: q.write, Perm: q.perm, TopicSysFlag: q.sysFlag,
 		})
 		b := q.group.data()
-		if actingMaster && q.group.acting && q.group.members[0].id != masterID && q.perm&mq.PermWrite == 0 {
+		if actingMaster && q.group.acting && q.group.members[0].id != masterID && q.perm&permWrite == 0 {
 			delete(b.BrokerAddrs, q.group.members[0].id)
 			b.BrokerAddrs[masterID] = q.group.members[0].addr
 		}

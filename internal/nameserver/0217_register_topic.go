@@ -1,7 +1,6 @@
 package nameserver
 
 import (
-	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
 )
@@ -23,7 +22,7 @@ func (s *Server) registerTopic(c *remoting.Conn, r *remoting.Request) {
 		queues := make([]brokerQueue, 0, len(d.QueueDatas))
 		for _, q := range d.QueueDatas {
 			queues = append(queues, brokerQueue{q.BrokerName, queue{
-				read: q.ReadQueueNums, write: q.WriteQueueNums, perm: mq.Perm(q.Perm), sysFlag: q.TopicSysFlag,
+				read: q.ReadQueueNums, write: q.WriteQueueNums, perm: q.Perm, sysFlag: q.TopicSysFlag,
 			}})
 		}
 		s.mu.Lock()

@@ -41,7 +41,7 @@ func (s *Server) change(changes map[string]string) {
 	next := s.conf().update(changes)
 	s.mu.Lock()
 	s.settings.Store(next)
-	s.routes.gen++ // answers may look different now
+	s.routes.reconsider()
 	s.mu.Unlock()
 	name := next.props["configStorePath"]
 	if s.fs == nil || name == "" {

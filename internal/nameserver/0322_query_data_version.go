@@ -3,7 +3,6 @@ package nameserver
 import (
 	"time"
 
-	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
 )
@@ -21,11 +20,10 @@ func (s *Server) queryDataVersion(c *remoting.Conn, r *remoting.Request) {
 	s.routes.heartbeat(time.Now(), h.ClusterName, h.BrokerAddr)
 	s.mu.Unlock()
 
-	same := known && err == nil && len(r.Body) > 0 && ours == mq.DataVersion(theirs)
+	same := known && err == nil && len(r.Body) > 0 && ours == theirs
 	var body []byte
 	if known {
-		v := protocol.DataVersion(ours)
-		body = v.AppendTo(nil, false)
+		body = ours.AppendTo(nil, false)
 	}
 	c.Reply(r.ReplyTo(), protocol.RespSuccess, "", &protocol.QueryDataVersionResponseHeader{Changed: !same}, body)
 }

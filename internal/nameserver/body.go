@@ -3,7 +3,6 @@ package nameserver
 import (
 	"strings"
 
-	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 )
 
@@ -35,7 +34,7 @@ func decodeBody(g *registration, body []byte, compressed bool, version int32) er
 }
 
 func (g *registration) fill(b *protocol.RegisterBrokerBody) {
-	g.version = mq.DataVersion(b.Topics.DataVersion)
+	g.version = b.Topics.DataVersion
 	g.topics = make([]topicEntry, 0, len(b.Topics.TopicConfigTable))
 	for i := range b.Topics.TopicConfigTable {
 		t := &b.Topics.TopicConfigTable[i]
@@ -43,7 +42,7 @@ func (g *registration) fill(b *protocol.RegisterBrokerBody) {
 			continue
 		}
 		g.topics = append(g.topics, topicEntry{
-			name: t.TopicName, read: t.ReadQueueNums, write: t.WriteQueueNums, perm: mq.Perm(t.Perm), sysFlag: t.TopicSysFlag,
+			name: t.TopicName, read: t.ReadQueueNums, write: t.WriteQueueNums, perm: t.Perm, sysFlag: t.TopicSysFlag,
 		})
 	}
 	for _, m := range b.Topics.TopicQueueMappingInfoMap {

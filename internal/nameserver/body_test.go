@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 )
 
@@ -31,7 +30,7 @@ func TestDecodeBody(t *testing.T) {
 		{
 			name: "json", version: now, body: regBodyWith(3, `"f"`, mappingT, "T"),
 			want: registration{
-				version: mq.DataVersion{Counter: 3, Timestamp: 5}, topics: []topicEntry{entry("T", 8, 8)}, filters: []string{"f"},
+				version: protocol.DataVersion{Counter: 3, Timestamp: 5}, topics: []topicEntry{entry("T", 8, 8)}, filters: []string{"f"},
 				mappings: []protocol.TopicQueueMappingInfo{{
 					Topic: "T", Scope: "__global__", TotalQueues: 4, BrokerName: "a", Epoch: 1, CurrIDMap: map[int64]int64{0: 1},
 				}},
@@ -43,13 +42,13 @@ func TestDecodeBody(t *testing.T) {
 		},
 		{
 			name: "before 3.0.11", version: 36, body: `{"dataVersion":{"counter":1},"topicConfigTable":{"T":{"topicName":"T","writeQueueNums":2}}}`,
-			want: registration{version: mq.DataVersion{Counter: 1}, topics: []topicEntry{entry("T", 16, 2)}},
+			want: registration{version: protocol.DataVersion{Counter: 1}, topics: []topicEntry{entry("T", 16, 2)}},
 		},
 		{
 			name: "compressed", version: now, compressed: true,
 			body: compressedBody(`{"counter":9}`, 1, `T 3 2 6 SINGLE_TAG {"a b":"c"}`, `["f"]`, 1, strings.TrimPrefix(mappingT, `"T":`)),
 			want: registration{
-				version: mq.DataVersion{Counter: 9}, topics: []topicEntry{entry("T", 3, 2)}, filters: []string{"f"},
+				version: protocol.DataVersion{Counter: 9}, topics: []topicEntry{entry("T", 3, 2)}, filters: []string{"f"},
 				mappings: []protocol.TopicQueueMappingInfo{{
 					Topic: "T", Scope: "__global__", TotalQueues: 4, BrokerName: "a", Epoch: 1, CurrIDMap: map[int64]int64{0: 1},
 				}},

@@ -8,12 +8,17 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 )
 
 // masterID is the broker id of a master.
 const masterID = 0
+
+// Permission bits of a topic (Java PermName).
+const (
+	permWrite int32 = 2
+	permRead  int32 = 4
+)
 
 // defaultTimeout is how long a broker may be silent when it did not say otherwise.
 const defaultTimeout = 120 * time.Second
@@ -54,7 +59,7 @@ type answer struct {
 type queue struct {
 	group       *group
 	read, write int32
-	perm        mq.Perm
+	perm        int32
 	sysFlag     int32
 }
 
@@ -81,7 +86,7 @@ type endpoint struct{ cluster, addr string }
 type live struct {
 	seen    time.Time
 	timeout time.Duration
-	version mq.DataVersion
+	version protocol.DataVersion
 	conn    link
 	haAddr  string
 	name    string
@@ -98,7 +103,7 @@ type registration struct {
 	id                                int64
 	timeout                           time.Duration // 0: the default
 	acting, hasActing                 bool          // enableActingMaster and whether the broker sent it
-	version                           mq.DataVersion
+	version                           protocol.DataVersion
 	topics                            []topicEntry
 	mappings                          []protocol.TopicQueueMappingInfo // owned, they are kept
 	filters                           []string                         // nil: leave as it is, empty: remove
@@ -110,7 +115,7 @@ type registration struct {
 type topicEntry struct {
 	name        string
 	read, write int32
-	perm        mq.Perm
+	perm        int32
 	sysFlag     int32
 }
 
@@ -213,6 +218,14 @@ func (r *routes) refresh(now time.Time, g *registration) (res registered, ok boo
 	return r.masterOf(grp, g), true
 }
 
+// reconsider makes the next registration of every broker be looked at in full.
+func (r *routes) reconsider() {
+	r.gen++
+	for _, l := range r.live {
+		l.print = 0
+	}
+}
+
 // decides reports whether the topics of this broker are the topics of its group: the master's are, and those of the
 // slave with the smallest id when no master is there.
 func (r *routes) decides(grp *group, g *registration) bool {
@@ -262,7 +275,7 @@ func (r *routes) applyTopics(p policy, grp *group, g *registration, first, chang
 		}
 		q := queue{group: grp, read: e.read, write: e.write, perm: e.perm, sysFlag: e.sysFlag}
 		if readOnly {
-			q.perm &^= mq.PermWrite // the acting master serves reads only
+			q.perm &^= permWrite // the acting master serves reads only
 		}
 		r.setQueue(e.name, q)
 	}
@@ -414,7 +427,8 @@ func (g *group) bind(id int64, addr string) {
 // notice makes the message that the smallest id changed. A broker that came tells the others; one that went, all that
 // are left.
 func (g *group) notice(offline, haAddr string) *notice {
-	n := &notice{minID: g.members[0].id, minAddr: g.members[0].addr, offline: offline, haAddr: haAddr}
+	// The notice outlives the request, whose texts are borrowed.
+	n := &notice{minID: g.members[0].id, minAddr: g.members[0].addr, offline: strings.Clone(offline), haAddr: strings.Clone(haAddr)}
 	for i, m := range g.members {
 		if i > 0 || offline != "" || len(g.members) == 1 {
 			n.to = append(n.to, m.addr)

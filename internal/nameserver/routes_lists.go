@@ -58,12 +58,3 @@ func (r *routes) systemTopics() (names []string, addr string) {
 	}
 	return slices.Sorted(maps.Keys(set)), addr
 }
-
-// sortedGroups returns the groups by name.
-func (r *routes) sortedGroups() []*group {
-	out := make([]*group, 0, len(r.groups))
-	for _, name := range slices.Sorted(maps.Keys(r.groups)) {
-		out = append(out, r.groups[name])
-	}
-	return out
-}

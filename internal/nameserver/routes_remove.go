@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
 )
 
 // departure is one broker that leaves.
@@ -38,7 +38,7 @@ func (r *routes) unregister(p policy, d departure) *notice {
 	if grp.acting && grp.members[0].id > masterID {
 		// Only slaves are left: one of them acts as the master, for reading.
 		for t := range grp.topics {
-			r.setPerm(t, grp, func(p mq.Perm) mq.Perm { return p &^ mq.PermWrite })
+			r.setPerm(t, grp, func(p int32) int32 { return p &^ permWrite })
 		}
 	}
 	if wasMin && p.notifyMin && grp.acting {
@@ -115,11 +115,11 @@ func (r *routes) heartbeat(now time.Time, cluster, addr string) {
 }
 
 // version returns the data version that a broker registered with.
-func (r *routes) version(cluster, addr string) (mq.DataVersion, bool) {
+func (r *routes) version(cluster, addr string) (protocol.DataVersion, bool) {
 	if l := r.live[endpoint{cluster, addr}]; l != nil {
 		return l.version, true
 	}
-	return mq.DataVersion{}, false
+	return protocol.DataVersion{}, false
 }
 
 // registerTopic adds one topic. When a broker is not known nothing happens.
@@ -161,14 +161,14 @@ func (r *routes) deleteTopic(name, cluster string) {
 // wipeWrite takes the write bit from all topics of a broker; addWrite sets read and write. Both return the number
 // of topics. A registration with a new data version undoes them.
 func (r *routes) wipeWrite(broker string) int {
-	return r.setPerms(broker, func(p mq.Perm) mq.Perm { return p &^ mq.PermWrite })
+	return r.setPerms(broker, func(p int32) int32 { return p &^ permWrite })
 }
 
 func (r *routes) addWrite(broker string) int {
-	return r.setPerms(broker, func(mq.Perm) mq.Perm { return mq.PermRead | mq.PermWrite })
+	return r.setPerms(broker, func(int32) int32 { return permRead | permWrite })
 }
 
-func (r *routes) setPerms(broker string, f func(mq.Perm) mq.Perm) int {
+func (r *routes) setPerms(broker string, f func(int32) int32) int {
 	grp := r.groups[broker]
 	if grp == nil {
 		return 0
@@ -179,7 +179,7 @@ func (r *routes) setPerms(broker string, f func(mq.Perm) mq.Perm) int {
 	return len(grp.topics)
 }
 
-func (r *routes) setPerm(t *topic, grp *group, f func(mq.Perm) mq.Perm) {
+func (r *routes) setPerm(t *topic, grp *group, f func(int32) int32) {
 	i, ok := t.find(grp.name)
 	if !ok {
 		return

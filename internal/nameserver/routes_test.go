@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
 )
 
 type fakeLink struct{ closed error }
@@ -18,7 +18,7 @@ func (f *fakeLink) Close(reason error) { f.closed = reason }
 func reg(name string, id int64, addr string, version int64, topics ...string) *registration {
 	g := &registration{
 		cluster: "C", name: name, addr: addr, haAddr: "ha-" + addr, id: id, hasActing: true, filters: []string{},
-		version: mq.DataVersion{Counter: version, Timestamp: 7},
+		version: protocol.DataVersion{Counter: version, Timestamp: 7},
 	}
 	for _, t := range topics {
 		g.topics = append(g.topics, topicEntry{name: t, read: 4, write: 4, perm: 6})
@@ -84,7 +84,7 @@ func check(t *testing.T, r *routes) {
 	}
 }
 
-func perm(t *testing.T, r *routes, topic, broker string) mq.Perm {
+func perm(t *testing.T, r *routes, topic, broker string) int32 {
 	t.Helper()
 	tp := r.topics[topic]
 	if tp == nil {
@@ -345,14 +345,14 @@ func TestMinBrokerIDNotices(t *testing.T) {
 	if want := (&notice{to: []string{"3:1"}, minID: 1, minAddr: "2:1", haAddr: "ha-2:1"}); fmt.Sprint(n) != fmt.Sprint(want) {
 		t.Fatalf("smaller id: %+v", n)
 	}
-	if n := do(reg("a", 3, "4:1", 1, "T", "U")); n != nil {
+	if n = do(reg("a", 3, "4:1", 1, "T", "U")); n != nil {
 		t.Fatalf("larger id: %+v", n)
 	}
 	n = r.unregister(p, departure{"C", "a", "2:1", 1})
 	if want := (&notice{to: []string{"3:1", "4:1"}, minID: 2, minAddr: "3:1", offline: "2:1"}); fmt.Sprint(n) != fmt.Sprint(want) {
 		t.Fatalf("smallest left: %+v", n)
 	}
-	if n := r.unregister(p, departure{"C", "a", "4:1", 3}); n != nil {
+	if n = r.unregister(p, departure{"C", "a", "4:1", 3}); n != nil {
 		t.Fatalf("largest left: %+v", n)
 	}
 }

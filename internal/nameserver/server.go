@@ -2,7 +2,7 @@ package nameserver
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -142,7 +142,7 @@ func (s *Server) scan(now time.Time) {
 	s.post(notices...)
 }
 
-var errSilent = fmt.Errorf("no sign of life from the broker within its timeout")
+var errSilent = errors.New("no sign of life from the broker within its timeout")
 
 // Closed is the remoting server's OnClose: a broker whose connection ends is gone.
 func (s *Server) Closed(c *remoting.Conn) {

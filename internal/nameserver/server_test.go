@@ -63,6 +63,7 @@ func TestConversations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			serve(t, Options{}, func(t *testing.T, _ *memnet.Network, c *callers) {
+				t.Helper()
 				converse(t, c, steps, false, synctest.Wait)
 			})
 		})
@@ -72,6 +73,7 @@ func TestConversations(t *testing.T) {
 func TestBrokerThatFallsSilentIsRemovedAndItsConnectionClosed(t *testing.T) {
 	t.Parallel()
 	serve(t, Options{}, func(t *testing.T, n *memnet.Network, c *callers) {
+		t.Helper()
 		known := func(broker string, want bool) {
 			t.Helper()
 			resp, err := c.get("client", 0).Invoke(t.Context(), nsAddr, &remoting.Command{Code: 106})
@@ -108,6 +110,7 @@ func TestBrokerThatFallsSilentIsRemovedAndItsConnectionClosed(t *testing.T) {
 func TestUnchangedRegistrationKeepsTheBrokerAlive(t *testing.T) {
 	t.Parallel()
 	serve(t, Options{}, func(t *testing.T, _ *memnet.Network, c *callers) {
+		t.Helper()
 		for range 10 {
 			converse(t, c, []step{
 				{conn: "a", code: 103, ext: brokerA, body: regBody(1, "T", "U")},
@@ -128,6 +131,7 @@ func TestNewSmallestBrokerIDIsTold(t *testing.T) {
 	t.Parallel()
 	o := Options{Properties: map[string]string{"notifyMinBrokerIdChanged": "true"}}
 	serve(t, o, func(t *testing.T, n *memnet.Network, c *callers) {
+		t.Helper()
 		var mu sync.Mutex
 		var told []string
 		broker := remoting.NewServer(remoting.ServerOptions{})
@@ -173,7 +177,10 @@ func TestNamelessRegistrationIsRefused(t *testing.T) {
 		{code: 103, ext: brokerA + " brokerId=x", body: regBody(1, "T", "U"), want: 1, wantRemark: "field brokerId is no number: x"},
 		{code: 106, wantBody: `{"brokerAddrTable":{},"clusterAddrTable":{}}`},
 	}
-	serve(t, Options{}, func(t *testing.T, _ *memnet.Network, c *callers) { converse(t, c, steps, false, synctest.Wait) })
+	serve(t, Options{}, func(t *testing.T, _ *memnet.Network, c *callers) {
+		t.Helper()
+		converse(t, c, steps, false, synctest.Wait)
+	})
 }
 
 func TestConfigurationAndTableSurviveARestart(t *testing.T) {
@@ -183,6 +190,7 @@ func TestConfigurationAndTableSurviveARestart(t *testing.T) {
 		"kvConfigPath": "/ns/kv/kvConfig.json", "configStorePath": "/ns/namesrv.conf", "listenPort": "9999", "extra": "kept",
 	}}
 	serve(t, o, func(t *testing.T, _ *memnet.Network, c *callers) {
+		t.Helper()
 		converse(t, c, []step{
 			{code: 100, ext: "namespace=n key=k value=v"},
 			{code: 318, body: "enableTopicList=false\nextra=new"},
@@ -206,6 +214,7 @@ func TestConfigurationAndTableSurviveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	serve(t, Options{FS: fs, Properties: props}, func(t *testing.T, _ *memnet.Network, c *callers) {
+		t.Helper()
 		converse(t, c, []step{
 			{code: 101, ext: "namespace=n key=k", wantExt: "value=v"},
 			{code: 311, want: 1, wantRemark: "disable"},
@@ -224,6 +233,7 @@ func TestKVChangeThatCannotBeStoredIsRefused(t *testing.T) {
 	})
 	o := Options{FS: bad, Properties: map[string]string{"kvConfigPath": "/kvConfig.json"}}
 	serve(t, o, func(t *testing.T, _ *memnet.Network, c *callers) {
+		t.Helper()
 		resp, err := c.get("", 0).Invoke(t.Context(), nsAddr, &remoting.Command{Code: 100, Header: texts{"namespace=n", "key=k", "value=v"}})
 		if err != nil || resp.Code != protocol.RespSystemError {
 			t.Fatalf("%+v, %v", resp, err)

@@ -88,12 +88,12 @@ func newSettings(props map[string]string) *settings {
 // derive reads the keys that mean something here.
 func derive(props map[string]string) *settings {
 	on := func(key string) bool { return strings.EqualFold(props[key], "true") }
-	num := func(key string) time.Duration {
+	span := func(key string, unit time.Duration) time.Duration {
 		n, err := strconv.ParseInt(props[key], 10, 32)
 		if err != nil {
 			return 0
 		}
-		return time.Duration(n)
+		return time.Duration(n * int64(unit))
 	}
 	s := &settings{
 		props: props,
@@ -107,8 +107,8 @@ func derive(props map[string]string) *settings {
 		allTopicList:   on("enableAllTopicList"),
 		topicList:      on("enableTopicList"),
 		needWait:       on("needWaitForService"),
-		waitForService: num("waitSecondsForService") * time.Second,
-		scanInterval:   num("scanNotActiveBrokerInterval") * time.Millisecond,
+		waitForService: span("waitSecondsForService", time.Second),
+		scanInterval:   span("scanNotActiveBrokerInterval", time.Millisecond),
 	}
 	if s.scanInterval <= 0 {
 		s.scanInterval = 5 * time.Second
