@@ -9,7 +9,7 @@ import "unsafe"
 
 // String returns a string that shares b's memory. It is valid until b is written to or reused.
 func String(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b))
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // the one place, see the package comment
 }
 
 // Bytes returns a slice that shares the memory of s. It must not be written to. Its capacity is its length, so an
@@ -18,5 +18,5 @@ func Bytes(s string) []byte {
 	if s == "" {
 		return nil
 	}
-	return unsafe.Slice(unsafe.StringData(s), len(s))
+	return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // the one place, see the package comment
 }

@@ -36,7 +36,8 @@ func FuzzDecode(f *testing.F) {
 		if herr != nil || n > len(src) {
 			t.Fatalf("decoded %d of %d, header says %v", n, len(src), herr)
 		}
-		if got, err := m.EncodedLen(); err != nil || got != n && !m.BornHost.Addr().Is4In6() && !m.StoreHost.Addr().Is4In6() {
+		got, err := m.EncodedLen()
+		if err != nil || got != n && !m.BornHost.Addr().Is4In6() && !m.StoreHost.Addr().Is4In6() {
 			t.Fatalf("encoded length %d, was %d, %v", got, n, err)
 		}
 		b, err := m.AppendTo(nil)

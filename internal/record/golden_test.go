@@ -3,6 +3,7 @@ package record_test
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -21,11 +22,11 @@ const (
 		"5f5f435243333223013433303634373431333102"
 )
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
@@ -101,7 +102,7 @@ func TestGoldenPropertyCRC(t *testing.T) {
 			t.Errorf("a flipped bit in byte %d was not noticed", i)
 		}
 	}
-	if err := record.VerifyCRC(unhex(t, g1)); err != record.ErrNoCRC { //nolint:errorlint // a sentinel by contract
+	if err := record.VerifyCRC(unhex(t, g1)); !errors.Is(err, record.ErrNoCRC) {
 		t.Errorf("record without CRC: %v", err)
 	}
 }
@@ -120,7 +121,7 @@ func TestGoldenV2(t *testing.T) {
 		t.Errorf("got %x", got)
 	}
 	var d record.Message
-	if n, err := record.Decode(got, &d, true); err != nil || n != len(got) || string(d.Topic) != string(m.Topic) {
+	if n, err := record.Decode(got, &d, true); err != nil || n != len(got) || !bytes.Equal(d.Topic, m.Topic) {
 		t.Errorf("decode: %d, %v", n, err)
 	}
 }
@@ -132,7 +133,7 @@ func TestEndOfFileMarker(t *testing.T) {
 		t.Errorf("marker %x", b)
 	}
 	n, err := record.Decode(b, &record.Message{}, true)
-	if err != record.ErrBlank || n != 103 { //nolint:errorlint // a sentinel by contract
+	if !errors.Is(err, record.ErrBlank) || n != 103 {
 		t.Errorf("decode: %d, %v", n, err)
 	}
 }

@@ -3,7 +3,8 @@ package record_test
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
+	"encoding/json" //nolint:depguard // the descriptions beside the golden files
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"maps"
@@ -237,8 +238,8 @@ func TestJavaVectors(t *testing.T) {
 // TestJavaStoreScan reads whole log files of a Java store, end markers included.
 func TestJavaStoreScan(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"clean", "killed", "crc"} {
-		dir := filepath.Join("..", "storage", "testdata", "java", "5.5.0", name)
+	for _, name := range []string{"5.5.0/clean", "5.5.0/killed", "5.5.0/crc", "5.3.3/clean", "5.3.3/killed", "5.3.3/crc"} {
+		dir := filepath.Join("..", "storage", "testdata", "java", filepath.FromSlash(name))
 		var want struct {
 			Records []javaRecord
 			Ends    []struct{ Offset, Left int }
@@ -257,18 +258,19 @@ func TestJavaStoreScan(t *testing.T) {
 			for at := 0; at < len(b); {
 				var m record.Message
 				n, err := record.Decode(b[at:], &m, true)
-				if err == record.ErrBlank && want.Ends[ends].Left == n && want.Ends[ends].Offset == i*4096+at { //nolint:errorlint // a sentinel by contract
-					ends++
-				} else if err != nil {
-					if records != len(want.Records) {
-						t.Fatalf("%s at %d: %v", f, at, err)
-					}
-					break
-				} else {
+				if err != nil && records == len(want.Records) {
+					break // the rest is empty
+				}
+				switch {
+				case err == nil:
 					if w := want.Records[records]; w.Offset != m.Offset || w.Topic != string(m.Topic) || w.Index != m.Index || w.Size != n {
 						t.Fatalf("%s at %d: %v, want %+v", f, at, &m, w)
 					}
 					records++
+				case errors.Is(err, record.ErrBlank) && want.Ends[ends].Left == n && want.Ends[ends].Offset == i*4096+at:
+					ends++
+				default:
+					t.Fatalf("%s at %d: %v", f, at, err)
 				}
 				at += n
 			}

@@ -1,5 +1,7 @@
 package record
 
+import "bytes"
+
 // The property CRC (Java: enabledAppendPropCRC) protects the whole record: it is the last property, exactly 20 bytes,
 //
 //	__CRC32# 0x01 dddddddddd 0x02
@@ -53,7 +55,7 @@ func VerifyCRC(rec []byte) error {
 	}
 	var want [crcDigits]byte
 	digits(want[:], sum(rec[:at]))
-	if string(rec[at+len(PropCRC32)+1:len(rec)-1]) != string(want[:]) {
+	if !bytes.Equal(rec[at+len(PropCRC32)+1:len(rec)-1], want[:]) {
 		return ErrCRC
 	}
 	return nil

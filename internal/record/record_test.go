@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,7 +15,8 @@ func TestEncodeDecodeAllHosts(t *testing.T) {
 	t.Parallel()
 	hosts := []netip.AddrPort{
 		netip.MustParseAddrPort("1.2.3.4:65535"), netip.MustParseAddrPort("[2001:db8::7]:10911"),
-		netip.MustParseAddrPort("[::ffff:9.8.7.6]:80"), {},
+		netip.MustParseAddrPort("[::ffff:9.8.7.6]:80"),
+		{},
 	}
 	for _, born := range hosts {
 		for _, store := range hosts {
@@ -29,7 +31,8 @@ func TestEncodeDecodeAllHosts(t *testing.T) {
 			}
 			record.Patch(b, m.Index, m.Offset, 1234)
 			var d record.Message
-			if n, err := record.Decode(b, &d, true); n != len(b) || err != nil {
+			n, err := record.Decode(b, &d, true)
+			if n != len(b) || err != nil {
 				t.Fatalf("%v %v: decode %d of %d, %v", born, store, n, len(b), err)
 			}
 			if d.Index != m.Index || d.Offset != m.Offset || d.StoreTime != 1234 || d.Reconsume != 16 ||
@@ -169,9 +172,9 @@ func TestBatch(t *testing.T) {
 		if !ok {
 			break
 		}
-		got += string(rune('0'+flag+2)) + string(body) + "|" + string(props) + ";"
+		got += strconv.Itoa(int(flag)) + string(body) + "|" + string(props) + ";"
 	}
-	if it.Err() != nil || got != "3one|k\x01v\x02;0|;5three|x\x01y;" {
+	if it.Err() != nil || got != "1one|k\x01v\x02;-2|;3three|x\x01y;" {
 		t.Errorf("%q, %v", got, it.Err())
 	}
 	for n := 1; n < len(b); n++ {

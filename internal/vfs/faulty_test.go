@@ -23,7 +23,7 @@ func TestFaultyFailsTheNthOperation(t *testing.T) {
 	_, err = f.WriteAt([]byte("aaaa"), 0)
 	ok(t, err)
 	ok(t, f.Datasync())
-	if err := f.Datasync(); !errors.Is(err, boom) {
+	if err = f.Datasync(); !errors.Is(err, boom) {
 		t.Errorf("second sync: %v", err)
 	}
 	ok(t, f.Datasync())

@@ -209,7 +209,8 @@ func TestCrashCloneDependsOnTheSeedOnly(t *testing.T) {
 		}
 		return s
 	}
-	if dump(m.CrashClone(rng(7), vfs.PowerCut)) != dump(m.CrashClone(rng(7), vfs.PowerCut)) {
+	first, second := m.CrashClone(rng(7), vfs.PowerCut), m.CrashClone(rng(7), vfs.PowerCut)
+	if dump(first) != dump(second) {
 		t.Error("two clones differ")
 	}
 }
@@ -219,7 +220,7 @@ func TestMemFillsUp(t *testing.T) {
 	m := vfs.NewMem(vfs.MemOptions{Capacity: 10 * 4096})
 	f, err := m.Create("f")
 	ok(t, err)
-	if err := f.Allocate(11 * 4096); !vfs.IsNoSpace(err) {
+	if err = f.Allocate(11 * 4096); !vfs.IsNoSpace(err) {
 		t.Errorf("allocate too much: %v", err)
 	}
 	ok(t, f.Allocate(9*4096))
@@ -253,6 +254,7 @@ func TestSparseGigabyteCostsNothing(t *testing.T) {
 	f, err := m.Create("f")
 	ok(t, err)
 	if got := testing.Benchmark(func(b *testing.B) {
+		b.Helper()
 		b.ReportAllocs()
 		for b.Loop() {
 			ok(t, f.Allocate(1<<30))

@@ -47,11 +47,11 @@ func TestLockExcludesClassicLocksOfOtherProcesses(t *testing.T) {
 	}
 	l, err := vfs.OS().Lock(name)
 	ok(t, err)
-	if _, err := vfs.OS().Lock(name); !errors.Is(err, vfs.ErrLocked) { // another value, same process
+	if _, err = vfs.OS().Lock(name); !errors.Is(err, vfs.ErrLocked) { // another value, same process
 		t.Errorf("lock through a second value: %v", err)
 	}
 	var exit *exec.ExitError
-	if err := other().Run(); !errors.As(err, &exit) || exit.ExitCode() != 3 {
+	if err = other().Run(); !errors.As(err, &exit) || exit.ExitCode() != 3 {
 		t.Errorf("another process got the lock: %v", err)
 	}
 	ok(t, l.Close())
@@ -62,11 +62,12 @@ func TestLockExcludesClassicLocksOfOtherProcesses(t *testing.T) {
 	out, err := cmd.StdoutPipe()
 	ok(t, err)
 	ok(t, cmd.Start())
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "locked\n" {
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "locked\n" {
 		t.Fatalf("the other process: %q, %v", line, err)
 	}
 	var locked *vfs.LockedError
-	if _, err := vfs.OS().Lock(name); !errors.As(err, &locked) || locked.PID != cmd.Process.Pid {
+	if _, err = vfs.OS().Lock(name); !errors.As(err, &locked) || locked.PID != cmd.Process.Pid {
 		t.Errorf("lock that another process holds: %v", err)
 	}
 	ok(t, in.Close())

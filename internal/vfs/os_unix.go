@@ -30,7 +30,7 @@ func osUsage(path string) (Usage, error) {
 		return Usage{}, &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
 	bs := uint64(st.Bsize)
-	return Usage{Total: st.Blocks * bs, Free: st.Bfree * bs, Avail: uint64(st.Bavail) * bs}, nil
+	return Usage{Total: st.Blocks * bs, Free: st.Bfree * bs, Avail: uint64(st.Bavail) * bs}, nil //nolint:unconvert // signed on FreeBSD
 }
 
 // lockFile opens and locks byte [0,1) of name, as Java's FileChannel.tryLock(0, 1, false) does.
@@ -39,7 +39,7 @@ func lockFile(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := setLock(f); err != nil {
+	if err = setLock(f); err != nil {
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 			err = &LockedError{Name: name, PID: holder(f)}
 		} else {

@@ -56,6 +56,7 @@ func read(t *testing.T, fsys vfs.FS, name string) string {
 func TestFileOperations(t *testing.T) {
 	t.Parallel()
 	eachFS(t, func(t *testing.T, fsys vfs.FS, dir string) {
+		t.Helper()
 		name := filepath.Join(dir, "f")
 		if _, err := fsys.Open(name); !errors.Is(err, fs.ErrNotExist) {
 			t.Fatalf("open of nothing: %v", err)
@@ -103,6 +104,7 @@ func TestFileOperations(t *testing.T) {
 func TestWritevOfManyBuffers(t *testing.T) {
 	t.Parallel()
 	eachFS(t, func(t *testing.T, fsys vfs.FS, dir string) {
+		t.Helper()
 		f, err := fsys.Create(filepath.Join(dir, "f"))
 		ok(t, err)
 		var bufs [][]byte
@@ -121,6 +123,7 @@ func TestWritevOfManyBuffers(t *testing.T) {
 func TestAllocateAndHoles(t *testing.T) {
 	t.Parallel()
 	eachFS(t, func(t *testing.T, fsys vfs.FS, dir string) {
+		t.Helper()
 		f, err := fsys.Create(filepath.Join(dir, "f"))
 		ok(t, err)
 		_, err = f.WriteAt([]byte("data"), 0)
@@ -156,6 +159,7 @@ func TestAllocateAndHoles(t *testing.T) {
 func TestNamesAndDirectories(t *testing.T) {
 	t.Parallel()
 	eachFS(t, func(t *testing.T, fsys vfs.FS, dir string) {
+		t.Helper()
 		a, b, sub := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "x", "y")
 		write(t, fsys, a, "A")
 		write(t, fsys, b, "B")
@@ -200,7 +204,7 @@ func TestNamesAndDirectories(t *testing.T) {
 		ok(t, fsys.SyncFS(dir))
 		ok(t, fsys.RemoveAll(filepath.Join(dir, "z")))
 		ok(t, fsys.RemoveAll(filepath.Join(dir, "z")))
-		if _, err := fsys.Stat(filepath.Join(dir, "z")); !errors.Is(err, fs.ErrNotExist) {
+		if _, err = fsys.Stat(filepath.Join(dir, "z")); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("stat after RemoveAll: %v", err)
 		}
 		u, err := fsys.Usage(dir)
@@ -214,6 +218,7 @@ func TestNamesAndDirectories(t *testing.T) {
 func TestRemovedFileLivesUntilClosed(t *testing.T) {
 	t.Parallel()
 	eachFS(t, func(t *testing.T, fsys vfs.FS, dir string) {
+		t.Helper()
 		name := filepath.Join(dir, "f")
 		write(t, fsys, name, "still here")
 		f, err := fsys.Open(name)
@@ -232,14 +237,15 @@ func TestRemovedFileLivesUntilClosed(t *testing.T) {
 func TestLockExcludesAndIsGivenBack(t *testing.T) {
 	t.Parallel()
 	eachFS(t, func(t *testing.T, fsys vfs.FS, dir string) {
+		t.Helper()
 		name := filepath.Join(dir, "lock")
 		l, err := fsys.Lock(name)
 		ok(t, err)
 		var locked *vfs.LockedError
-		if _, err := fsys.Lock(name); !errors.Is(err, vfs.ErrLocked) || !errors.As(err, &locked) {
+		if _, err = fsys.Lock(name); !errors.Is(err, vfs.ErrLocked) || !errors.As(err, &locked) {
 			t.Fatalf("second lock: %v", err)
 		}
-		if _, err := fsys.Open(name); !errors.Is(err, vfs.ErrLocked) {
+		if _, err = fsys.Open(name); !errors.Is(err, vfs.ErrLocked) {
 			t.Errorf("open of a lock file: %v", err)
 		}
 		ok(t, l.Close())
@@ -255,6 +261,7 @@ func TestLockExcludesAndIsGivenBack(t *testing.T) {
 func TestWriteFileAtomicReplacesAndKeepsThePrevious(t *testing.T) {
 	t.Parallel()
 	eachFS(t, func(t *testing.T, fsys vfs.FS, dir string) {
+		t.Helper()
 		name := filepath.Join(dir, "topics.json")
 		for i, text := range []string{"one", "two", "", "four"} {
 			ok(t, vfs.WriteFileAtomic(fsys, name, []byte(text), true))

@@ -67,8 +67,10 @@ public class GoldenStore {
         Path stores = Path.of(args[1]);
         work = Files.createTempDirectory("golden");
         System.setProperty("user.home", work.toString());
-        records(fresh(records));
-        vectors(records);
+        if (!args[0].isEmpty()) {
+            records(fresh(records));
+            vectors(records);
+        }
         fresh(stores);
         store(stores, "clean", false, false);
         store(stores, "killed", true, false);
