@@ -466,6 +466,10 @@ func (l *ledger) publish(data []byte, damaged bool) (fs.FileInfo, error) {
 		}
 	}
 	if err = vfs.WriteFileAtomic(l.fs, l.json, data, keepBak); err != nil {
+		// A full disk needs the room of the half-written file back. It may not be there at all.
+		if rmErr := l.fs.Remove(l.json + ".tmp"); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
+			err = errors.Join(err, rmErr)
+		}
 		return nil, fmt.Errorf("write %s: %w", l.json, err)
 	}
 	st, err := l.fs.Stat(l.json)

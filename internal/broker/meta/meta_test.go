@@ -302,6 +302,40 @@ func TestRunFoldsAndFlushesWithoutBeingAsked(t *testing.T) {
 	})
 }
 
+func TestRunWritesAgainWhenTheDiskHasRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMem(t)
+		tb := open(t, m)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- tb.Run(ctx) }()
+		u, err := m.Usage(testRoot)
+		must(t, err)
+		m.SetCapacity(int64(u.Total - u.Avail))
+		tb.Offsets.Commit("g", "T", 0, 42)
+		time.Sleep(20 * time.Second)
+		if _, err = m.Stat(offsetsJSON); err == nil {
+			t.Error("written to a full disk")
+		}
+		m.SetCapacity(1 << 30)
+		time.Sleep(1100 * time.Millisecond)
+		if at, ok := open(t, m.CrashClone(nil, vfs.ProcessKill)).Offsets.Query("g", "T", 0); !ok || at != 42 {
+			t.Errorf("a second after the disk has room: %d %v", at, ok)
+		}
+		time.Sleep(7 * time.Second)
+		if text := string(get(t, m, offsetsJSON)); !strings.Contains(text, "0:42") {
+			t.Errorf("no fold:\n%s", text)
+		}
+		if _, err = m.Stat(offsetsJSON + ".tmp"); err == nil {
+			t.Error("a half-written file stays")
+		}
+		stop()
+		must(t, <-done)
+		must(t, tb.Close())
+	})
+}
+
 func TestConcurrentCreationMakesOneTopic(t *testing.T) {
 	t.Parallel()
 	tb := open(t, newMem(t))

@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -391,3 +393,59 @@ func TestTimeOfNowIsAsked(t *testing.T) {
 }
 
 func rng(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
+
+func TestConcurrentCommitsSurviveAKillAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	tb := open(t, m)
+	const workers, rounds = 4, 300
+	var synced [workers]atomic.Int64
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range rounds {
+				tb.Offsets.Commit("g", "T", int32(w), mq.Index(i+1))
+				if i%3 == 0 {
+					if err := tb.Offsets.Sync(); err != nil {
+						t.Error(err)
+						return
+					}
+					synced[w].Store(int64(i + 1))
+				}
+				switch {
+				case i%50 == 10:
+					if err := tb.Offsets.Fold(); err != nil {
+						t.Error(err)
+					}
+				case i%70 == 5:
+					if _, _, err := tb.Topics.Put(topic(fmt.Sprintf("T%d-%d", w, i))); err != nil {
+						t.Error(err)
+					}
+				case i%90 == 7:
+					if err := errors.Join(tb.Offsets.DeleteTopic("U"), tb.Topics.Fold()); err != nil {
+						t.Error(err)
+					}
+				}
+				tb.Offsets.Commit("g", "U", int32(w), 1)
+			}
+		})
+	}
+	for range 20 {
+		var want [workers]int64
+		for w := range workers {
+			want[w] = synced[w].Load()
+		}
+		re := open(t, m.CrashClone(nil, vfs.ProcessKill))
+		for w := range workers {
+			if got, _ := re.Offsets.Query("g", "T", int32(w)); int64(got) < want[w] {
+				t.Errorf("worker %d: %d after a kill, %d was acknowledged", w, got, want[w])
+			}
+		}
+	}
+	wg.Wait()
+	must(t, tb.Close())
+	want := state(tb)
+	if got := state(open(t, m)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

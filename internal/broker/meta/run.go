@@ -25,14 +25,16 @@ func poke(c chan struct{}) {
 type loop struct {
 	wake  chan struct{}
 	delay time.Duration
+	// spare stretches delay so that work takes less than one part in that many of the time; 0 does not.
+	spare time.Duration
 	retry time.Duration
 	work  func() error
 	log   *slog.Logger
 	what  string
 }
 
-// backOff keeps the share of time that a loop spends working below one in that many.
-const backOff = 20
+// foldSpare keeps the time that goes into writing large tables below 5 %.
+const foldSpare = 20
 
 func (l *loop) run(ctx context.Context) {
 	var took time.Duration
@@ -42,18 +44,19 @@ func (l *loop) run(ctx context.Context) {
 			return
 		case <-l.wake:
 		}
-		if !wait(ctx, max(l.delay, backOff*took)) {
+		if !wait(ctx, max(l.delay, l.spare*took)) {
 			return
 		}
 		start := time.Now()
-		if err := l.work(); err != nil {
+		err := l.work()
+		took = time.Since(start)
+		if err != nil {
 			l.log.Error("a table is not written, trying again", "file", l.what, "err", err)
 			if !wait(ctx, l.retry) {
 				return
 			}
 			poke(l.wake)
 		}
-		took = time.Since(start)
 	}
 }
 

@@ -85,9 +85,9 @@ func Open(fsys vfs.FS, root string, o Options) (*Tables, error) {
 // Run writes what changes, in the background, until ctx ends. It returns when its goroutines did.
 func (t *Tables) Run(ctx context.Context) error {
 	loops := []loop{
-		{wake: t.Topics.kick.folds, delay: t.o.TopicFold, work: t.Topics.Fold, what: t.Topics.led.json},
-		{wake: t.Groups.kick.folds, delay: t.o.GroupFold, work: t.Groups.Fold, what: t.Groups.led.json},
-		{wake: t.Offsets.kick.folds, delay: t.o.OffsetFold, work: t.Offsets.Fold, what: t.Offsets.led.json},
+		{wake: t.Topics.kick.folds, delay: t.o.TopicFold, spare: foldSpare, work: t.Topics.Fold, what: t.Topics.led.json},
+		{wake: t.Groups.kick.folds, delay: t.o.GroupFold, spare: foldSpare, work: t.Groups.Fold, what: t.Groups.led.json},
+		{wake: t.Offsets.kick.folds, delay: t.o.OffsetFold, spare: foldSpare, work: t.Offsets.Fold, what: t.Offsets.led.json},
 		{wake: t.Offsets.kick.flushes, delay: t.o.OffsetFlush, work: t.Offsets.Sync, what: t.Offsets.led.name + journalSuffix},
 	}
 	var wg sync.WaitGroup
