@@ -1,0 +1,116 @@
+package keyindex
+
+import "encoding/binary"
+
+// A batch begins with room for batchMin entries and grows fourfold up to batchMax.
+const (
+	batchMin = 1 << 10
+	batchMax = 1 << 16
+)
+
+// cell of the table of a batch; key is slot+1, 0 = free.
+type cell struct {
+	key    uint32
+	newest int32 // entry of the slot
+}
+
+// batch holds the newest entries of the newest file until they are merged into it.
+//
+// The entries are in the form of the file. prev is the number of an older entry of the batch, or below base for the
+// oldest entry of a slot: 0 until merging finds out how the chain goes on in the file.
+type batch struct {
+	base    int32  // number of the first entry
+	entries []byte // len = what is there, cap = room
+	table   []cell // twice as many as there is room; linear probing
+	scale   uint64 // (slot * scale) >> 32 = place in the table: ascending, so that the table is nearly sorted by slot
+	slots   int32
+
+	head     header // of the file after the last entry, but for the number of slots in use
+	resolved bool   // the oldest entries have got their prev
+	newSlots int32  // that were free in the file; valid when resolved
+}
+
+func newBatch(room int, slots int32) *batch {
+	b := &batch{slots: slots}
+	b.allocate(room)
+	return b
+}
+
+func (b *batch) allocate(room int) {
+	b.entries = append(make([]byte, 0, room*entrySize), b.entries...)
+	b.table = make([]cell, 2*room)
+	b.scale = uint64(len(b.table)) << 32 / uint64(b.slots)
+}
+
+func (b *batch) room() int   { return cap(b.entries) / entrySize }
+func (b *batch) len() int    { return len(b.entries) / entrySize }
+func (b *batch) next() int32 { return b.base + int32(b.len()) }
+
+// reset empties the batch. The number of its first entry is to be set.
+func (b *batch) reset() {
+	b.base, b.entries, b.resolved, b.newSlots = 0, b.entries[:0], false, 0
+	clear(b.table)
+}
+
+// find returns the cell of a slot, which is free when the batch has no entry of it.
+func (b *batch) find(slot int32) *cell {
+	key := uint32(slot) + 1
+	// Rounding may put the last slots one past the end.
+	i := min(int(uint64(slot)*b.scale>>32), len(b.table)-1)
+	for {
+		c := &b.table[i]
+		if c.key == key || c.key == 0 {
+			return c
+		}
+		if i++; i == len(b.table) {
+			i = 0
+		}
+	}
+}
+
+// add appends an entry; there must be room.
+func (b *batch) add(slot int32, e entry) {
+	n := b.next()
+	c := b.find(slot)
+	e.prev = 0
+	if c.key != 0 {
+		e.prev = c.newest
+	}
+	c.key, c.newest = uint32(slot)+1, n
+	at := len(b.entries)
+	b.entries = b.entries[:at+entrySize]
+	e.put(b.entries[at:])
+}
+
+func (b *batch) grow() {
+	old := b.table
+	b.allocate(4 * b.room())
+	for _, c := range old {
+		if c.key != 0 {
+			*b.find(int32(c.key - 1)) = c
+		}
+	}
+}
+
+func (b *batch) entry(n int32) entry { return decodeEntry(b.entries[int(n-b.base)*entrySize:]) }
+
+// newest returns the number of the newest entry of a slot, 0 when there is none.
+func (b *batch) newest(slot int32) int32 {
+	if c := b.find(slot); c.key != 0 {
+		return c.newest
+	}
+	return 0
+}
+
+// endChain makes the oldest entry of the chain that begins at n go on with prev.
+func (b *batch) endChain(n, prev int32) {
+	for {
+		at := b.entries[int(n-b.base)*entrySize+16:]
+		older := int32(binary.BigEndian.Uint32(at))
+		if older < b.base {
+			binary.BigEndian.PutUint32(at, uint32(prev))
+			return
+		}
+		n = older
+	}
+}

@@ -1,0 +1,261 @@
+package keyindex
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// Recover makes the files consistent after an exit that was not clean, before the index is used. Keys of records at or
+// above trust are dropped; dispatching the log from trust puts them again. What is below trust must have been in the
+// files (after the end of a process) or synced (after a power cut).
+func (ix *Index) Recover(trust record.Offset) error {
+	ix.ioMu.Lock()
+	defer ix.ioMu.Unlock()
+	if err := ix.removeShort(trust); err != nil {
+		return err
+	}
+	for len(ix.files) > 0 {
+		f := ix.files[len(ix.files)-1]
+		kept, err := ix.recoverFile(f, trust)
+		if err != nil {
+			return fmt.Errorf("recover index file %s: %w", f.name, err)
+		}
+		if kept {
+			break // older files hold older records only
+		}
+		if err = errors.Join(f.close(), ix.remove(f.name)); err != nil {
+			return err
+		}
+		ix.mu.Lock()
+		ix.files = ix.files[:len(ix.files)-1]
+		ix.mu.Unlock()
+	}
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	ix.useNewest()
+	ix.safe = ix.head.endOff
+	if trust < math.MaxInt64 {
+		ix.safe = max(trust, 0)
+	}
+	ix.mark = ix.safe
+	return nil
+}
+
+// removeShort removes files that a power cut left cut short: they were never synced, so they hold nothing below trust.
+// Others have that length because the configured counts were changed.
+func (ix *Index) removeShort(trust record.Offset) error {
+	for _, f := range ix.short {
+		if f.head.next > 1 && f.head.beginOff < trust {
+			return f.wrongLength()
+		}
+		ix.o.Log.Warn("removed an index file that a crash cut short", "file", f.name, "err", f.wrongLength())
+		if err := ix.remove(f.name); err != nil {
+			return err
+		}
+	}
+	ix.short = nil
+	return nil
+}
+
+// recoverFile drops the entries at or above trust. It reports whether the file is to stay.
+func (ix *Index) recoverFile(f *file, trust record.Offset) (bool, error) {
+	h, err := f.use(ix.fs)
+	if err != nil {
+		return false, err
+	}
+	last, err := f.lastTrusted(h, trust)
+	if err != nil || last == 0 {
+		return false, err
+	}
+	if f.head.beginTime <= 0 || f.head.next <= 1 {
+		ix.o.Log.Error("the header of an index file is damaged, the file is removed", "file", f.name)
+		return false, nil
+	}
+	r := repair{f: f, h: h, last: last, trust: trust}
+	if err = r.slots(); err != nil {
+		return false, err
+	}
+	if err = r.lostSlots(); err != nil {
+		return false, err
+	}
+	if err = zeroFrom(h, f.entryPos(last+1)); err != nil {
+		return false, err
+	}
+	e, err := r.entry(last)
+	if err != nil {
+		return false, err
+	}
+	head := f.head
+	head.slots = r.used
+	if head.next != last+1 || head.endOff != e.off {
+		head.endTime = head.beginTime + int64(e.seconds)*1000 + 999 // the second is known, not the millisecond
+	}
+	head.next, head.endOff = last+1, e.off
+	if _, err = h.WriteAt(head.append(nil), 0); err != nil {
+		return false, err
+	}
+	ix.noteWrite(f)
+	ix.mu.Lock()
+	f.head = head
+	ix.mu.Unlock()
+	return true, nil
+}
+
+// lastTrusted returns the number of the last entry below trust. The entries below trust are all there and ascend;
+// each one after them is at or above trust or was lost, so binary search is exact.
+func (f *file) lastTrusted(h vfs.File, trust record.Offset) (int32, error) {
+	var failed error
+	n := sort.Search(int(f.capacity-1), func(i int) bool {
+		var b [entrySize]byte
+		if _, err := h.ReadAt(b[:], f.entryPos(int32(i)+1)); err != nil {
+			failed = err
+			return true
+		}
+		e := decodeEntry(b[:])
+		return b == [entrySize]byte{} || e.off < 0 || e.off >= trust
+	})
+	return int32(n), failed
+}
+
+// repair is the work on one file whose entries up to last stay.
+type repair struct {
+	f     *file
+	h     vfs.File
+	last  int32
+	trust record.Offset
+	used  int32 // slots
+	// lost slots lead to entries that are not there; the number of the newest entry that stays is to be found.
+	lost map[int32]int32
+}
+
+func (r *repair) entry(n int32) (entry, error) {
+	var b [entrySize]byte
+	_, err := r.h.ReadAt(b[:], r.f.entryPos(n))
+	return decodeEntry(b[:]), err
+}
+
+// slots makes each slot lead to an entry that stays.
+func (r *repair) slots() error {
+	buf := make([]byte, windowSlots*slotSize)
+	for first := int32(0); first < r.f.slots; first += windowSlots {
+		n := min(windowSlots, r.f.slots-first)
+		b := buf[:n*slotSize]
+		if _, err := r.h.ReadAt(b, r.f.slotPos(first)); err != nil {
+			return err
+		}
+		lo, hi := int32(-1), int32(0) // changed
+		for i := range n {
+			v := int32(binary.BigEndian.Uint32(b[i*slotSize:]))
+			keep, err := r.newest(first+i, v)
+			if err != nil {
+				return err
+			}
+			if keep > 0 {
+				r.used++
+			}
+			if keep != v {
+				binary.BigEndian.PutUint32(b[i*slotSize:], uint32(keep))
+				if lo < 0 {
+					lo = i
+				}
+				hi = i + 1
+			}
+		}
+		if lo < 0 {
+			continue
+		}
+		if _, err := r.h.WriteAt(b[lo*slotSize:hi*slotSize], r.f.slotPos(first+lo)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newest follows the chain of a slot down to the first entry that stays. When a part of the chain was lost, the slot
+// is noted as lost.
+func (r *repair) newest(slot, v int32) (int32, error) {
+	for above := r.f.capacity; v > r.last; {
+		if v >= above {
+			return r.lose(slot), nil
+		}
+		e, err := r.entry(v)
+		if err != nil {
+			return 0, err
+		}
+		if e.hash < 0 || r.f.slotOf(e.hash) != slot || e.off < r.trust {
+			return r.lose(slot), nil
+		}
+		above, v = v, e.prev
+	}
+	return max(v, 0), nil
+}
+
+func (r *repair) lose(slot int32) int32 {
+	if r.lost == nil {
+		r.lost = map[int32]int32{}
+	}
+	r.lost[slot] = 0
+	return 0
+}
+
+// lostSlots finds the newest entry of each lost slot by reading all entries that stay.
+func (r *repair) lostSlots() error {
+	if len(r.lost) == 0 {
+		return nil
+	}
+	isLost := make([]bool, r.f.slots)
+	for slot := range r.lost {
+		isLost[slot] = true
+	}
+	const many = 8192
+	buf := make([]byte, many*entrySize)
+	for from := int32(1); from <= r.last; from += many {
+		b := buf[:min(many, r.last+1-from)*entrySize]
+		if _, err := r.h.ReadAt(b, r.f.entryPos(from)); err != nil {
+			return err
+		}
+		for i := 0; i < len(b); i += entrySize {
+			hash := int32(binary.BigEndian.Uint32(b[i:]))
+			if slot := r.f.slotOf(max(hash, 0)); isLost[slot] {
+				r.lost[slot] = from + int32(i/entrySize)
+			}
+		}
+	}
+	for slot, n := range r.lost {
+		if n == 0 {
+			continue
+		}
+		r.used++
+		if _, err := r.h.WriteAt(binary.BigEndian.AppendUint32(nil, uint32(n)), r.f.slotPos(slot)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// zeroFrom overwrites the data of f from pos on.
+func zeroFrom(f vfs.File, pos int64) error {
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	zero := make([]byte, 64<<10)
+	for pos < size {
+		if pos, err = f.NextData(pos); err != nil || pos >= size {
+			return err
+		}
+		// Up to a multiple of 64 KiB, so that holes after it stay holes.
+		n := min(int64(len(zero))-pos%int64(len(zero)), size-pos)
+		if _, err = f.WriteAt(zero[:n], pos); err != nil {
+			return err
+		}
+		pos += n
+	}
+	return nil
+}
