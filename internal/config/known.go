@@ -94,6 +94,8 @@ var fates = []struct {
 		serverAsyncSemaphoreValue writeBufferHighWaterMark writeBufferLowWaterMark serverNettyWorkerGroupEnable
 		serverPooledByteBufAllocatorEnable useEpollNativeSelector enableShutdownGracefully transferMsgByHeap
 		enableNetWorkFlowControl`},
+	{accepted, "the queue of connections and the buffers of sockets are left to the operating system", `
+		serverSocketBacklog serverSocketSndBufSize serverSocketRcvBufSize`},
 	{accepted, "it tunes the client that Java's broker uses inside", `
 		clientWorkerThreads clientCallbackExecutorThreads clientOnewaySemaphoreValue clientAsyncSemaphoreValue
 		connectTimeoutMillis channelNotActiveInterval isScanAvailableNameSrv scanAvailableNameSrv
@@ -117,7 +119,8 @@ var fates = []struct {
 		fetchNamesrvAddrInterval updateNameServerAddrPeriod loadBalancePollNameServerInterval`},
 	{accepted, "registrations are small and complete, all name servers since 4.9 read them", `
 		compressedRegister enableSingleTopicRegister enableSplitRegistration splitRegistrationSize enableSplitMetadata
-		splitMetadataSize compatibleWithOldNameSrv brokerHeartbeatInterval sendHeartbeatTimeoutMillis`},
+		splitMetadataSize compatibleWithOldNameSrv brokerHeartbeatInterval sendHeartbeatTimeoutMillis
+		registerBrokerTimeoutMills forceRegister`},
 	{refused, "the controller is not implemented yet", `
 		enableControllerMode enableControllerInNamesrv fetchControllerAddrByDnsLookup`},
 	{accepted, "the controller is not implemented yet", `
@@ -140,7 +143,7 @@ var fates = []struct {
 	{accepted, "replication is not implemented yet", `
 		slaveReadEnable totalReplicas slaveTimeout haSendHeartbeatInterval haHousekeepingInterval haTransferBatchSize
 		haMasterAddress haMaxGapNotInSync haFlowControlEnable maxHaTransferByteInSecond offsetCheckInSlave skipPreOnline
-		forwardTimeout syncBrokerMemberGroupPeriod cleanOfflineBrokerInterval lockInStrictMode enableBatchPush
+		brokerNotActiveTimeoutMillis forwardTimeout syncBrokerMemberGroupPeriod cleanOfflineBrokerInterval lockInStrictMode enableBatchPush
 		preferredLeaderId`},
 	{refused, "a DLedger commit log cannot be read; use a plain store", `
 		enableDLegerCommitLog`},
@@ -193,7 +196,7 @@ var fates = []struct {
 		correctLogicMinOffsetSleepInterval correctLogicMinOffsetForceInterval replicasPerDiskPartition
 		logicalDiskSpaceCleanForciblyThreshold disappearTimeAfterStart`},
 	{accepted, "limits of reading are different here", `
-		travelCqFileNumWhenGetMessage maxConsumeQueueScan pullBatchMaxMessageCount accessMessageInMemoryHotRatio
+		accessMessageInMemoryMaxRatio maxFilterMessageSize travelCqFileNumWhenGetMessage maxConsumeQueueScan pullBatchMaxMessageCount accessMessageInMemoryHotRatio
 		sampleCountThreshold sampleSteps estimateAccumulation diskFallRecorded putMsgIndexHightWater searchBcqByCacheEnable`},
 	{accepted, "cold reads are not slowed down: they do not disturb the hot path", `
 		coldDataFlowControlEnable coldDataScanEnable coldCtrStrategyEnable usePIDColdCtrStrategy cgColdReadThreshold
@@ -218,12 +221,14 @@ var fates = []struct {
 		timerProgressLogIntervalMs timerWheelSnapshotIntervalMs appendTopicForTimerDeleteKey recallMessageEnable
 		allowRecallWhenBrokerNotWriteable`},
 	{accepted, "delay levels are not implemented yet", `
-		flushDelayOffsetInterval delayOffsetUpdateVersionStep enableScheduleMessageStats enableScheduleAsyncDeliver
+		messageDelayLevel flushDelayOffsetInterval delayOffsetUpdateVersionStep enableScheduleMessageStats enableScheduleAsyncDeliver
 		scheduleAsyncDeliverMaxPendingLimit scheduleAsyncDeliverMaxResendNum2Blocked`},
 	{accepted, "transactions are not implemented yet", `
+		rejectTransactionMessage
 		transactionTimeOut transactionCheckMax transactionCheckInterval transactionMetricFlushInterval
 		transactionOpMsgMaxSize transactionOpBatchInterval`},
 	{accepted, "pop is not implemented yet", `
+		defaultMessageRequestMode defaultPopShareQueueNum
 		popPollingSize popPollingMapSize popPollingMapExpireTimeSeconds maxPopPollingSize reviveInterval reviveMaxSlow
 		reviveScanTime enableSkipLongAwaitingAck reviveAckWaitMs enablePopLog enablePopBufferMerge popCkStayBufferTime
 		popCkStayBufferTimeOut popCkMaxBufferSize popCkOffsetMaxQueueSize enablePopBatchAck
@@ -234,6 +239,10 @@ var fates = []struct {
 		useMessageFilterForNotification maxMessageFilterNumForNotification popResponseReturnActualRetryTopic
 		popInflightMessageThreshold enablePopMessageThreshold skipWhenCKRePutReachMaxTimes appendAckAsync appendCkAsync
 		clearRetryTopicWhenDeleteTopic`},
+	{accepted, "the topic type MIXED is always refused", `enableMixedMessageType`},
+	{accepted, "system topics are always guarded", `validateSystemTopicWhenUpdateTopic`},
+	{accepted, "a query by key returns at most 64 messages", `maxMsgsNumBatch`},
+	{accepted, "a client is dropped when its connection is idle too long (serverChannelMaxIdleTimeSeconds)", `channelExpiredTimeout`},
 	{accepted, "request-reply is not implemented yet", `storeReplyMessageEnable`},
 	{accepted, "offsets of broadcast consumers are not kept in the broker yet", `
 		enableBroadcastOffsetStore broadcastOffsetExpireSecond broadcastOffsetExpireMaxSecond`},
@@ -241,7 +250,8 @@ var fates = []struct {
 	{accepted, "consumers are not switched off or refused by the broker yet", `
 		rejectPullConsumerEnable disableConsumeIfConsumerReadSlowly consumerFallbehindThreshold useStaticSubscription
 		subscriptionExpiredTimeout`},
-	{accepted, "the change of a group is always announced at once", `realTimeNotifyConsumerChange`},
+	{accepted, "the change of a group is always announced at once", `
+		realTimeNotifyConsumerChange notifyConsumerIdsChangedEnable`},
 	{accepted, "producers are always registered", `enableRegisterProducer`},
 	{accepted, "the data version of offsets advances every 500 commits", `consumerOffsetUpdateVersionStep`},
 	{accepted, "statistics and metrics are different here", `

@@ -10,9 +10,6 @@ type Namesrv struct {
 	Address      string        `key:"bindAddress" doc:"address to listen on"`
 	Port         int           `key:"listenPort" min:"0" max:"65535" doc:"port; 0 = any free port"`
 	Idle         time.Duration `key:"serverChannelMaxIdleTimeSeconds" unit:"s" min:"1" max:"86400" doc:"a connection without traffic is closed after that"`
-	Backlog      int           `key:"serverSocketBacklog" min:"1" max:"1000000" doc:"connections waiting to be accepted"`
-	SendBuf      int           `key:"serverSocketSndBufSize" min:"0" max:"1073741824" doc:"socket send buffer, 0 = the system's"`
-	RecvBuf      int           `key:"serverSocketRcvBufSize" min:"0" max:"1073741824" doc:"socket receive buffer, 0 = the system's"`
 	KVPath       string        `key:"kvConfigPath" doc:"file of the key-value table"`
 	StorePath    string        `key:"configStorePath" doc:"file that keeps changes of this configuration"`
 	Product      string        `key:"productEnvName" doc:"name of the environment"`
@@ -36,7 +33,7 @@ type Namesrv struct {
 // DefaultNamesrv returns the defaults: Java 5.5.0's where Java has the key.
 func DefaultNamesrv(h Host) Namesrv {
 	return Namesrv{
-		Address: "0.0.0.0", Port: 9876, Idle: 120 * time.Second, Backlog: 1024,
+		Address: "0.0.0.0", Port: 9876, Idle: 120 * time.Second,
 		KVPath:    filepath.Join(h.Home, "namesrv", "kvConfig.json"),
 		StorePath: filepath.Join(h.Home, "namesrv", "namesrv.properties"),
 		Product:   "center", ReturnOrder: true, Scan: 5 * time.Second, AllTopicList: true, TopicList: true,

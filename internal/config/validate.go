@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"log/slog"
 	"maps"
 	"net"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"time"
 )
-
-var errDelayLevels = errors.New("numbers with the unit s, m, h or d, separated by spaces, such as 1s 5s 1m 2h")
 
 const queueUnit = 20 // bytes of an entry in a queue file
 
@@ -54,9 +51,6 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 			bad("deleteWhen", c.Store.DeleteWhen, `hours from 00 to 23, separated by ";"`)
 			break
 		}
-	}
-	if _, err := ParseDelayLevels(c.Topics.DelayLevels); err != nil {
-		bad("messageDelayLevel", c.Topics.DelayLevels, err.Error())
 	}
 	if c.Listen.HAPort == 0 && c.Listen.Port > 0 && c.Listen.Port < 65535 {
 		c.Listen.HAPort = c.Listen.Port + 1
@@ -111,24 +105,6 @@ func clamp[T ~int | ~int64](l *loader, set settings, key string, v *T, lo, hi, u
 	was := *v
 	*v = max(lo, min(hi, was))
 	l.notice(slog.LevelWarn, key, set.source(key), "%d is outside of %d to %d, %d is used", was/unit, lo/unit, hi/unit, *v/unit)
-}
-
-// ParseDelayLevels reads messageDelayLevel: numbers with the unit s, m, h or d.
-func ParseDelayLevels(s string) ([]time.Duration, error) {
-	unit := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}
-	var out []time.Duration
-	for w := range strings.FieldsSeq(s) {
-		u := unit[w[len(w)-1]]
-		n, err := strconv.ParseInt(w[:len(w)-1], 10, 32)
-		if u == 0 || err != nil || n < 0 || n > int64(1<<63-1)/int64(u) {
-			return nil, errDelayLevels
-		}
-		out = append(out, time.Duration(n)*u)
-	}
-	if len(out) == 0 {
-		return nil, errDelayLevels
-	}
-	return out, nil
 }
 
 // validName reports whether s can stand in paths and in lists of names.

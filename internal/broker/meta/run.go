@@ -26,7 +26,7 @@ type loop struct {
 	wake  chan struct{}
 	delay time.Duration
 	// spare stretches delay so that work takes less than one part in that many of the time; 0 does not.
-	spare time.Duration
+	spare int
 	retry time.Duration
 	work  func() error
 	log   *slog.Logger
@@ -44,7 +44,7 @@ func (l *loop) run(ctx context.Context) {
 			return
 		case <-l.wake:
 		}
-		if !wait(ctx, max(l.delay, l.spare*took)) {
+		if !wait(ctx, max(l.delay, took*time.Duration(l.spare))) {
 			return
 		}
 		start := time.Now()
