@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
-// checkpoint is the used part of Java's file of that name (storage spec 6.1): five 64-bit numbers.
-type checkpoint [40]byte
+// checkpoint is the used part of Java's file of that name: six 64-bit numbers. The first five are in storage spec 6.1;
+// 5.5.0 added the log offset of the newest record in the flushed queues and begins its recovery there.
+type checkpoint [48]byte
 
 const checkpointSize = 4096
 
@@ -24,10 +26,13 @@ func (c *checkpoint) logTime() int64 { return c.at(0) }
 // queueTime is the store time of the newest record in the queues in ms.
 func (c *checkpoint) queueTime() int64 { return c.at(1) }
 
-func (c *checkpoint) setTimes(log, queue, index int64) {
-	c.set(0, max(log, c.at(0)))
-	c.set(1, max(queue, c.at(1)))
-	c.set(2, max(index, c.at(2)))
+// reach says how far log, queues and index are durable: store times of their newest records, and where the newest one
+// in the queues is. No number goes back.
+func (c *checkpoint) reach(logMs, queueMs, indexMs int64, last record.Offset) {
+	c.set(0, max(logMs, c.at(0)))
+	c.set(1, max(queueMs, c.at(1)))
+	c.set(2, max(indexMs, c.at(2)))
+	c.set(5, max(int64(last), c.at(5)))
 }
 
 // loadCheckpoint reads the file; a missing or short one counts as zeros.
@@ -40,7 +45,7 @@ func loadCheckpoint(fsys vfs.FS, root string) (c checkpoint, err error) {
 	return c, nil
 }
 
-// saveCheckpoint writes the file in place, as Java does: 40 bytes of one sector.
+// saveCheckpoint writes the file in place, as Java does: 48 bytes of one sector.
 func saveCheckpoint(fsys vfs.FS, root string, c checkpoint) (err error) {
 	name := filepath.Join(root, "checkpoint")
 	f, err := fsys.Open(name)

@@ -131,7 +131,7 @@ func (s *Store) cleanQueues() error {
 		return fmt.Errorf("clean queues: %w", err)
 	}
 	if s.keys != nil {
-		if err := s.keys.Clean(begin); err != nil {
+		if _, err := s.keys.Clean(begin); err != nil {
 			return fmt.Errorf("clean key index: %w", err)
 		}
 	}

@@ -2,7 +2,9 @@ package storage
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,7 +62,9 @@ func (c *machine) append(t *rapid.T) {
 			size = int(c.o.SegmentSize)/2 + 100
 		}
 		body := fmt.Sprintf("%d %s", c.m.serial, strings.Repeat("b", size))
-		if _, err := c.batch.Add(c.s.Queue(topic, id), message(topic, body, "t")); err != nil {
+		m := message(topic, body, "t")
+		m.Props = record.AppendProp(m.Props, "KEYS", fmt.Sprintf("all k%d", c.m.serial))
+		if _, err := c.batch.Add(c.s.Queue(topic, id), m); err != nil {
 			t.Fatal(err)
 		}
 		list = append(list, what{queueName(topic, id), body})
@@ -121,6 +125,13 @@ func (c *machine) checkQueue(t *rapid.T, topic string, id int32, durable record.
 				t.Fatalf("%s index %d comes twice", name, m.Index)
 			}
 			seen[m.Index] = true
+			if c.o.IndexEnabled {
+				serial, _, _ := strings.Cut(string(m.Body), " ")
+				hits, err := c.s.QueryKeys(topic, "k"+serial, 100, 0, math.MaxInt64)
+				if err != nil || !slices.Contains(hits.Offsets, m.Offset) {
+					t.Fatalf("%s index %d at %d is not found by its key k%s: %v %v", name, m.Index, m.Offset, serial, hits.Offsets, err)
+				}
+			}
 			p = p[n:]
 		}
 		if res.Next <= at {
@@ -160,6 +171,7 @@ func TestCrashesLoseNothingThatWasPromised(t *testing.T) {
 		c.o.SegmentSize = int64(rapid.SampledFrom([]int{4096, 8192, 20000, 600 << 10}).Draw(t, "segment"))
 		c.o.QueueFileSize = int64(rapid.SampledFrom([]int{200, 2000}).Draw(t, "queue file"))
 		c.o.FlushSync = rapid.Bool().Draw(t, "sync")
+		c.o.IndexEnabled = rapid.Bool().Draw(t, "index")
 		c.o.AppendPropCRC = rapid.Bool().Draw(t, "prop crc")
 		for _, topic := range c.topics() {
 			for id := range 3 {

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -178,7 +177,7 @@ func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 		}
 	}
 	if s.keys != nil && kind != record.SysFlagRollback {
-		if err := s.indexKeys(sc); err != nil {
+		if err := s.putKeys(sc); err != nil {
 			return nil, fmt.Errorf("key index: %w", err)
 		}
 	}
@@ -192,31 +191,6 @@ func (s *Store) tagsCode(m *record.Message) int64 {
 		}
 	}
 	return record.TagsCode(m.Props)
-}
-
-// indexKeys puts the unique key and the keys of the record into the key index, in Java's order.
-func (s *Store) indexKeys(sc *commitlog.Scanner) error {
-	m := &sc.Msg
-	if s.topicName != string(m.Topic) {
-		s.topicName = string(m.Topic)
-	}
-	if key, ok := m.Props.Get("UNIQ_KEY"); ok && len(key) > 0 {
-		if err := s.keys.Put(s.topicName, key, sc.Offset, m.StoreTime); err != nil {
-			return err
-		}
-	}
-	keys, _ := m.Props.Get("KEYS")
-	for len(keys) > 0 {
-		key, rest, _ := bytes.Cut(keys, []byte{' '})
-		keys = rest
-		if len(key) == 0 {
-			continue
-		}
-		if err := s.keys.Put(s.topicName, key, sc.Offset, m.StoreTime); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // dispatchFailed judges an error of the dispatcher: a full disk passes, anything else makes the store read-only.

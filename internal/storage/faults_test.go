@@ -154,7 +154,7 @@ func TestDamagedMarksAndCheckpointOnlyCostTime(t *testing.T) {
 		fsys := kill(disk)
 		name, size := "cometmq/dispatch", 8192+markLen
 		if i%2 == 0 {
-			name, size = "checkpoint", 40
+			name, size = "checkpoint", 48
 		}
 		h, err := fsys.Open(filepath.Join(o.Dir, name))
 		must(t, err)
@@ -296,14 +296,16 @@ func TestMissingLogFilesAreRefused(t *testing.T) {
 
 func TestForeignLayoutsAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"consumequeue/CURRENT", "config/topics/CURRENT", "config/rdb/CURRENT", "kvStore/CURRENT", "newThing/CURRENT", "dledger-n0/x"} {
+	for _, path := range []string{"consumequeue/CURRENT", "config/topics/CURRENT", "config/rdb/CURRENT", "kvStore/CURRENT", "newThing/000012.sst", "dledger-n0/x"} {
 		fsys := vfs.NewMem(vfs.MemOptions{})
 		name := filepath.Join("/store", path)
 		must(t, fsys.MkdirAll(filepath.Dir(name)))
-		f, err := fsys.Create(name)
-		must(t, err)
-		must(t, f.Close())
-		_, err = Open(fsys, options(t))
+		for _, name := range []string{name, filepath.Join(filepath.Dir(name), "CURRENT")} {
+			f, err := fsys.Create(name)
+			must(t, err)
+			must(t, f.Close())
+		}
+		_, err := Open(fsys, options(t))
 		var layout *LayoutError
 		if !errors.As(err, &layout) || layout.Todo == "" {
 			t.Errorf("%s: %v", path, err)

@@ -22,6 +22,8 @@ func (s *Store) runKeep(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-s.keep:
+			n--
 		}
 		if s.log.Failed() != nil {
 			continue
@@ -63,6 +65,7 @@ func (s *Store) light() error {
 		return fmt.Errorf("write queues: %w", err)
 	}
 	if s.keys != nil {
+		s.keys.Advance(at.upTo)
 		if err := s.keys.Flush(false); err != nil {
 			return fmt.Errorf("write key index: %w", err)
 		}
@@ -94,14 +97,16 @@ func (s *Store) thorough() error {
 	if err := s.cqs.Flush(true); err != nil {
 		return fmt.Errorf("sync queues: %w", err)
 	}
-	cp := s.cp
-	cp.setTimes(s.log.FlushedTime(), at.ms, 0)
+	indexed := int64(0)
 	if s.keys != nil {
+		s.keys.Advance(at.upTo)
 		if err := s.keys.Flush(true); err != nil {
 			return fmt.Errorf("sync key index: %w", err)
 		}
-		cp.setTimes(0, 0, at.ms)
+		indexed = at.ms
 	}
+	cp := s.cp
+	cp.reach(s.log.FlushedTime(), at.ms, indexed, at.last)
 	m := mark{queues: at.upTo, log: s.log.Flushed(), last: at.last, before: s.cp, with: cp}
 	if err := s.marks.write(&m, true); err != nil {
 		return err

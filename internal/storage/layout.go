@@ -62,9 +62,9 @@ func checkLayout(fsys vfs.FS, root string) error {
 			continue
 		}
 		path := filepath.Join(root, e.Name())
-		if found, err := isRocksDB(fsys, path); err != nil {
+		if used, err := usedRocksDB(fsys, path); err != nil {
 			return err
-		} else if found {
+		} else if used {
 			return &LayoutError{Path: path, Mode: "a RocksDB database of an unknown kind",
 				Todo: "open it with the version of RocketMQ that wrote it and turn that feature off"}
 		}
@@ -85,6 +85,29 @@ func isRocksDB(fsys vfs.FS, dir string) (bool, error) {
 		return false, nil // a file where the folder would be
 	}
 	return false, fmt.Errorf("look for a database in %s: %w", dir, err)
+}
+
+// usedRocksDB reports whether dir is a RocksDB database with something in it. Java 5.5.0 makes an empty one
+// (rocksdbstore) whatever its configuration is.
+func usedRocksDB(fsys vfs.FS, dir string) (bool, error) {
+	found, err := isRocksDB(fsys, dir)
+	if err != nil || !found {
+		return false, err
+	}
+	files, err := readDir(fsys, dir)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			return false, fmt.Errorf("look at %s: %w", filepath.Join(dir, f.Name()), err)
+		}
+		if ext := filepath.Ext(f.Name()); ext == ".sst" || ext == ".blob" || ext == ".log" && info.Size() > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // anyQueue reports whether dir holds at least one queue with a file.

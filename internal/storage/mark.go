@@ -29,9 +29,9 @@ import (
 //	56  8  queues   log offset, start of a record or end of the log
 //	64  8  log      the log before it is on disk
 //	72  8  last     start of the last record before queues, -1 unknown
-//	80 40  Java's checkpoint before this mark
-//	120 40 Java's checkpoint with this mark
-//	160 4  CRC-32 of the 160 bytes before
+//	80 48  Java's checkpoint before this mark
+//	128 48 Java's checkpoint with this mark
+//	176 4  CRC-32 of the 176 bytes before
 //
 // When Java's checkpoint is neither of the two, Java has run in between and the mark says nothing.
 type mark struct {
@@ -46,7 +46,7 @@ type mark struct {
 
 const (
 	markMagic = "CMQMARK1"
-	markLen   = 164
+	markLen   = 180
 	markPage  = 4096
 	ownDir    = "cometmq"
 	markName  = "dispatch"
@@ -76,7 +76,7 @@ func (m *mark) decode(b []byte) bool {
 	m.log = record.Offset(binary.BigEndian.Uint64(b[64:]))
 	m.last = record.Offset(binary.BigEndian.Uint64(b[72:]))
 	copy(m.before[:], b[80:])
-	copy(m.with[:], b[120:])
+	copy(m.with[:], b[128:])
 	return m.queues >= 0 && m.log >= 0
 }
 

@@ -18,6 +18,7 @@ type Options struct {
 	QueueFileSize    int64  // mappedFileSizeConsumeQueue, default 6,000,000
 	IndexSlots       int    // maxHashSlotNum, default 5,000,000
 	IndexCapacity    int    // maxIndexNum, default 20,000,000
+	IndexTags        bool   // tags are keys too, as in Java 5.5.0 (text topic#T#tag); up to 5.3 they are not
 	IndexEnabled     bool   // messageIndexEnable
 	FlushSync        bool   // flushDiskType = SYNC_FLUSH: what is not on disk is not visible
 	FlushInterval    time.Duration

@@ -56,6 +56,10 @@ func (s *Store) open() (err error) {
 	if s.cp, err = loadCheckpoint(s.fs, s.o.Dir); err != nil {
 		return err
 	}
+	aborted, err := s.aborted()
+	if err != nil {
+		return err
+	}
 	var m *mark
 	var sameBoot bool
 	if s.marks, m, sameBoot, err = openMarks(s.fs, s.o.Dir); err != nil {
@@ -66,11 +70,9 @@ func (s *Store) open() (err error) {
 	s.cqs.SetTrust(start.From)
 	s.cqs.SetLogMin(s.log.Min())
 	if s.o.IndexEnabled {
-		if s.keys, err = openKeys(s.fs, &s.o); err != nil {
-			return fmt.Errorf("open key index: %w", err)
-		}
-		if err := s.keys.TruncateFrom(start.From); err != nil {
-			return fmt.Errorf("recover key index: %w", err)
+		// After a clean stop the mark is the end of everything, and nothing in the index is behind it.
+		if s.keys, err = s.openKeys(start.From, !aborted && m != nil && start.From == m.queues); err != nil {
+			return err
 		}
 	}
 	if err := s.replay(start); err != nil {

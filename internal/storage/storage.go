@@ -15,6 +15,7 @@ import (
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage/commitlog"
 	"github.com/cometmq/cometmq/internal/storage/consumequeue"
+	"github.com/cometmq/cometmq/internal/storage/keyindex"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
@@ -58,17 +59,18 @@ type Store struct {
 	lock io.Closer
 	log  *commitlog.Log
 	cqs  *consumequeue.Set
-	keys keyIndex // nil: not enabled
+	keys *keyindex.Index // nil: not enabled
 
 	queues queues
 
-	// The dispatcher: who holds the token of dispatching may use scan, note, lastQueue and topicName.
+	// The dispatcher: who holds the token of dispatching may use scan, note,
+	// lastQueue, replaying and tagKey.
 	dispatching chan struct{}
 	scan        *commitlog.Scanner
 	note        Dispatched
 	lastQueue   *Queue
 	replaying   bool // recovery: the log may be damaged
-	topicName   string
+	tagKey      []byte
 	dispatched  atomic.Int64
 	moved       chan struct{} // more is visible
 	noRoom      atomic.Bool   // queues or index met a full disk
@@ -77,6 +79,7 @@ type Store struct {
 
 	// The keeper: who holds the token of keeping may use marks, cp and stale.
 	keeping   chan struct{}
+	keep      chan struct{} // much waits in memory
 	marks     *marks
 	cp        checkpoint
 	marked    record.Offset // of the last mark
@@ -105,7 +108,7 @@ func Open(fsys vfs.FS, o Options) (*Store, error) {
 	}
 	s := &Store{
 		fs: fsys, o: o, lock: lock,
-		dispatching: make(chan struct{}, 1), keeping: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+		dispatching: make(chan struct{}, 1), keeping: make(chan struct{}, 1), keep: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 	}
 	s.queues.topics = map[string]*topicQueues{}
 	s.readers.New = func() any { return newReader(s) }

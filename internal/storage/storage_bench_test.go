@@ -38,17 +38,14 @@ func benchMessage(size int) *record.Message {
 // BenchmarkAppend is n goroutines that append batches of 64 to 8 queues, the dispatcher following.
 func BenchmarkAppend(b *testing.B) {
 	for _, index := range []bool{false, true} {
-		if index {
-			continue
-		}
 		for _, size := range []int{128, 1024} {
 			for _, writers := range []int{1, 4} {
-				b.Run(fmt.Sprintf("%dB/%dwriters", size, writers), func(b *testing.B) {
+				b.Run(fmt.Sprintf("index=%v/%dB/%dwriters", index, size, writers), func(b *testing.B) {
 					s, stop := benchStore(b, index)
 					defer stop()
 					b.SetBytes(int64(size))
 					b.ReportAllocs()
-					var left atomic.Int64
+					var left, serial atomic.Int64
 					left.Store(int64(b.N))
 					var wg sync.WaitGroup
 					b.ResetTimer()
@@ -56,9 +53,11 @@ func BenchmarkAppend(b *testing.B) {
 						wg.Go(func() {
 							var batch Batch
 							m := benchMessage(size)
+							unique := m.Props[len("UNIQ_KEY")+1:][:32]
 							for left.Add(-64) > -64 {
 								batch.Reset()
 								for i := range 64 {
+									copy(unique[24:], fmt.Sprintf("%08X", serial.Add(1)))
 									if _, err := batch.Add(s.Queue("BenchmarkTopic", int32((w+i)%8)), m); err != nil {
 										b.Error(err)
 										return

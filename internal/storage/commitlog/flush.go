@@ -78,12 +78,18 @@ func (l *Log) runPrepare(ctx context.Context) {
 			return
 		case <-l.prepare:
 		}
-		if l.set.End() > l.appended.Load()/l.set.FileSize()*l.set.FileSize()+l.set.FileSize() {
-			continue // there is one
-		}
-		if _, err := l.set.Grow(0); err != nil {
+		if err := l.Prepare(); err != nil {
 			// The roll will try again and refuse messages if it must.
 			l.o.Log.Warn("next log file could not be made in advance", "err", err)
 		}
 	}
+}
+
+// Prepare makes the file behind the one that holds the end, unless there is one.
+func (l *Log) Prepare() error {
+	if size := l.set.FileSize(); l.set.End() > l.appended.Load()/size*size+size {
+		return nil
+	}
+	_, err := l.set.Grow(0)
+	return err
 }
