@@ -74,7 +74,7 @@ func (f *figures) rates(now time.Time, pick func(sample) int64) string {
 	defer f.mu.Unlock()
 	text := ""
 	for i, seconds := range []int{10, 60, 600} {
-		from := f.ring[max(f.n-seconds, f.n-samples, 0)%samples]
+		from := f.ring[max(f.n-1-seconds, f.n-samples, 0)%samples]
 		rate := 0.0
 		if d := cur.at.Sub(from.at).Seconds(); d > 0 {
 			rate = float64(pick(cur)-pick(from)) / d
