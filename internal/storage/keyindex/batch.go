@@ -1,6 +1,10 @@
 package keyindex
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
 
 // A batch begins with room for batchMin entries and grows fourfold up to batchMax.
 const (
@@ -22,8 +26,9 @@ type batch struct {
 	base    int32  // number of the first entry
 	entries []byte // len = what is there, cap = room
 	table   []cell // twice as many as there is room; linear probing
-	scale   uint64 // (slot * scale) >> 32 = place in the table: ascending, so that the table is nearly sorted by slot
+	shift   uint8  // of the 64-bit hash of a slot, to get its place in the table
 	slots   int32
+	sorted  []uint64 // used cells by slot, made when the batch is merged: slot << 32 | newest
 
 	head     header // of the file after the last entry, but for the number of slots in use
 	resolved bool   // the oldest entries have got their prev
@@ -39,7 +44,7 @@ func newBatch(room int, slots int32) *batch {
 func (b *batch) allocate(room int) {
 	b.entries = append(make([]byte, 0, room*entrySize), b.entries...)
 	b.table = make([]cell, 2*room)
-	b.scale = uint64(len(b.table)) << 32 / uint64(b.slots)
+	b.shift = uint8(64 - bits.Len(uint(len(b.table)-1)))
 }
 
 func (b *batch) room() int   { return cap(b.entries) / entrySize }
@@ -52,11 +57,14 @@ func (b *batch) reset() {
 	clear(b.table)
 }
 
+// spread is 2^64 divided by the golden ratio. Keys that count up have slots close together (unique keys do), so the
+// place in the table must not follow the slot.
+const spread = 0x9E3779B97F4A7C15
+
 // find returns the cell of a slot, which is free when the batch has no entry of it.
 func (b *batch) find(slot int32) *cell {
 	key := uint32(slot) + 1
-	// Rounding may put the last slots one past the end.
-	i := min(int(uint64(slot)*b.scale>>32), len(b.table)-1)
+	i := int(uint64(key) * spread >> b.shift)
 	for {
 		c := &b.table[i]
 		if c.key == key || c.key == 0 {
@@ -66,6 +74,17 @@ func (b *batch) find(slot int32) *cell {
 			i = 0
 		}
 	}
+}
+
+// sort makes sorted.
+func (b *batch) sort() {
+	b.sorted = b.sorted[:0]
+	for _, c := range b.table {
+		if c.key != 0 {
+			b.sorted = append(b.sorted, uint64(c.key-1)<<32|uint64(c.newest))
+		}
+	}
+	slices.Sort(b.sorted)
 }
 
 // add appends an entry; there must be room.

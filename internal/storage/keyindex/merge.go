@@ -24,6 +24,7 @@ func (ix *Index) merge(f *file, b *batch) error {
 		ix.window = make([]byte, windowSlots*slotSize)
 	}
 	if !b.resolved {
+		b.sort()
 		if err = ix.resolve(f, h, b); err != nil {
 			return fmt.Errorf("read index file %s: %w", f.name, err)
 		}
@@ -46,43 +47,32 @@ func (ix *Index) merge(f *file, b *batch) error {
 	return nil
 }
 
-// group is a part of the table of a batch whose slots are in one window.
+// group is the used slots of a batch that are in one window, in order.
 type group struct {
-	cells []cell // some are free
-	used  int
-	first int32 // slot of the window
-	lo    int32 // lowest slot in use
-	hi    int32 // highest
+	cells []uint64 // slot << 32 | number of its newest entry
+	first int32    // slot of the window
+	lo    int32    // lowest slot in use
+	hi    int32    // highest
 }
 
-// eachGroup calls fn for the cells in the order of the table. A window may come twice, because a cell can be a little
-// away from its place.
+func slotIn(c uint64) int32   { return int32(c >> 32) }
+func newestIn(c uint64) int32 { return int32(uint32(c)) }
+
+// eachGroup calls fn for the groups of the batch, which has been sorted.
 func (b *batch) eachGroup(fn func(group) error) error {
-	var g group
-	start := 0
-	for i, c := range b.table {
-		if c.key == 0 {
-			continue
+	for rest := b.sorted; len(rest) > 0; {
+		lo := slotIn(rest[0])
+		first := lo - lo%windowSlots
+		n := 1
+		for n < len(rest) && slotIn(rest[n]) < first+windowSlots {
+			n++
 		}
-		slot := int32(c.key - 1)
-		if first := slot - slot%windowSlots; g.used == 0 || first != g.first {
-			if g.used > 0 {
-				g.cells = b.table[start:i]
-				if err := fn(g); err != nil {
-					return err
-				}
-			}
-			g = group{first: first, lo: slot, hi: slot}
-			start = i
+		if err := fn(group{cells: rest[:n], first: first, lo: lo, hi: slotIn(rest[n-1])}); err != nil {
+			return err
 		}
-		g.used++
-		g.lo, g.hi = min(g.lo, slot), max(g.hi, slot)
+		rest = rest[n:]
 	}
-	if g.used == 0 {
-		return nil
-	}
-	g.cells = b.table[start:]
-	return fn(g)
+	return nil
 }
 
 // at is the place of a slot in the window buffer.
@@ -90,15 +80,12 @@ func (g group) at(slot int32) int { return int(slot-g.first) * slotSize }
 
 // read fills the window buffer with at least the slots of the group.
 func (g group) read(f *file, h vfs.File, window []byte) error {
-	if g.used >= denseGroup {
+	if len(g.cells) >= denseGroup {
 		_, err := h.ReadAt(window[g.at(g.lo):g.at(g.hi)+slotSize], f.slotPos(g.lo))
 		return err
 	}
 	for _, c := range g.cells {
-		if c.key == 0 {
-			continue
-		}
-		slot := int32(c.key - 1)
+		slot := slotIn(c)
 		if _, err := h.ReadAt(window[g.at(slot):g.at(slot)+slotSize], f.slotPos(slot)); err != nil {
 			return err
 		}
@@ -116,15 +103,12 @@ func (ix *Index) resolve(f *file, h vfs.File, b *batch) error {
 		ix.mu.Lock() // queries walk the chains
 		defer ix.mu.Unlock()
 		for _, c := range g.cells {
-			if c.key == 0 {
-				continue
-			}
-			v := int32(binary.BigEndian.Uint32(ix.window[g.at(int32(c.key-1)):]))
+			v := int32(binary.BigEndian.Uint32(ix.window[g.at(slotIn(c)):]))
 			if !f.isEntry(v, b.base) {
 				v = 0
 				b.newSlots++
 			}
-			b.endChain(c.newest, v)
+			b.endChain(newestIn(c), v)
 		}
 		return nil
 	})
@@ -133,19 +117,16 @@ func (ix *Index) resolve(f *file, h vfs.File, b *batch) error {
 }
 
 func (ix *Index) writeSlots(f *file, h vfs.File, g group) error {
-	dense := g.used >= denseGroup
+	dense := len(g.cells) >= denseGroup
 	if dense {
 		if err := g.read(f, h, ix.window); err != nil {
 			return err
 		}
 	}
 	for _, c := range g.cells {
-		if c.key == 0 {
-			continue
-		}
-		slot := int32(c.key - 1)
+		slot := slotIn(c)
 		b := ix.window[g.at(slot) : g.at(slot)+slotSize]
-		binary.BigEndian.PutUint32(b, uint32(c.newest))
+		binary.BigEndian.PutUint32(b, uint32(newestIn(c)))
 		if !dense {
 			if _, err := h.WriteAt(b, f.slotPos(slot)); err != nil {
 				return err
