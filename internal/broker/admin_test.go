@@ -41,7 +41,7 @@ func TestPutTopic(t *testing.T) {
 	if got, _ := r.Topic(ctx, "T"); got.WriteQueues != 8 || got.Attributes["message.type"] != "FIFO" {
 		t.Errorf("%+v", got)
 	}
-	if all, v, err := r.Topics(ctx); err != nil || v != after || len(all) != len(list) {
+	if all, v, terr := r.Topics(ctx); terr != nil || v != after || len(all) != len(list) {
 		t.Error("the lists differ")
 	}
 	r.put(message("T", 7, "x"))
@@ -155,13 +155,13 @@ func TestGroups(t *testing.T) {
 	must(t, r.CommitIndex(ctx, "g", "T", 0, 3))
 	must(t, r.DeleteGroup(ctx, "g", false))
 	must(t, r.PutGroup(ctx, g))
-	if at, err := r.QueryIndex(ctx, "g", "T", 0, false); err != nil || at != 3 {
-		t.Error(at, err)
+	if at, qerr := r.QueryIndex(ctx, "g", "T", 0, false); qerr != nil || at != 3 {
+		t.Error(at, qerr)
 	}
 	must(t, r.DeleteGroup(ctx, "g", true))
 	must(t, r.DeleteGroup(ctx, "g", true))
-	if _, err := r.QueryIndex(ctx, "g", "T", 0, false); mq.KindOf(err) != mq.KindQueryNotFound {
-		t.Error(err)
+	if _, qerr := r.QueryIndex(ctx, "g", "T", 0, false); mq.KindOf(qerr) != mq.KindQueryNotFound {
+		t.Error(qerr)
 	}
 	list, _, err := r.Groups(ctx)
 	must(t, err)
@@ -220,7 +220,7 @@ func TestRuntimeInfo(t *testing.T) {
 			t.Errorf("capacity %q", got)
 		}
 		for rate := range strings.FieldsSeq(info["putTps"]) {
-			if x, err := strconv.ParseFloat(rate, 64); err != nil || x < 8.9 || x > 10.1 || len(strings.Fields(info["putTps"])) != 3 {
+			if x, perr := strconv.ParseFloat(rate, 64); perr != nil || x < 8.9 || x > 10.1 || len(strings.Fields(info["putTps"])) != 3 {
 				t.Errorf("putTps %q", info["putTps"])
 			}
 		}

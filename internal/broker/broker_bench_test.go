@@ -9,8 +9,9 @@ import (
 )
 
 // onDisk puts a rig on real files.
-func (o *setup) onDisk(t testing.TB) {
-	o.FS, o.Dir = vfs.OS(), t.TempDir()
+func (o *setup) onDisk(tb testing.TB) {
+	tb.Helper()
+	o.FS, o.Dir = vfs.OS(), tb.TempDir()
 	o.storage.Dir = o.Dir
 }
 
@@ -60,7 +61,11 @@ func TestSendAndPullAllocateNothing(t *testing.T) {
 }
 
 func benchmarkSend(b *testing.B, burst, size int) {
-	r := start(b, func(o *setup) { o.onDisk(b); o.storage.SegmentSize, o.storage.IndexEnabled = 256<<20, false })
+	b.Helper()
+	r := start(b, func(o *setup) {
+		o.onDisk(b)
+		o.storage.SegmentSize, o.storage.QueueFileSize, o.storage.IndexEnabled = 256<<20, 6_000_000, false
+	})
 	r.topic("T", 8)
 	sb := sendBatch(burst, size, "T")
 	b.SetBytes(int64(size * burst))

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,19 +73,16 @@ func (f *figures) rates(now time.Time, pick func(sample) int64) string {
 	cur := f.read(now)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	text := ""
-	for i, seconds := range []int{10, 60, 600} {
+	var rates [3]string
+	for i, seconds := range [3]int{10, 60, 600} {
 		from := f.ring[max(f.n-1-seconds, f.n-samples, 0)%samples]
 		rate := 0.0
 		if d := cur.at.Sub(from.at).Seconds(); d > 0 {
 			rate = float64(pick(cur)-pick(from)) / d
 		}
-		if i > 0 {
-			text += " "
-		}
-		text += decimal(rate)
+		rates[i] = decimal(rate)
 	}
-	return text
+	return strings.Join(rates[:], " ")
 }
 
 // decimal writes a number as Java's Double.toString does for everyday sizes.

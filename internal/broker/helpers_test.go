@@ -45,9 +45,9 @@ type setup struct {
 	idle    bool // do not run the background work
 }
 
-func start(t testing.TB, change ...func(o *setup)) *rig {
-	t.Helper()
-	r := &rig{t: t, fs: vfs.NewMem(vfs.MemOptions{})}
+func start(tb testing.TB, change ...func(o *setup)) *rig {
+	tb.Helper()
+	r := &rig{t: tb, fs: vfs.NewMem(vfs.MemOptions{})}
 	o := setup{Options: broker.Options{
 		Name: "broker-a", Addr: storeHost, Dir: "/store", TraceOn: true, AutoCreateTopic: true, AutoCreateGroup: true,
 		Announce: func(_ context.Context, changed []mq.TopicConfig, _ mq.DataVersion) error {
@@ -72,11 +72,11 @@ func start(t testing.TB, change ...func(o *setup)) *rig {
 	o.storage.FlushSync = o.FlushSync
 	var err error
 	if r.store, err = storage.Open(r.fs, o.storage); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	o.Store = r.store
 	if r.Broker, err = broker.Open(o.Options); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
@@ -97,10 +97,10 @@ func start(t testing.TB, change ...func(o *setup)) *rig {
 		}
 		err := errors.Join(r.Close(), r.store.Close())
 		if err != nil && r.store.Writable() == nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	}
-	t.Cleanup(r.stop)
+	tb.Cleanup(r.stop)
 	return r
 }
 
@@ -162,14 +162,14 @@ func pull(topic string, queue int32, from mq.Index) *mq.PullRequest {
 	return &mq.PullRequest{Group: "g", Topic: topic, QueueID: queue, From: from, MaxMessages: 32, HasExpression: true, Expression: "*", ClientHost: client}
 }
 
-func messages(t testing.TB, recs []byte) []record.Message {
-	t.Helper()
+func messages(tb testing.TB, recs []byte) []record.Message {
+	tb.Helper()
 	var out []record.Message
 	for len(recs) > 0 {
 		var m record.Message
 		n, err := record.Decode(recs, &m, true)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out = append(out, m)
 		recs = recs[n:]
@@ -177,20 +177,20 @@ func messages(t testing.TB, recs []byte) []record.Message {
 	return out
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // refused checks an error's kind and text.
-func refused(t testing.TB, err error, kind mq.Kind, text string) {
-	t.Helper()
+func refused(tb testing.TB, err error, kind mq.Kind, text string) {
+	tb.Helper()
 	if err == nil {
-		t.Fatalf("no error, want %q", text)
+		tb.Fatalf("no error, want %q", text)
 	}
 	if mq.KindOf(err) != kind || err.Error() != text {
-		t.Errorf("kind %d, %q\nwant %d, %q", mq.KindOf(err), err, kind, text)
+		tb.Errorf("kind %d, %q\nwant %d, %q", mq.KindOf(err), err, kind, text)
 	}
 }

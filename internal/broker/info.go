@@ -17,7 +17,7 @@ func (b *Broker) RuntimeInfo(context.Context) (map[string]string, error) {
 	now := b.o.Now()
 	m := map[string]string{}
 	num := func(key string, v int64) { m[key] = strconv.FormatInt(v, 10) }
-	b.putStore(now, m, num)
+	b.putStore(m, num)
 	b.putRates(now, m, num)
 
 	num("bootTimestamp", b.started.UnixMilli())
@@ -48,7 +48,7 @@ func (b *Broker) RuntimeInfo(context.Context) (map[string]string, error) {
 var poolCapacity = map[string]int64{"send": 10_000, "pull": 100_000, "litePull": 100_000, "query": 20_000, "ack": 100_000, "transaction": 100_000}
 
 // putStore adds what the store and its disk say.
-func (b *Broker) putStore(now time.Time, m map[string]string, num func(string, int64)) {
+func (b *Broker) putStore(m map[string]string, num func(string, int64)) {
 	st := b.store.Stats()
 	num("commitLogMinOffset", int64(st.MinOffset))
 	num("commitLogMaxOffset", int64(st.Appended))

@@ -40,8 +40,8 @@ func TestGroupsWithoutPositionStartYoungQueuesAtTheirBegin(t *testing.T) {
 	_, err := r.QueryIndex(ctx, "g", "T", 0, true)
 	refused(t, err, mq.KindQueryNotFound, again) // an empty queue has no message 0
 	r.fill("T", 0, 3)
-	if at, err := r.QueryIndex(ctx, "g", "T", 0, true); err != nil || at != 0 {
-		t.Errorf("young queue: %d %v", at, err)
+	if at, qerr := r.QueryIndex(ctx, "g", "T", 0, true); qerr != nil || at != 0 {
+		t.Errorf("young queue: %d %v", at, qerr)
 	}
 	_, err = r.QueryIndex(ctx, "g", "T", 0, false)
 	refused(t, err, mq.KindQueryNotFound, first)
@@ -93,8 +93,12 @@ func TestEndsOfQueues(t *testing.T) {
 			b     mq.Boundary
 			index mq.Index
 		}{
-			{began - 1, mq.BoundaryLower, 0}, {began, mq.BoundaryLower, 0}, {began + 1, mq.BoundaryLower, 2},
-			{began + 10_000, mq.BoundaryLower, 2}, {began + 10_000, mq.BoundaryUpper, 3}, {began + 99_000, mq.BoundaryLower, 10},
+			{began - 1, mq.BoundaryLower, 0},
+			{began, mq.BoundaryLower, 0},
+			{began + 1, mq.BoundaryLower, 2},
+			{began + 10_000, mq.BoundaryLower, 2},
+			{began + 10_000, mq.BoundaryUpper, 3},
+			{began + 99_000, mq.BoundaryLower, 10},
 		} {
 			at, err := r.IndexAtTime(ctx, "T", 0, c.ms, c.b)
 			check("by time", at, err, c.index)
@@ -144,7 +148,7 @@ func TestQueries(t *testing.T) {
 		t.Errorf("%+v", ms)
 	}
 	for _, off := range []mq.Offset{-1, res[1].Offset + 1, r.store.Appended(), 1 << 40} {
-		_, err := r.MessageAt(ctx, off, nil)
+		_, err = r.MessageAt(ctx, off, nil)
 		if mq.KindOf(err) != mq.KindInternal || err == nil {
 			t.Errorf("at %d: %v", off, err)
 		}

@@ -137,24 +137,40 @@ func TestPullRefusals(t *testing.T) {
 		{"disabled group", func(p *mq.PullRequest) { p.Group = "off" }, mq.KindNoPermission, 2, "subscription group no permission, off"},
 		{"topic", func(p *mq.PullRequest) { p.Topic = "None" }, mq.KindTopicNotExist, 0, "topic[None] not exist, apply first please! " + faq},
 		{"unreadable topic", func(p *mq.PullRequest) { p.Topic = "WriteOnly" }, mq.KindNoPermission, 3, "the topic[WriteOnly] pulling message is forbidden"},
-		{"queue", func(p *mq.PullRequest) { p.QueueID = 2 }, mq.KindInvalidParameter, 0,
-			"queueId[2] is illegal, topic:[T] topicConfig.readQueueNums:[2] consumer:[/10.0.0.9:4711]"},
-		{"negative queue", func(p *mq.PullRequest) { p.QueueID = -1 }, mq.KindInvalidParameter, 0,
-			"queueId[-1] is illegal, topic:[T] topicConfig.readQueueNums:[2] consumer:[/10.0.0.9:4711]"},
+		{
+			"queue", func(p *mq.PullRequest) { p.QueueID = 2 }, mq.KindInvalidParameter, 0,
+			"queueId[2] is illegal, topic:[T] topicConfig.readQueueNums:[2] consumer:[/10.0.0.9:4711]",
+		},
+		{
+			"negative queue", func(p *mq.PullRequest) { p.QueueID = -1 }, mq.KindInvalidParameter, 0,
+			"queueId[-1] is illegal, topic:[T] topicConfig.readQueueNums:[2] consumer:[/10.0.0.9:4711]",
+		},
 		{"expression", func(p *mq.PullRequest) { p.Expression = "||" }, mq.KindSubscriptionIllegal, 0, "parse the consumer's subscription failed"},
-		{"no SQL", func(p *mq.PullRequest) { p.Expression, p.ExpressionType = "a > 1", "SQL92" }, mq.KindInternal, 0,
-			"The broker does not support consumer to filter message by SQL92"},
-		{"empty SQL", func(p *mq.PullRequest) { p.Expression, p.ExpressionType = "", "SQL92" }, mq.KindSubscriptionIllegal, 0,
-			"parse the consumer's subscription failed"},
+		{
+			"no SQL", func(p *mq.PullRequest) { p.Expression, p.ExpressionType = "a > 1", "SQL92" }, mq.KindInternal, 0,
+			"The broker does not support consumer to filter message by SQL92",
+		},
+		{
+			"empty SQL", func(p *mq.PullRequest) { p.Expression, p.ExpressionType = "", "SQL92" }, mq.KindSubscriptionIllegal, 0,
+			"parse the consumer's subscription failed",
+		},
 		{"offline", func(p *mq.PullRequest) { p.HasExpression = false }, mq.KindSubscriptionNotExist, 0, "the consumer's group info not exist" + faq},
-		{"broadcast", func(p *mq.PullRequest) { p.Group, p.HasExpression = "nobc", false }, mq.KindNoPermission, 4,
-			"the consumer group[nobc] can not consume by broadcast way"},
-		{"no subscription", func(p *mq.PullRequest) { p.Group, p.Topic, p.HasExpression = "live", "BenchmarkTest", false },
-			mq.KindSubscriptionNotExist, 0, "the consumer's subscription not exist" + faq},
-		{"old subscription", func(p *mq.PullRequest) { p.Group, p.HasExpression, p.SubVersion = "live", false, 11 },
-			mq.KindSubscriptionNotLatest, 0, "the consumer's subscription not latest"},
-		{"SQL subscription", func(p *mq.PullRequest) { p.Group, p.Topic, p.HasExpression = "live", "Ordered", false }, mq.KindInternal, 0,
-			"The broker does not support consumer to filter message by SQL92"},
+		{
+			"broadcast", func(p *mq.PullRequest) { p.Group, p.HasExpression = "nobc", false }, mq.KindNoPermission, 4,
+			"the consumer group[nobc] can not consume by broadcast way",
+		},
+		{
+			"no subscription", func(p *mq.PullRequest) { p.Group, p.Topic, p.HasExpression = "live", "BenchmarkTest", false },
+			mq.KindSubscriptionNotExist, 0, "the consumer's subscription not exist" + faq,
+		},
+		{
+			"old subscription", func(p *mq.PullRequest) { p.Group, p.HasExpression, p.SubVersion = "live", false, 11 },
+			mq.KindSubscriptionNotLatest, 0, "the consumer's subscription not latest",
+		},
+		{
+			"SQL subscription", func(p *mq.PullRequest) { p.Group, p.Topic, p.HasExpression = "live", "Ordered", false }, mq.KindInternal, 0,
+			"The broker does not support consumer to filter message by SQL92",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := pull("T", 0, 0)
@@ -191,8 +207,8 @@ func TestPullMakesGroupsAndCommits(t *testing.T) {
 	p.Commit, p.CommitIndex = true, 42
 	_, err := r.Pull(t.Context(), p, nil)
 	must(t, err)
-	if at, err := r.QueryIndex(t.Context(), "g", "T", 0, false); err != nil || at != 42 {
-		t.Errorf("%d %v", at, err)
+	if at, qerr := r.QueryIndex(t.Context(), "g", "T", 0, false); qerr != nil || at != 42 {
+		t.Errorf("%d %v", at, qerr)
 	}
 	p.Group = "not legal"
 	_, err = r.Pull(t.Context(), p, nil)
@@ -298,8 +314,10 @@ func TestLongPolling(t *testing.T) {
 			p.Expression = expr
 			f, err := r.Pull(t.Context(), p, nil)
 			must(t, err)
-			return r.Park(&mq.Waiter{Topic: "T", QueueID: queue, From: f.Next, Match: f.Match, Deadline: time.Now().Add(wait),
-				Wake: func(*mq.Waiter) { wakes <- time.Since(began).Round(time.Second) }})
+			return r.Park(&mq.Waiter{
+				Topic: "T", QueueID: queue, From: f.Next, Match: f.Match, Deadline: time.Now().Add(wait),
+				Wake: func(*mq.Waiter) { wakes <- time.Since(began).Round(time.Second) },
+			})
 		}
 		if !park(0, 3, "a", time.Minute) {
 			t.Fatal("not parked")

@@ -91,8 +91,15 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 	}
 	b.publish(s, sb)
 	b.figures.put(b.o.Now().Sub(now))
+	s.await.End = s.batch.End()
+	if s.batch.Size() > maxKept {
+		s.batch = storage.Batch{} // a rare large burst does not keep its memory
+	}
 	return b.await(s, sb, now)
 }
+
+// maxKept is how many bytes of records a sender keeps room for.
+const maxKept = 1 << 20
 
 // gate refuses everything while the broker does not take messages yet or has too much to write. It adds size to what
 // waits unless it refuses.
@@ -157,7 +164,7 @@ const multiTag = "MULTI_TAG"
 
 // admitOne adds a single message.
 func (b *Broker) admitOne(s *sender, i int, r *mq.SendRequest, q *queue, res *mq.SendResult, now time.Time) *mq.Error {
-	if refusal := b.retryGroup(s, r); refusal != nil {
+	if refusal := b.retryGroup(s); refusal != nil {
 		return refusal
 	}
 	if s.cfg.Attributes["cleanup.policy"] == "COMPACTION" && isBlank(bytesview.String(s.scan.keys)) {
@@ -234,7 +241,7 @@ func (b *Broker) admitBatch(s *sender, i int, r *mq.SendRequest, q *queue) *mq.E
 
 // retryGroup checks a send to a retry topic: its group must exist. Here is also the place where a message that has been
 // tried too often turns into one for the group's dead-letter topic.
-func (b *Broker) retryGroup(s *sender, r *mq.SendRequest) *mq.Error {
+func (b *Broker) retryGroup(s *sender) *mq.Error {
 	name, isRetry := strings.CutPrefix(s.last.entry.Name(), retryPrefix)
 	if !isRetry {
 		return nil
@@ -275,7 +282,7 @@ func (b *Broker) await(s *sender, sb *mq.SendBatch, now time.Time) (pending bool
 	if !s.wait || (!b.o.FlushSync && b.o.Replicas <= 0) {
 		return false
 	}
-	s.await.End, s.await.Flush, s.await.Replicas = s.batch.End(), b.o.FlushSync, b.o.Replicas
+	s.await.Flush, s.await.Replicas = b.o.FlushSync, b.o.Replicas
 	limit := b.o.SlaveTimeout
 	if b.o.FlushSync {
 		limit = b.o.FlushTimeout

@@ -159,8 +159,10 @@ func TestSendRefusals(t *testing.T) {
 	r := start(t, func(o *setup) { o.MaxMessageSize = 1000 })
 	r.topic("T", 4)
 	must(t, r.PutTopic(t.Context(), mq.TopicConfig{Name: "Six", ReadQueues: 6, WriteQueues: 2, Perm: 4}))
-	must(t, r.PutTopic(t.Context(), mq.TopicConfig{Name: "Compact", ReadQueues: 1, WriteQueues: 1, Perm: 6,
-		Attributes: map[string]string{"+cleanup.policy": "COMPACTION"}}))
+	must(t, r.PutTopic(t.Context(), mq.TopicConfig{
+		Name: "Compact", ReadQueues: 1, WriteQueues: 1, Perm: 6,
+		Attributes: map[string]string{"+cleanup.policy": "COMPACTION"},
+	}))
 	illegal := "the message is illegal, maybe msg body or properties length not matched. msg body length limit 1000B, msg properties length limit 32KB."
 	long := strings.Repeat("x", 128)
 	later := func(p string) string { return "the message is illegal, property " + p + " is not supported yet" }
@@ -176,8 +178,10 @@ func TestSendRefusals(t *testing.T) {
 		{"blank topic", message(" ", 0, "x"), mq.KindInvalidParameter, "The specified topic is blank."},
 		{"illegal topic", message("a+b", 0, "x"), mq.KindInvalidParameter, "The specified topic: a+b, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"},
 		{"long topic", message(long, 0, "x"), mq.KindInvalidParameter, "The specified topic: " + long + ", is longer than topic max length: 127"},
-		{"long retry topic", message("%RETRY%"+long+long, 0, "x"), mq.KindInvalidParameter,
-			"The specified topic is DLQ or Retry topic: %RETRY%" + long + long + ", and it's longer than topic max length: 255"},
+		{
+			"long retry topic", message("%RETRY%"+long+long, 0, "x"), mq.KindInvalidParameter,
+			"The specified topic is DLQ or Retry topic: %RETRY%" + long + long + ", and it's longer than topic max length: 255",
+		},
 		{"system topic", message("SCHEDULE_TOPIC_XXXX", 0, "x"), mq.KindNoPermission, "Sending message to topic[SCHEDULE_TOPIC_XXXX] is forbidden."},
 		{"system topic that is not there", message("TRANS_CHECK_MAX_TIME_TOPIC", 0, "x"), mq.KindNoPermission, "Sending message to topic[TRANS_CHECK_MAX_TIME_TOPIC] is forbidden."},
 		{"queue", message("T", 4, "x"), mq.KindInvalidParameter, "request queueId[4] is illegal, TopicConfig [topicName=T, readQueueNums=4, writeQueueNums=4, perm=RW-, topicFilterType=SINGLE_TAG, topicSysFlag=0, order=false, attributes={}] Producer: 10.0.0.9:4711"},

@@ -60,8 +60,8 @@ func newTags(words []string, codes []int32) *Tags {
 	t := &Tags{words: words, codes: slices.Compact(codes)}
 	t.match = t.Matches
 	if len(t.codes) == 1 {
-		one := t.codes[0]
-		t.match = func(code int64) bool { return int32(code) == one }
+		one := uint32(t.codes[0])
+		t.match = func(code int64) bool { return uint32(code&0xffffffff) == one }
 	}
 	return t
 }
