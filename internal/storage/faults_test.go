@@ -168,6 +168,50 @@ func TestDamagedMarksAndCheckpointOnlyCostTime(t *testing.T) {
 	}
 }
 
+func TestDamageInIndexFilesTouchesNoMessage(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.IndexEnabled = true
+	disk := vfs.NewMem(vfs.MemOptions{})
+	s := open(t, disk, o)
+	want := numbered(120)
+	for i, body := range want {
+		var b Batch
+		m := message("T", body)
+		m.Props = record.AppendProp(nil, "KEYS", fmt.Sprintf("k%d", i))
+		_, err := b.Add(s.Queue("T", 0), m)
+		must(t, err)
+		must(t, s.Append(&b))
+	}
+	settle(t, s)
+	must(t, s.thorough())
+	killed := kill(disk)
+	must(t, s.Close())
+	list, err := killed.ReadDir("/store/index")
+	must(t, err)
+	rng := rand.New(rand.NewPCG(11, 11))
+	for i := range 200 {
+		fsys := kill(killed)
+		if i%2 == 0 {
+			fsys = kill(disk) // closed in order
+		}
+		name := filepath.Join("/store/index", list[rng.IntN(len(list))].Name())
+		bits := 1080 * 8
+		if i%3 == 0 {
+			bits = 40 * 8 // the header
+		}
+		change(t, fsys, name, 0, bits/8, flip(rng.IntN(bits)))
+		s := open(t, fsys, o)
+		equal(t, all(t, s, "T", 0), want)
+		for k := range want {
+			_, err := s.QueryKeys("T", fmt.Sprintf("k%d", k), 10, 0, 1<<60)
+			must(t, err)
+		}
+		put(t, s, "T", 0, "new")
+		must(t, s.Close())
+	}
+}
+
 func TestTornTailIsCutAndErased(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -150,3 +150,51 @@ func cpuTime(b *testing.B) time.Duration {
 	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &r))
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
+
+// BenchmarkSyncFlush is n clients that each wait until their message is on disk.
+func BenchmarkSyncFlush(b *testing.B) {
+	for _, clients := range []int{1, 64, 256} {
+		b.Run(fmt.Sprintf("%dclients", clients), func(b *testing.B) {
+			s := open(b, vfs.OS(), Options{Dir: b.TempDir(), FlushSync: true, IndexEnabled: true})
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan error, 1)
+			go func() { ended <- s.Run(ctx) }()
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var wg sync.WaitGroup
+			b.ResetTimer()
+			for c := range clients {
+				wg.Go(func() {
+					var batch Batch
+					m := benchMessage(1024)
+					done := make(chan Status, 1)
+					a := Await{Flush: true, Done: func(st Status) { done <- st }}
+					for left.Add(-1) >= 0 {
+						batch.Reset()
+						if _, err := batch.Add(s.Queue("BenchmarkTopic", int32(c%8)), m); err != nil {
+							b.Error(err)
+							return
+						}
+						if err := s.Append(&batch); err != nil {
+							b.Error(err)
+							return
+						}
+						a.End, a.Deadline = batch.End(), time.Now().Add(5*time.Second)
+						if s.AwaitDurable(&a) && <-done != Durable {
+							b.Error("not durable")
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+			cancel()
+			if err := <-ended; err != nil {
+				b.Error(err)
+			}
+			must(b, s.Close())
+		})
+	}
+}
