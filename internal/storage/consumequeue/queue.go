@@ -167,11 +167,11 @@ func (q *Queue) Read(from record.Index, dst []Unit) (int, error) {
 		q.mu.Unlock()
 		m, err := q.readFile(at, dst[n:n+int(want)])
 		n += m
-		var hole *HoleError
-		if errors.As(err, &hole) {
-			hole.Next = min(hole.Next, inFiles)
-		}
 		if err != nil {
+			var hole *HoleError // here: it is on the heap because of As
+			if errors.As(err, &hole) {
+				hole.Next = min(hole.Next, inFiles)
+			}
 			if n > 0 {
 				err = nil
 			}
