@@ -27,6 +27,9 @@ func sendBatch(n, size int, topic string) *mq.SendBatch {
 }
 
 func TestSendAndPullAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
 	// On files: those in memory allocate pages.
 	r := start(t, func(o *setup) { o.onDisk(t); o.idle, o.storage.SegmentSize = true, 64<<20 })
 	r.topic("T", 8)

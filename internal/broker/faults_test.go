@@ -3,7 +3,6 @@ package broker_test
 import (
 	"errors"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/cometmq/cometmq/internal/vfs"
@@ -25,17 +24,16 @@ func isLogWrite(op vfs.Op) bool {
 	return strings.Contains(op.Name, "commitlog") && op.Kind == vfs.OpWrite
 }
 
-// stall holds writes to the commit log while it is closed.
+// stall holds the next write to the commit log between close and open.
 type stall struct {
-	mu     sync.Mutex
+	armed  atomic.Bool
 	held   chan struct{}
 	opened chan struct{}
 }
 
 func (s *stall) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.held, s.opened = make(chan struct{}), make(chan struct{})
+	s.armed.Store(true)
 }
 
 // wait returns when a write is held.
@@ -44,16 +42,9 @@ func (s *stall) wait() { <-s.held }
 func (s *stall) open() { close(s.opened) }
 
 func (s *stall) rule(op vfs.Op) error {
-	if !isLogWrite(op) {
-		return nil
-	}
-	s.mu.Lock()
-	held, opened := s.held, s.opened
-	s.held = nil
-	s.mu.Unlock()
-	if held != nil {
-		close(held)
-		<-opened
+	if isLogWrite(op) && s.armed.CompareAndSwap(true, false) {
+		close(s.held)
+		<-s.opened
 	}
 	return nil
 }
