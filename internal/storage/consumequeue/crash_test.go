@@ -24,6 +24,7 @@ type world struct {
 	written record.Offset   // units of records below were flushed
 	synced  record.Offset   // and synced
 	rng     *rand.Rand
+	size    int64 // of a file
 }
 
 type logged struct {
@@ -117,6 +118,7 @@ func TestQueuesFollowTheModelThroughCrashes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		w := &world{fs: vfs.NewMem(vfs.MemOptions{}), rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))}
+		w.size = UnitSize * rapid.SampledFrom([]int64{10, 60, 300}).Draw(t, "file")
 		w.open()
 		t.Repeat(map[string]func(*rapid.T){
 			"append": w.append,

@@ -79,12 +79,23 @@ func (s *Set) noteWrite(q *Queue, base int64, created bool) {
 		}
 	}
 	if len(s.unsynced) == maxSyncedAlone {
-		s.overflow = true
-		clear(s.unsynced)
-		s.unsynced = s.unsynced[:0]
+		s.syncAllLocked()
 		return
 	}
 	s.unsynced = append(s.unsynced, unsyncedFile{fileKey{q, base}, created})
+}
+
+// syncAll makes the next sync one of the whole file system.
+func (s *Set) syncAll() {
+	s.syncMu.Lock()
+	defer s.syncMu.Unlock()
+	s.syncAllLocked()
+}
+
+func (s *Set) syncAllLocked() {
+	s.overflow = true
+	clear(s.unsynced)
+	s.unsynced = s.unsynced[:0]
 }
 
 func (s *Set) syncFiles() error {

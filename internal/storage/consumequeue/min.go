@@ -113,8 +113,8 @@ func firstUnit(read readFunc, at, end record.Index) (record.Index, Unit, error) 
 // Clean raises the first index of the queues to the begin of the log and removes the files below it; the last file of
 // a queue stays. Queues with one file that nobody opened are left alone. It returns how many files it removed.
 //
-// The log must not lose records whose units were never synced: a queue that was in no synced file would begin at
-// index 0 again after a power cut.
+// What the log loses must be below what was synced. The file with the newest unit below logMin stays, so that a queue
+// still knows its index when a power cut takes all units that came later.
 func (s *Set) Clean(logMin record.Offset) (int, error) {
 	s.SetLogMin(logMin)
 	removed := 0
@@ -144,7 +144,7 @@ func (q *Queue) clean(logMin record.Offset) (int, error) {
 	s := q.topic.set
 	q.mu.Lock()
 	first := q.firstBase
-	keep := int64(min(q.min, q.written-1)/s.perFile) * s.o.FileSize
+	keep := int64((min(q.min, q.written)-1)/s.perFile) * s.o.FileSize
 	q.mu.Unlock()
 	if first < 0 || first >= keep {
 		return 0, nil

@@ -76,6 +76,7 @@ func (q *Queue) load() error {
 		if err := s.removeFile(q, last); err != nil {
 			return err
 		}
+		s.syncAll() // it must not come back with stale units after the next power cut
 		bases = bases[:len(bases)-1]
 	}
 	for _, base := range bases {
@@ -167,25 +168,24 @@ func (q *Queue) trustedUnits(r *blockReader, base int64) (record.Index, error) {
 	lo, hi := record.Index(0), s.perFile
 	probe := min(record.Index(blockUnits), hi) - 1
 	for lo < hi {
-		u, err := r.unit(base, probe)
+		ok, err := r.trusts(base, probe)
 		if err != nil {
 			return 0, err
 		}
-		if s.trusts(u) {
-			lo = probe + 1
-			probe = min(2*probe+1, hi-1)
-		} else {
+		if !ok {
 			hi = probe
 			break
 		}
+		lo = probe + 1
+		probe = min(2*probe+1, hi-1)
 	}
 	for lo < hi {
 		mid := (lo + hi) / 2
-		u, err := r.unit(base, mid)
+		ok, err := r.trusts(base, mid)
 		if err != nil {
 			return 0, err
 		}
-		if s.trusts(u) {
+		if ok {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -202,7 +202,16 @@ func (q *Queue) trustedUnits(r *blockReader, base int64) (record.Index, error) {
 	return q.checkRest(r, base, lo)
 }
 
-func (s *Set) trusts(u Unit) bool { return u.valid() && u.Offset < s.trust }
+// trusts reports whether u is to be kept; before is the unit before it in the file, pos its place. When a unit lies in
+// two sectors, a power cut may have left only the second part, with a position that seems low.
+func (s *Set) trusts(before, u Unit, pos int64) bool {
+	const sector = 512
+	if !u.valid() || u.Offset >= s.trust {
+		return false
+	}
+	whole := pos/sector == (pos+UnitSize-1)/sector
+	return whole || before.valid() && (before.Offset < u.Offset || u.Blank())
+}
 
 // checkRest looks at what follows the first units of a file. Units that are to be trusted show that the disk has
 // damaged one in between: they are kept, and reading the damaged one is an error. Everything else is overwritten.
@@ -217,13 +226,14 @@ func (q *Queue) checkRest(r *blockReader, base int64, units record.Index) (recor
 	keep, from := units, int64(units)*UnitSize
 	dirty, chunk := false, int64(4<<10)
 	var b []byte
+	var before Unit
 	for pos := from; pos < s.o.FileSize; {
 		data, err := f.NextData(pos)
 		if err != nil {
 			return 0, fmt.Errorf("find the data of queue file %s: %w", f.Name(), err)
 		}
 		if data > pos {
-			pos, chunk = data-data%UnitSize, 4<<10
+			pos, chunk, before = data-data%UnitSize, 4<<10, Unit{}
 			if pos >= s.o.FileSize {
 				break
 			}
@@ -238,9 +248,10 @@ func (q *Queue) checkRest(r *blockReader, base int64, units record.Index) (recor
 		for i := 0; i < len(b); i += UnitSize {
 			u := decodeUnit(b[i:])
 			dirty = dirty || u != (Unit{})
-			if s.trusts(u) {
+			if s.trusts(before, u, pos+int64(i)) {
 				keep = record.Index((pos+int64(i))/UnitSize) + 1
 			}
+			before = u
 		}
 		pos += n
 		chunk = min(2*chunk, 64<<10)
@@ -346,6 +357,16 @@ func (r *blockReader) unit(base int64, i record.Index) (Unit, error) {
 		}
 	}
 	return decodeUnit(r.buf[(i-r.at)*UnitSize:]), nil
+}
+
+// trusts reports whether unit i is to be kept.
+func (r *blockReader) trusts(base int64, i record.Index) (bool, error) {
+	u, err := r.unit(base, i)
+	if err != nil || i == 0 || !u.valid() {
+		return err == nil && r.q.topic.set.trusts(Unit{}, u, 0), err
+	}
+	before, err := r.unit(base, i-1)
+	return err == nil && r.q.topic.set.trusts(before, u, int64(i)*UnitSize), err
 }
 
 func (r *blockReader) read(base int64, at record.Index) error {

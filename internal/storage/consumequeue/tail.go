@@ -100,6 +100,7 @@ func (q *Queue) startOverLocked() error {
 	if err != nil {
 		return err
 	}
+	s.syncAll()
 	q.guessed, q.firstBase = false, -1
 	q.next, q.min, q.written, q.tailBase = 0, 0, 0, 0
 	return nil

@@ -61,6 +61,7 @@ type Index struct {
 	window   []byte
 	unsynced []*file
 	failed   error   // a sync failed: nothing is known about the disk any more
+	removed  bool    // a file was removed, perhaps by an earlier process: it must not come back with stale entries
 	idle     int     // flushes without a put
 	short    []*file // of wrong length, for Recover to judge
 
@@ -79,7 +80,7 @@ type Index struct {
 // Open opens the index in dir, which need not exist.
 func Open(fsys vfs.FS, dir string, o Options) (*Index, error) {
 	o = o.withDefaults()
-	ix := &Index{fs: fsys, dir: dir, o: o, geometry: geometry{o.Slots, o.Capacity}, found: -1}
+	ix := &Index{fs: fsys, dir: dir, o: o, geometry: geometry{o.Slots, o.Capacity}, found: -1, removed: true}
 	entries, err := fsys.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list index files: %w", err)
@@ -135,6 +136,7 @@ func (ix *Index) openFile(name string) error {
 }
 
 func (ix *Index) remove(name string) error {
+	ix.removed = true
 	if err := ix.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove index file %s: %w", name, err)
 	}
@@ -352,7 +354,7 @@ func (ix *Index) syncFiles() error {
 	}
 	list := ix.unsynced
 	ix.unsynced = nil
-	names := false
+	names := ix.removed
 	for _, f := range list {
 		err := ix.syncFile(f)
 		if err != nil {
@@ -364,12 +366,13 @@ func (ix *Index) syncFiles() error {
 	}
 	if names {
 		for _, dir := range []string{ix.dir, filepath.Dir(ix.dir)} {
-			if err := ix.fs.SyncDir(dir); err != nil {
+			if err := ix.fs.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				ix.failed = fmt.Errorf("sync directory %s: %w", dir, err)
 				return ix.failed
 			}
 		}
 	}
+	ix.removed = false
 	return nil
 }
 

@@ -112,15 +112,37 @@ func (ix *Index) recoverFile(f *file, trust record.Offset) (bool, error) {
 func (f *file) lastTrusted(h vfs.File, trust record.Offset) (int32, error) {
 	var failed error
 	n := sort.Search(int(f.capacity-1), func(i int) bool {
-		var b [entrySize]byte
-		if _, err := h.ReadAt(b[:], f.entryPos(int32(i)+1)); err != nil {
-			failed = err
-			return true
-		}
-		e := decodeEntry(b[:])
-		return b == [entrySize]byte{} || e.off < 0 || e.off >= trust
+		ok, err := f.trusts(h, int32(i)+1, trust)
+		failed = errors.Join(failed, err)
+		return !ok
 	})
 	return int32(n), failed
+}
+
+// trusts reports whether entry n is there and below trust.
+func (f *file) trusts(h vfs.File, n int32, trust record.Offset) (bool, error) {
+	var b [2 * entrySize]byte // the entry before it, and it; entry 0 is not used
+	if _, err := h.ReadAt(b[:], f.entryPos(n-1)); err != nil {
+		return false, err
+	}
+	if [entrySize]byte(b[entrySize:]) == [entrySize]byte{} {
+		return false, nil
+	}
+	e := decodeEntry(b[entrySize:])
+	if e.off < 0 || e.off >= trust {
+		return false, nil
+	}
+	if n == 1 || !straddles(f.entryPos(n)) {
+		return true, nil
+	}
+	// A power cut may have left only the second part, with a position that seems low.
+	return [entrySize]byte(b[:]) != [entrySize]byte{} && decodeEntry(b[:]).off <= e.off, nil
+}
+
+// straddles reports whether an entry lies in two sectors, of which a power cut may keep one.
+func straddles(pos int64) bool {
+	const sector = 512
+	return pos/sector != (pos+entrySize-1)/sector
 }
 
 // repair is the work on one file whose entries up to last stay.
@@ -178,9 +200,13 @@ func (r *repair) slots() error {
 }
 
 // newest follows the chain of a slot down to the first entry that stays. When a part of the chain was lost, the slot
-// is noted as lost.
+// is noted as lost. An entry in two sectors may consist of an old and a new part: the chain is believed only as long
+// as it leads to entries of the slot, and the end of the chain in such an entry is not believed.
 func (r *repair) newest(slot, v int32) (int32, error) {
-	for above := r.f.capacity; v > r.last; {
+	if v <= r.last {
+		return max(v, 0), nil
+	}
+	for above := r.f.capacity; v > 0; {
 		if v >= above {
 			return r.lose(slot), nil
 		}
@@ -188,12 +214,17 @@ func (r *repair) newest(slot, v int32) (int32, error) {
 		if err != nil {
 			return 0, err
 		}
-		if e.hash < 0 || r.f.slotOf(e.hash) != slot || e.off < r.trust {
+		switch {
+		case e.hash < 0, r.f.slotOf(e.hash) != slot:
+			return r.lose(slot), nil
+		case v <= r.last:
+			return v, nil
+		case e.off < r.trust, e.prev <= 0 && straddles(r.f.entryPos(v)):
 			return r.lose(slot), nil
 		}
 		above, v = v, e.prev
 	}
-	return max(v, 0), nil
+	return 0, nil
 }
 
 func (r *repair) lose(slot int32) int32 {
