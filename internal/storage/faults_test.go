@@ -592,3 +592,16 @@ func TestFailedWriteIsTakenBack(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMark decodes marks that are anything.
+func FuzzMark(f *testing.F) {
+	m := mark{gen: 3, queues: 100, log: 90, last: 50}
+	f.Add(m.encode())
+	f.Add([]byte(markMagic))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var m mark
+		if m.decode(data) && string(m.encode()) != string(data[:markLen]) {
+			t.Fatal("decoded and encoded again it differs")
+		}
+	})
+}
