@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,6 +82,9 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		n.add(p)
 	}
 	if o.Broker != nil {
+		if n.namesrv != nil {
+			o.Broker = knownTo(o.Broker, n.namesrv.addr)
+		}
 		p, err := startBroker(ctx, &o)
 		if err != nil {
 			return fail(fmt.Errorf("broker: %w", err))
@@ -90,6 +94,16 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		p.announce(ctx)
 	}
 	return n, nil
+}
+
+// knownTo returns c with the name server of this process among those that the broker registers with.
+func knownTo(c *config.Broker, addr string) *config.Broker {
+	if slices.Contains(c.Routes.NameServers, addr) {
+		return c
+	}
+	own := *c
+	own.Routes.NameServers = append([]string{addr}, c.Routes.NameServers...)
+	return &own
 }
 
 func (n *Node) add(p part) {
