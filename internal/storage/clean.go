@@ -62,7 +62,7 @@ func (s *Store) clean(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if q, err := used(s.fs, s.o.Dir); err == nil {
+	if q, qerr := used(s.fs, s.o.Dir); qerr == nil {
 		full = max(full, q)
 	}
 	force := !s.o.KeepForced && full > s.o.ForceClean
@@ -105,6 +105,16 @@ func (s *Store) deleteOld(now time.Time, force bool) error {
 				return err
 			}
 			if mtime.Add(s.o.ReservedTime).After(now) {
+				return nil
+			}
+		}
+		if files[0].End() > s.thoroughs.Load() {
+			// Queues know their indexes from their units. Those of the file must be on disk before it goes: a power cut
+			// would take them, nothing could bring them back, and their indexes would be given to other messages.
+			if err := s.thorough(); err != nil {
+				return fmt.Errorf("before deleting %s: %w", files[0].Path(), err)
+			}
+			if files[0].End() > s.thoroughs.Load() {
 				return nil
 			}
 		}

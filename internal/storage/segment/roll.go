@@ -70,6 +70,10 @@ func (s *Set) RemoveFirst() (*File, error) {
 		return nil, ErrGone
 	}
 	f := fl[0]
+	// The one before must be gone for good: if a power cut brought it back alone, there would be a gap behind it.
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return nil, fmt.Errorf("sync directory %s: %w", s.dir, err)
+	}
 	if err := s.fs.Remove(f.path); err != nil {
 		return nil, fmt.Errorf("delete segment: %w", err)
 	}
@@ -90,23 +94,20 @@ func (s *Set) RemoveFrom(off int64) error {
 
 func (s *Set) removeFromLocked(off int64) error {
 	fl := s.Files()
-	removed := false
 	for len(fl) > 0 && fl[len(fl)-1].base >= off {
 		f := fl[len(fl)-1]
 		if err := s.fs.Remove(f.path); err != nil {
 			return fmt.Errorf("delete segment: %w", err)
 		}
-		removed = true
+		// One by one: a power cut must not bring back a file without those before it.
+		if err := s.fs.SyncDir(s.dir); err != nil {
+			return fmt.Errorf("sync directory %s: %w", s.dir, err)
+		}
 		fl = slices.Clone(fl[:len(fl)-1])
 		s.store(fl)
 		s.cache.dropRange(f.base, f.End())
 		if err := f.release(); err != nil {
 			return fmt.Errorf("close %s: %w", f.path, err)
-		}
-	}
-	if removed {
-		if err := s.fs.SyncDir(s.dir); err != nil {
-			return fmt.Errorf("sync directory %s: %w", s.dir, err)
 		}
 	}
 	return nil

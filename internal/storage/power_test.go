@@ -1,0 +1,42 @@
+package storage
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// A log file must not go before the queue units of its records are on disk: the queue would forget its index.
+func TestIndexesAreNotUsedAgainAfterRetentionAndAPowerCut(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		clock := time.Date(2026, 1, 1, 4, 30, 0, 0, time.Local)
+		disk := vfs.NewMem(vfs.MemOptions{Now: func() time.Time { return clock }})
+		o := options(t)
+		o.Now = func() time.Time { return clock }
+		s := open(t, disk, o)
+		for range 10 {
+			put(t, s, "quiet", 0, "old")
+		}
+		for _, body := range numbered(200) {
+			put(t, s, "T", 0, body)
+		}
+		must(t, s.Flush())
+		clock = clock.Add(96 * time.Hour)
+		must(t, s.clean(clock))
+		if s.MinOffset() == 0 {
+			t.Fatal("nothing was deleted")
+		}
+		s = open(t, disk.CrashClone(rand.New(rand.NewPCG(seed, 1)), vfs.PowerCut), o)
+		if idx, _ := put(t, s, "quiet", 0, "new"); idx != 10 {
+			t.Fatalf("seed %d: the new message got index %d, want 10", seed, idx)
+		}
+		if idx, _ := put(t, s, "T", 0, "new"); idx < record.Index(200) {
+			t.Fatalf("seed %d: the new message got index %d, want 200", seed, idx)
+		}
+		must(t, s.Close())
+	}
+}
