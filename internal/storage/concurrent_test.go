@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,11 +35,12 @@ func (a *acked) add(w where) {
 func (a *acked) snapshot() []where {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.list[:len(a.list):len(a.list)]
+	return slices.Clip(a.list)
 }
 
 // write appends until stop is closed and promises what it stored.
 func write(t *testing.T, s *Store, id int, a *acked, stop <-chan struct{}) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(uint64(id), 3))
 	var b Batch
 	for n := 0; ; n++ {
@@ -79,6 +81,7 @@ func write(t *testing.T, s *Store, id int, a *acked, stop <-chan struct{}) {
 
 // tail follows a queue and checks that nothing is missing or out of order.
 func tail(t *testing.T, s *Store, topic string, stop <-chan struct{}) {
+	t.Helper()
 	q := s.Queue(topic, 0)
 	at := record.Index(0)
 	var dst []byte

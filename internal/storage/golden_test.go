@@ -49,6 +49,7 @@ type javaStore struct {
 
 // eachJavaStore runs f for each store that Java made.
 func eachJavaStore(t *testing.T, f func(t *testing.T, disk *vfs.Mem, o Options, want *javaStore)) {
+	t.Helper()
 	lists, err := filepath.Glob("testdata/java/*/*.json")
 	must(t, err)
 	for _, list := range lists {
@@ -143,6 +144,7 @@ func checkJava(t *testing.T, s *Store, want *javaStore) {
 }
 
 func splitQueue(t *testing.T, name string) (string, int32) {
+	t.Helper()
 	i := strings.LastIndexByte(name, '/')
 	id, err := strconv.Atoi(name[i+1:])
 	must(t, err)
@@ -152,6 +154,7 @@ func splitQueue(t *testing.T, name string) (string, int32) {
 func TestJavaStoreIsRead(t *testing.T) {
 	t.Parallel()
 	eachJavaStore(t, func(t *testing.T, disk *vfs.Mem, o Options, want *javaStore) {
+		t.Helper()
 		s := open(t, disk, o)
 		checkJava(t, s, want)
 		idx, _ := put(t, s, "TopicA", 0, "ours")
@@ -173,6 +176,7 @@ func TestJavaStoreIsRead(t *testing.T) {
 func TestQueuesAndIndexAreBuiltAsJavaBuildsThem(t *testing.T) {
 	t.Parallel()
 	eachJavaStore(t, func(t *testing.T, disk *vfs.Mem, o Options, want *javaStore) {
+		t.Helper()
 		theirs := tree(t, disk, filepath.Join(o.Dir, "consumequeue"))
 		index := tree(t, disk, filepath.Join(o.Dir, "index"))
 		must(t, disk.RemoveAll(filepath.Join(o.Dir, "consumequeue")))
@@ -217,14 +221,14 @@ func tree(t *testing.T, fsys vfs.FS, dir string) map[string][]byte {
 		list, err := fsys.ReadDir(dir)
 		must(t, err)
 		for _, e := range list {
-			path, name := filepath.Join(dir, e.Name()), fmt.Sprintf("%s/%s", name, e.Name())
+			path, below := filepath.Join(dir, e.Name()), fmt.Sprintf("%s/%s", name, e.Name())
 			if e.IsDir() {
-				walk(path, name)
+				walk(path, below)
 				continue
 			}
 			data, err := vfs.ReadFile(fsys, path)
 			must(t, err)
-			out[name] = data
+			out[below] = data
 		}
 	}
 	walk(dir, "")

@@ -24,8 +24,10 @@ func (e *LayoutError) Error() string {
 
 // foreign are the places where Java keeps RocksDB databases (storage spec 16).
 var foreign = []struct{ path, mode, todo string }{
-	{"consumequeue", "consume queues in RocksDB (storeType=defaultRocksDB)",
-		"the commit log is plain; move the consumequeue folder away and run \"cometmq store rebuild-index\" on the directory"},
+	{
+		"consumequeue", "consume queues in RocksDB (storeType=defaultRocksDB)",
+		"the commit log is plain; move the consumequeue folder away and run \"cometmq store rebuild-index\" on the directory",
+	},
 	{"config/topics", "topics in RocksDB", "export them with Java's \"mqadmin rocksDBConfigToJson\" and move the folder away"},
 	{"config/subscriptionGroups", "subscription groups in RocksDB", "export them with Java's \"mqadmin rocksDBConfigToJson\" and move the folder away"},
 	{"config/consumerOffsets", "consumer offsets in RocksDB", "export them with Java's \"mqadmin rocksDBConfigToJson\" and move the folder away"},
@@ -44,8 +46,10 @@ func checkLayout(fsys vfs.FS, root string) error {
 	}
 	for _, e := range list {
 		if e.IsDir() && strings.HasPrefix(e.Name(), "dledger-") {
-			return &LayoutError{Path: filepath.Join(root, e.Name()), Mode: "a DLedger commit log (enableDLegerCommitLog=true)",
-				Todo: "move its messages with Java: start a broker without DLedger beside it, let consumers drain this one, then start with an empty directory"}
+			return &LayoutError{
+				Path: filepath.Join(root, e.Name()), Mode: "a DLedger commit log (enableDLegerCommitLog=true)",
+				Todo: "move its messages with Java: start a broker without DLedger beside it, let consumers drain this one, then start with an empty directory",
+			}
 		}
 	}
 	for _, f := range foreign {
@@ -65,8 +69,10 @@ func checkLayout(fsys vfs.FS, root string) error {
 		if used, err := usedRocksDB(fsys, path); err != nil {
 			return err
 		} else if used {
-			return &LayoutError{Path: path, Mode: "a RocksDB database of an unknown kind",
-				Todo: "open it with the version of RocketMQ that wrote it and turn that feature off"}
+			return &LayoutError{
+				Path: path, Mode: "a RocksDB database of an unknown kind",
+				Todo: "open it with the version of RocketMQ that wrote it and turn that feature off",
+			}
 		}
 	}
 	return nil

@@ -86,14 +86,13 @@ type marks struct {
 	gen  uint64
 	boot [40]byte
 	slot int64 // of the next synced mark
-	now  checkpoint
 }
 
 // openMarks opens or makes the file and returns the newest mark that still holds, nil when there is none. sameBoot: what
 // was written is there even if it was not synced.
 func openMarks(fsys vfs.FS, root string) (ms *marks, found *mark, sameBoot bool, err error) {
 	dir := filepath.Join(root, ownDir)
-	if err := fsys.MkdirAll(dir); err != nil {
+	if err = fsys.MkdirAll(dir); err != nil {
 		return nil, nil, false, fmt.Errorf("make %s: %w", dir, err)
 	}
 	ms = &marks{slot: 1}
@@ -105,7 +104,7 @@ func openMarks(fsys vfs.FS, root string) (ms *marks, found *mark, sameBoot bool,
 			return nil, nil, false, fmt.Errorf("make marks: %w", err)
 		}
 		for _, d := range []string{dir, root} {
-			if err := fsys.SyncDir(d); err != nil {
+			if err = fsys.SyncDir(d); err != nil {
 				return nil, nil, false, errors.Join(fmt.Errorf("sync directory %s: %w", d, err), ms.f.Close())
 			}
 		}

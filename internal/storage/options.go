@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -94,7 +95,7 @@ func (o Options) withDefaults() Options {
 func (o Options) validate() error {
 	switch {
 	case o.Dir == "":
-		return fmt.Errorf("storePathRootDir is empty")
+		return errors.New("storePathRootDir is empty")
 	case o.SegmentSize < 1024 || o.SegmentSize > 1<<31-1:
 		return fmt.Errorf("mappedFileSizeCommitLog = %d: must be 1024 to %d", o.SegmentSize, 1<<31-1)
 	case o.QueueFileSize < 20 || o.QueueFileSize > 1<<31-1:

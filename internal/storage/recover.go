@@ -24,13 +24,13 @@ func (s *Store) open() (err error) {
 			}
 		}
 	}()
-	if err := checkLayout(s.fs, s.o.Dir); err != nil {
-		return err
+	if lerr := checkLayout(s.fs, s.o.Dir); lerr != nil {
+		return lerr
 	}
 	queueDir := filepath.Join(s.o.Dir, "consumequeue")
 	for _, dir := range []string{s.o.CommitLogDir, queueDir} {
-		if err := makeDir(s.fs, dir); err != nil {
-			return err
+		if derr := makeDir(s.fs, dir); derr != nil {
+			return derr
 		}
 	}
 	s.log, err = commitlog.Open(s.fs, s.o.CommitLogDir, commitlog.Options{
@@ -46,9 +46,11 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	if s.log.Empty() {
-		if found, err := anyQueue(s.fs, queueDir); err != nil {
-			return err
-		} else if found {
+		found, ferr := anyQueue(s.fs, queueDir)
+		if ferr != nil {
+			return ferr
+		}
+		if found {
 			return fmt.Errorf("%s is empty but %s holds queues: is the disk with the log mounted? To start without the old messages move the consumequeue folder away",
 				s.o.CommitLogDir, queueDir)
 		}

@@ -15,6 +15,7 @@ import (
 )
 
 func benchStore(b *testing.B, index bool) (*Store, func()) {
+	b.Helper()
 	o := Options{Dir: b.TempDir(), SegmentSize: 1 << 30, IndexEnabled: index}
 	s := open(b, vfs.OS(), o)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -146,6 +147,7 @@ func BenchmarkPaced(b *testing.B) {
 }
 
 func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
 	var r syscall.Rusage
 	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &r))
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())

@@ -18,10 +18,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -37,16 +37,16 @@ func options(testing.TB) Options {
 	return o
 }
 
-func open(t testing.TB, fsys vfs.FS, o Options) *Store {
-	t.Helper()
+func open(tb testing.TB, fsys vfs.FS, o Options) *Store {
+	tb.Helper()
 	s, err := Open(fsys, o)
-	must(t, err)
+	must(tb, err)
 	return s
 }
 
 // run starts the background work; stop ends it and waits.
-func run(t testing.TB, s *Store) (stop func()) {
-	t.Helper()
+func run(tb testing.TB, s *Store) (stop func()) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -58,10 +58,10 @@ func run(t testing.TB, s *Store) (stop func()) {
 		stopped = true
 		cancel()
 		if err := <-done; err != nil && s.Writable() == nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	}
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return stop
 }
 
@@ -77,68 +77,68 @@ func message(topic, body string, tags ...string) *record.Message {
 }
 
 // put appends one message.
-func put(t testing.TB, s *Store, topic string, queue int32, body string, tags ...string) (record.Index, record.Offset) {
-	t.Helper()
+func put(tb testing.TB, s *Store, topic string, queue int32, body string, tags ...string) (record.Index, record.Offset) {
+	tb.Helper()
 	var b Batch
 	_, err := b.Add(s.Queue(topic, queue), message(topic, body, tags...))
-	must(t, err)
-	must(t, s.Append(&b))
+	must(tb, err)
+	must(tb, s.Append(&b))
 	idx, off, _ := b.Result(0)
 	return idx, off
 }
 
 // bodies returns the bodies of a read's records.
-func bodies(t testing.TB, res ReadResult) []string {
-	t.Helper()
+func bodies(tb testing.TB, res ReadResult) []string {
+	tb.Helper()
 	var out []string
 	for p := res.Records; len(p) > 0; {
 		var m record.Message
 		n, err := record.Decode(p, &m, true)
-		must(t, err)
+		must(tb, err)
 		out = append(out, string(m.Body))
 		p = p[n:]
 	}
 	if len(out) != res.Count {
-		t.Fatalf("count %d, records %d", res.Count, len(out))
+		tb.Fatalf("count %d, records %d", res.Count, len(out))
 	}
 	return out
 }
 
 // all reads a queue from its begin to its end.
-func all(t testing.TB, s *Store, topic string, queue int32) []string {
-	t.Helper()
+func all(tb testing.TB, s *Store, topic string, queue int32) []string {
+	tb.Helper()
 	q := s.Queue(topic, queue)
 	var out []string
 	for at := q.Min(); at < q.Max(); {
 		res := s.Read(q, &Read{From: at}, nil)
-		out = append(out, bodies(t, res)...)
+		out = append(out, bodies(tb, res)...)
 		if res.Next <= at {
-			t.Fatalf("read of %s/%d at %d does not go on: %+v", topic, queue, at, res.Status)
+			tb.Fatalf("read of %s/%d at %d does not go on: %+v", topic, queue, at, res.Status)
 		}
 		at = res.Next
 	}
 	return out
 }
 
-func equal(t testing.TB, got, want []string) {
-	t.Helper()
+func equal(tb testing.TB, got, want []string) {
+	tb.Helper()
 	for i := range min(len(got), len(want)) {
 		if got[i] != want[i] {
-			t.Fatalf("message %d is %.20q, want %.20q (%d messages, want %d)", i, got[i], want[i], len(got), len(want))
+			tb.Fatalf("message %d is %.20q, want %.20q (%d messages, want %d)", i, got[i], want[i], len(got), len(want))
 		}
 	}
 	if len(got) != len(want) {
-		t.Fatalf("%d messages, want %d", len(got), len(want))
+		tb.Fatalf("%d messages, want %d", len(got), len(want))
 	}
 }
 
 // settle dispatches what is there.
-func settle(t testing.TB, s *Store) {
-	t.Helper()
+func settle(tb testing.TB, s *Store) {
+	tb.Helper()
 	if s.o.FlushSync {
-		must(t, s.Flush())
+		must(tb, s.Flush())
 	}
-	must(t, s.dispatchAll())
+	must(tb, s.dispatchAll())
 }
 
 func numbered(n int) (out []string) {

@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage/segment"
@@ -320,8 +321,7 @@ func (l *Log) takeBack(group []*Batch, cause error) error {
 		err = l.fail(cause)
 	}
 	w := &l.w
-	for i := len(group) - 1; i >= 0; i-- {
-		b := group[i]
+	for _, b := range slices.Backward(group) {
 		for j := b.placed - 1; j >= 0; j-- {
 			e := &b.entries[j]
 			if int64(e.offset)+int64(e.size) <= w.written {

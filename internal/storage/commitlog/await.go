@@ -57,8 +57,6 @@ func (w *waits) init(l *Log) {
 	}
 }
 
-func (a *awaits) empty() bool { return a.head.next == &a.head }
-
 // insert keeps the order; nearly always w goes to the end.
 func (a *awaits) insert(w *Await) {
 	p := a.head.prev

@@ -163,7 +163,7 @@ func (l *Log) SetCrowded(reason error) {
 
 // Fail makes the log read-only: queues or index cannot follow it.
 func (l *Log) Fail(err error) {
-	l.fail(err)
+	_ = l.fail(err) // who stores a message gets it
 }
 
 // fail makes the log read-only.

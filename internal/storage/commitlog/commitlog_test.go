@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,18 +20,18 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func newLog(t testing.TB, fsys vfs.FS, size int64) *Log {
-	t.Helper()
+func newLog(tb testing.TB, fsys vfs.FS, size int64) *Log {
+	tb.Helper()
 	l, err := Open(fsys, "/log", Options{SegmentSize: size, Key: "mappedFileSizeCommitLog", CacheBytes: 1 << 20})
-	must(t, err)
-	must(t, l.Recover(Recovery{CRC: true}, nil))
+	must(tb, err)
+	must(tb, l.Recover(Recovery{CRC: true}, nil))
 	return l
 }
 
@@ -40,14 +41,14 @@ func message(body string) *record.Message {
 }
 
 // list returns the bodies of all records and where they are.
-func list(t testing.TB, l *Log) (bodies []string, at []record.Offset) {
-	t.Helper()
+func list(tb testing.TB, l *Log) (bodies []string, at []record.Offset) {
+	tb.Helper()
 	sc := l.Scan(l.Min())
 	defer sc.Close()
 	for sc.Next(l.Appended()) {
 		bodies, at = append(bodies, string(sc.Msg.Body)), append(at, sc.Offset)
 	}
-	must(t, sc.Err())
+	must(tb, sc.Err())
 	return bodies, at
 }
 
@@ -242,7 +243,7 @@ func FuzzRecover(f *testing.F) {
 	f.Add(rec, uint16(0))
 	two := append([]byte(nil), rec...)
 	record.Patch(two, 1, record.Offset(len(rec)), 5)
-	f.Add(append(rec[:len(rec):len(rec)], two...), uint16(60))
+	f.Add(slices.Concat(rec, two), uint16(60))
 	f.Add(record.EndOfFile(nil, 4096), uint16(5000))
 	f.Fuzz(func(t *testing.T, data []byte, written uint16) {
 		fsys := vfs.NewMem(vfs.MemOptions{})

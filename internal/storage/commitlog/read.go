@@ -42,8 +42,8 @@ func (r *Reader) Record(off record.Offset, size int) (rec []byte, disk bool, err
 	if size > keepScratch {
 		// Do not take that much memory on a queue entry's word.
 		var head [8]byte
-		if err := l.set.ReadSmall(head[:], int64(off)); err != nil {
-			return nil, false, err
+		if rerr := l.set.ReadSmall(head[:], int64(off)); rerr != nil {
+			return nil, false, rerr
 		}
 		if int64(binary.BigEndian.Uint32(head[:])) != int64(size) {
 			return nil, false, l.corrupt(f, off, errCannotBe)
@@ -54,11 +54,11 @@ func (r *Reader) Record(off record.Offset, size int) (rec []byte, disk bool, err
 	if err != nil {
 		return nil, disk, err
 	}
-	if err := check(rec, off); err != nil {
+	if err = check(rec, off); err != nil {
 		return nil, disk, l.corrupt(f, off, err)
 	}
 	if disk {
-		_, err := record.Decode(rec, &r.msg, true)
+		_, err = record.Decode(rec, &r.msg, true)
 		if err == nil && errors.Is(record.VerifyCRC(rec), record.ErrCRC) {
 			err = record.ErrCRC
 		}

@@ -148,28 +148,33 @@ func (s *Scanner) at(pos, fileEnd int64, crc bool) (n int, what found, err error
 	}
 	if int64(len(p)) < size {
 		if size > keepScratch {
-			if ok, err := s.plausible(pos, size); err != nil || !ok {
-				return 0, foundBad, err
+			if ok, perr := s.plausible(pos, size); perr != nil || !ok {
+				return 0, foundBad, perr
 			}
 		}
 		if p, err = s.rd.View(pos, int(size)); err != nil {
 			return 0, foundBad, err
 		}
 	}
-	p = p[:size]
-	n, err = record.Decode(p, &s.Msg, crc)
+	n, what = s.parse(p[:size], pos, crc)
+	return n, what, nil
+}
+
+// parse takes the bytes at pos for a record.
+func (s *Scanner) parse(p []byte, pos int64, crc bool) (n int, what found) {
+	n, err := record.Decode(p, &s.Msg, crc)
 	what = foundRecord
-	if err != nil && errors.Is(err, record.ErrCRC) || crc && errors.Is(record.VerifyCRC(p), record.ErrCRC) {
+	if errors.Is(err, record.ErrCRC) || crc && errors.Is(record.VerifyCRC(p), record.ErrCRC) {
 		what, err = foundDamaged, nil
 	}
-	if err != nil || n != int(size) || int64(s.Msg.Offset) != pos {
-		return 0, foundBad, nil
+	if err != nil || n != len(p) || int64(s.Msg.Offset) != pos {
+		return 0, foundBad
 	}
-	if s.open && pos+size > s.floor && (bytes.IndexByte(s.Msg.Topic, 0) >= 0 || bytes.IndexByte(s.Msg.Props, 0) >= 0) {
+	if s.open && pos+int64(n) > s.floor && (bytes.IndexByte(s.Msg.Topic, 0) >= 0 || bytes.IndexByte(s.Msg.Props, 0) >= 0) {
 		// No checksum covers these. What a power cut did not get to disk is zero, which no writer puts there.
-		return 0, foundBad, nil
+		return 0, foundBad
 	}
-	return n, what, nil
+	return n, what
 }
 
 // plausible reports whether the parts of the record at pos add up to size, before memory is taken for it.
@@ -178,8 +183,8 @@ func (s *Scanner) plausible(pos, size int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	h, err := record.Header(p)
-	if err != nil || int64(h.Size) != size {
+	h, _ := record.Header(p) // the sum below fails when it is none
+	if int64(h.Size) != size || h.BodyAt == 0 {
 		return false, nil
 	}
 	at := int64(h.BodyAt) + int64(h.BodyLen)

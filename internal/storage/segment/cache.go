@@ -21,6 +21,13 @@ type Block struct {
 	prev, next *Block
 }
 
+// wait returns the outcome of filling the block when the goroutine that does it is done.
+func (b *Block) wait() error {
+	b.load.Lock()
+	defer b.load.Unlock()
+	return b.err
+}
+
 // Base returns the position of the first byte of the block.
 func (b *Block) Base() int64 { return b.base }
 

@@ -47,11 +47,7 @@ func Open(fsys vfs.FS, dir string, o Options) (*Set, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	bs := int64(BlockSize)
-	if o.Size < bs {
-		bs = o.Size
-	}
-	s := &Set{fs: fsys, dir: dir, o: o, cache: newCache(int(bs), o.CacheBytes)}
+	s := &Set{fs: fsys, dir: dir, o: o, cache: newCache(int(min(BlockSize, o.Size)), o.CacheBytes)}
 	if err := fsys.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("make %s: %w", dir, err)
 	}
@@ -192,13 +188,16 @@ func (s *Set) blockRange(off int64) (base int64, n int) {
 func (s *Set) block(off int64) (*Block, error) {
 	base, n := s.blockRange(off)
 	b, fresh := s.cache.get(base, n)
-	if fresh {
+	switch {
+	case fresh:
 		b.err = s.fill(b)
 		b.loaded.Store(true)
 		b.load.Unlock()
-	} else if !b.loaded.Load() {
-		b.load.Lock() // waits for the goroutine that fills it
-		b.load.Unlock()
+	case !b.loaded.Load():
+		if err := b.wait(); err != nil {
+			s.cache.release(b)
+			return nil, err
+		}
 	}
 	if err := b.err; err != nil {
 		s.cache.forget(b)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,34 +16,34 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 const size = 8192
 
-func newSet(t testing.TB, fsys vfs.FS) *Set {
-	t.Helper()
+func newSet(tb testing.TB, fsys vfs.FS) *Set {
+	tb.Helper()
 	s, err := Open(fsys, "/log", Options{Size: size, Key: "mappedFileSizeCommitLog", CacheBytes: 20 * size})
-	must(t, err)
+	must(tb, err)
 	return s
 }
 
 // appendTo writes p at off as the commit log does: through the tail blocks.
-func appendTo(t testing.TB, s *Set, off int64, p []byte) int64 {
-	t.Helper()
+func appendTo(tb testing.TB, s *Set, off int64, p []byte) int64 {
+	tb.Helper()
 	for len(p) > 0 {
 		if off == s.End() {
 			_, err := s.Grow(0)
-			must(t, err)
+			must(tb, err)
 		}
 		b, err := s.Tail(off)
-		must(t, err)
+		must(tb, err)
 		n := copy(b.Data()[off-b.Base():], p)
-		must(t, s.Write([][]byte{p[:n]}, off))
+		must(tb, s.Write([][]byte{p[:n]}, off))
 		s.Unpin(b)
 		off += int64(n)
 		p = p[n:]
@@ -236,7 +235,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 	fsys := vfs.NewMem(vfs.MemOptions{})
 	must(t, fsys.MkdirAll("/log/sub"))
 	for _, name := range []string{"lost+found.txt", "123", "-0000000000000000001", "0000000000000000000x"} {
-		f, err := fsys.Create(filepath.Join("/log", name))
+		f, err := fsys.Create("/log/" + name)
 		must(t, err)
 		must(t, f.Close())
 	}
