@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/bench"
 	"github.com/cometmq/cometmq/internal/testkit/target"
 )
 
@@ -39,6 +40,20 @@ func javaClient(t *testing.T, set string, args ...string) map[string]any {
 		t.Fatalf("%v in %s", err, last)
 	}
 	return m
+}
+
+// registered waits until the name server has a route of topic: after a kill the broker must come back first.
+func registered(t *testing.T, c *target.Cluster, topic string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		r, err := bench.RouteOf(t.Context(), nil, c.NS, topic)
+		if err == nil && len(r.Write) > 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no route of %s: %v\n%s", topic, err, c.Brokers[0].Log())
+		}
+	}
 }
 
 func want(t *testing.T, m map[string]any, key string, v any) {
@@ -92,7 +107,7 @@ func TestJavaClientGoesOnAfterAKill(t *testing.T) {
 	want(t, javaClient(t, set, "push", c.NS, "peer_kill", "g_kill_c", "100"), "got", 100)
 	c.Brokers[0].Kill()
 	c.Brokers[0].Start()
-	c.Brokers[0].WaitPort(c.Addrs[0], 10*time.Second)
+	registered(t, c, "peer_kill")
 	want(t, javaClient(t, set, "send", c.NS, "peer_kill", "g_kill", "50"), "ok", 50)
 	m := javaClient(t, set, "push", c.NS, "peer_kill", "g_kill_c", "50")
 	want(t, m, "got", 50) // nothing again from before the kill

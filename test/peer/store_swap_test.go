@@ -30,25 +30,27 @@ func TestStoreSwap(t *testing.T) {
 				}
 
 				java := target.New(t, target.Options{Kind: target.Java, Set: set, Dir: dir})
+				registered(t, java, "TBW102")
 				want(t, javaClient(t, client, "send", java.NS, "swap", "g_swap", "300"), "ok", 300)
 				want(t, javaClient(t, client, "push", java.NS, "swap", "g_swap_c", "300"), "distinct", 300)
 				end(java)
 
 				ours := target.New(t, target.Options{Kind: target.Ours, Dir: dir})
+				registered(t, ours, "swap")
 				want(t, javaClient(t, client, "push", ours.NS, "swap", "g_swap_all", "300"), "distinct", 300)
-				sent := javaClient(t, client, "send", ours.NS, "swap", "g_swap", "200")
-				want(t, sent, "ok", 200)
+				want(t, javaClient(t, client, "send", ours.NS, "swap", "g_swap", "200"), "ok", 200)
 				want(t, javaClient(t, client, "push", ours.NS, "swap", "g_swap_c", "200"), "got", 200)
 				want(t, javaClient(t, client, "send", ours.NS, "swap_new", "g_swap", "50"), "ok", 50)
 				want(t, javaClient(t, client, "push", ours.NS, "swap_new", "g_swap_n", "50"), "got", 50)
 				end(ours)
 
 				again := target.New(t, target.Options{Kind: target.Java, Set: set, Dir: dir})
-				want(t, javaClient(t, client, "push", again.NS, "swap", "g_swap_third", "500"), "distinct", 500)
+				registered(t, again, "swap")
+				want(t, javaClient(t, client, "push", again.NS, "swap", "g_swap_third", "300"), "got", 500)
 				want(t, javaClient(t, client, "send", again.NS, "swap", "g_swap", "40"), "ok", 40)
 				want(t, javaClient(t, client, "push", again.NS, "swap", "g_swap_c", "40"), "got", 40)
-				m := javaClient(t, client, "view", again.NS, "swap", "g_swap", "0", sent["offsetMsgId"].(string))
-				want(t, m, "body", "body-199")
+				m := javaClient(t, client, "bykey", again.NS, "swap", "g_swap", "0", "key150")
+				want(t, m, "byKey", 2) // one that Java stored and indexed, one that we did
 				want(t, m, "messages", 540)
 				end(again)
 			})

@@ -84,7 +84,12 @@ func start(tb testing.TB, log string, env []string, args ...string) *Process {
 	tb.Helper()
 	p := &Process{tb: tb, args: args, env: env, log: log}
 	p.Start()
-	tb.Cleanup(p.Kill)
+	tb.Cleanup(func() {
+		p.Kill()
+		if tb.Failed() {
+			tb.Logf("%s\n%s", strings.Join(args, " "), tail(p.Log()))
+		}
+	})
 	return p
 }
 

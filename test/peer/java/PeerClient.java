@@ -47,6 +47,7 @@ public class PeerClient {
             case "orderly": orderly(ns, topic, group, count); break;
             case "litepull": litePull(ns, topic, group, count); break;
             case "view": view(ns, topic, group, extra); break;
+            case "bykey": byKey(ns, topic, group, extra); break;
             case "big": big(ns, topic, group, count); break;
             default: throw new IllegalArgumentException(action);
         }
@@ -223,6 +224,15 @@ public class PeerClient {
         c.shutdown();
         out.put("got", got);
         out.put("distinct", bodies.size());
+    }
+
+    static void byKey(String ns, String topic, String group, String key) throws Exception {
+        DefaultMQProducer p = producer(ns, group);
+        out.put("byKey", p.queryMessage(topic, key, 32, 0, System.currentTimeMillis() + 60000).getMessageList().size());
+        long sum = 0;
+        for (MessageQueue q : p.fetchPublishMessageQueues(topic)) sum += p.maxOffset(q) - p.minOffset(q);
+        out.put("messages", sum);
+        p.shutdown();
     }
 
     /** Finds a message by offset id and by key. */
