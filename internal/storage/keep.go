@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
 // thoroughBytes is how much log may be dispatched before queues and index are synced ahead of time.
 const thoroughBytes = 1 << 30
+
+// trimAfter is after how many quiet ticks the memory of the block cache is given back.
+const trimAfter = 60
 
 // runKeep writes queues, index and marks until ctx ends.
 func (s *Store) runKeep(ctx context.Context) error {
@@ -18,11 +22,21 @@ func (s *Store) runKeep(ctx context.Context) error {
 	every := max(int(s.o.ThoroughInterval/s.o.MarkInterval), 1)
 	since := s.position().upTo
 	var rest time.Time // no light mark before
+	var quiet int      // ticks without a new message
+	var seen record.Offset
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			if quiet++; s.log.Appended() != seen {
+				quiet, seen = 0, s.log.Appended()
+			}
+			if quiet == trimAfter {
+				if err := s.log.Trim(); err != nil {
+					return err
+				}
+			}
 		case <-s.keep:
 			n--
 		}

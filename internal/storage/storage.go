@@ -166,18 +166,15 @@ func (s *Store) closeFiles() error {
 	}
 	if s.cqs != nil {
 		errs = append(errs, s.cqs.Close())
-		s.cqs = nil
 	}
 	if s.keys != nil {
 		errs = append(errs, s.keys.Close())
-		s.keys = nil
 	}
 	if s.log != nil {
 		errs = append(errs, s.log.Close())
 	}
 	if s.marks != nil {
 		errs = append(errs, s.marks.f.Close())
-		s.marks = nil
 	}
 	return errors.Join(errs...)
 }

@@ -201,8 +201,13 @@ func (l *Log) DeleteFirst() (*segment.File, error) {
 // ModTime returns when f was last written.
 func (l *Log) ModTime(f *segment.File) (time.Time, error) { return l.set.ModTime(f) }
 
-// Trim gives cache memory back.
-func (l *Log) Trim() { l.set.Trim() }
+// Trim gives cache memory back. No append may be under way: a block that is not in the file yet must not go.
+func (l *Log) Trim() error {
+	return l.Exclusive(func() error {
+		l.set.Trim()
+		return nil
+	})
+}
 
 // Close flushes and closes the files. Run must have returned.
 func (l *Log) Close() error {

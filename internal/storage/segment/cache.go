@@ -201,10 +201,17 @@ func (c *cache) dropRange(from, to int64) {
 	}
 }
 
-// trim gives the memory of unused blocks back, and that of all cold ones.
+// trim gives the memory of all blocks back but the newest hot one.
 func (c *cache) trim() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for len(c.hot) > 1 {
+		old := c.hot[0]
+		c.hot[0], c.hot = nil, c.hot[1:]
+		old.hot = false
+		c.pushLocked(old)
+		c.ncold++
+	}
 	for c.ncold > 0 {
 		c.dropLocked(c.cold.prev)
 	}

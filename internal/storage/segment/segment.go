@@ -316,7 +316,7 @@ func (s *Set) ModTime(f *File) (time.Time, error) {
 	return st.ModTime(), nil
 }
 
-// Trim drops the cold part of the cache and unused memory.
+// Trim gives the memory of the cache back, but for the newest block. Everything must have been written.
 func (s *Set) Trim() { s.cache.trim() }
 
 // Close closes all files and removes those that start at end or later, which were made in advance.
