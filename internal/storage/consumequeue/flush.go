@@ -128,8 +128,8 @@ func (s *Set) syncEach(list []unsyncedFile) error {
 	var dirs []string
 	for _, u := range list {
 		h, err := s.use(u.key.q, u.key.base, false)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // deleted meanwhile
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrDeleted) {
+			continue
 		}
 		if err != nil {
 			return err

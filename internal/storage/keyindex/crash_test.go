@@ -2,6 +2,7 @@ package keyindex
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -62,6 +63,9 @@ func (w *world) append(t *rapid.T) {
 
 func (w *world) crash(t *rapid.T, mode vfs.CrashMode, trust record.Offset) {
 	w.fs = w.fs.CrashClone(w.rng, mode)
+	for range rapid.IntRange(0, 2).Draw(t, "crashes while it recovers") {
+		w.crashInRecovery(t, mode, trust)
+	}
 	w.open(t, true)
 	if err := w.ix.Recover(trust); err != nil {
 		t.Fatal(err)
@@ -72,6 +76,25 @@ func (w *world) crash(t *rapid.T, mode vfs.CrashMode, trust record.Offset) {
 	}
 	w.safe, w.synced = min(w.safe, trust), min(w.synced, trust)
 	w.dispatch(t, int(trust)/10)
+}
+
+// crashInRecovery ends a recovery before one of its writes.
+func (w *world) crashInRecovery(t *rapid.T, mode vfs.CrashMode, trust record.Offset) {
+	left := rapid.IntRange(1, 12).Draw(t, "writes")
+	f := vfs.NewFaulty(w.fs, func(op vfs.Op) error {
+		if op.Kind == vfs.OpWrite {
+			left--
+		}
+		if left <= 0 {
+			return errors.New("the power is off")
+		}
+		return nil
+	})
+	ix, err := Open(f, "/index", Options{Slots: w.g.slots, Capacity: w.g.capacity, Recovering: true, Now: clock})
+	if err == nil {
+		_ = ix.Recover(trust)
+	}
+	w.fs = w.fs.CrashClone(w.rng, mode)
 }
 
 func (w *world) check(t *rapid.T) {

@@ -166,7 +166,7 @@ func (ix *Index) Put(topic, key []byte, off record.Offset, storeMs int64) error 
 		ix.mu.Unlock()
 		return nil
 	}
-	if !ix.hasRoomLocked() {
+	for !ix.hasRoomLocked() { // a flush may take the batch away again
 		ix.mu.Unlock()
 		if err := ix.makeRoom(); err != nil {
 			return err

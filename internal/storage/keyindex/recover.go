@@ -81,9 +81,6 @@ func (ix *Index) recoverFile(f *file, trust record.Offset) (bool, error) {
 	if err = r.slots(); err != nil {
 		return false, err
 	}
-	if err = r.lostSlots(); err != nil {
-		return false, err
-	}
 	if err = zeroFrom(h, f.entryPos(last+1)); err != nil {
 		return false, err
 	}
@@ -162,21 +159,36 @@ func (r *repair) entry(n int32) (entry, error) {
 	return decodeEntry(b[:]), err
 }
 
-// slots makes each slot lead to an entry that stays.
+// slots makes each slot lead to an entry that stays. It looks first and writes then, each slot once: what was written
+// half-way would be believed if the recovery itself is cut short.
 func (r *repair) slots() error {
+	changed, err := r.eachSlot(false)
+	if err != nil || !changed {
+		return err
+	}
+	if err := r.findLost(); err != nil {
+		return err
+	}
+	_, err = r.eachSlot(true)
+	return err
+}
+
+// eachSlot finds what each slot must be, and writes those that are not.
+func (r *repair) eachSlot(write bool) (changed bool, err error) {
+	r.used = 0
 	buf := make([]byte, windowSlots*slotSize)
 	for first := int32(0); first < r.f.slots; first += windowSlots {
 		n := min(windowSlots, r.f.slots-first)
 		b := buf[:n*slotSize]
 		if _, err := r.h.ReadAt(b, r.f.slotPos(first)); err != nil {
-			return err
+			return false, err
 		}
 		lo, hi := int32(-1), int32(0) // changed
 		for i := range n {
 			v := int32(binary.BigEndian.Uint32(b[i*slotSize:]))
 			keep, err := r.newest(first+i, v)
 			if err != nil {
-				return err
+				return false, err
 			}
 			if keep > 0 {
 				r.used++
@@ -192,11 +204,15 @@ func (r *repair) slots() error {
 		if lo < 0 {
 			continue
 		}
+		changed = true
+		if !write {
+			continue
+		}
 		if _, err := r.h.WriteAt(b[lo*slotSize:hi*slotSize], r.f.slotPos(first+lo)); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return changed, nil
 }
 
 // newest follows the chain of a slot down to the first entry that stays. When a part of the chain was lost, the slot
@@ -227,16 +243,18 @@ func (r *repair) newest(slot, v int32) (int32, error) {
 	return 0, nil
 }
 
+// lose returns what findLost found for a lost slot, 0 before.
 func (r *repair) lose(slot int32) int32 {
 	if r.lost == nil {
 		r.lost = map[int32]int32{}
 	}
-	r.lost[slot] = 0
-	return 0
+	n := r.lost[slot]
+	r.lost[slot] = n
+	return n
 }
 
-// lostSlots finds the newest entry of each lost slot by reading all entries that stay.
-func (r *repair) lostSlots() error {
+// findLost finds the newest entry of each lost slot by reading all entries that stay.
+func (r *repair) findLost() error {
 	if len(r.lost) == 0 {
 		return nil
 	}
@@ -256,15 +274,6 @@ func (r *repair) lostSlots() error {
 			if slot := r.f.slotOf(max(hash, 0)); isLost[slot] {
 				r.lost[slot] = from + int32(i/entrySize)
 			}
-		}
-	}
-	for slot, n := range r.lost {
-		if n == 0 {
-			continue
-		}
-		r.used++
-		if _, err := r.h.WriteAt(binary.BigEndian.AppendUint32(nil, uint32(n)), r.f.slotPos(slot)); err != nil {
-			return err
 		}
 	}
 	return nil
