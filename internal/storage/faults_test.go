@@ -340,9 +340,25 @@ func TestMissingLogFilesAreRefused(t *testing.T) {
 	}
 }
 
+func TestQueuesAreBuiltAgainWhenTheirFolderIsGone(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	disk := vfs.NewMem(vfs.MemOptions{})
+	s := open(t, disk, o)
+	want := numbered(100)
+	for _, body := range want {
+		put(t, s, "T", 0, body)
+	}
+	must(t, s.Close())
+	must(t, disk.RemoveAll("/store/consumequeue"))
+	s = open(t, disk, o)
+	equal(t, all(t, s, "T", 0), want)
+	must(t, s.Close())
+}
+
 func TestForeignLayoutsAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"consumequeue/CURRENT", "config/topics/CURRENT", "config/rdb/CURRENT", "kvStore/CURRENT", "newThing/000012.sst", "dledger-n0/x"} {
+	for _, path := range []string{"consumequeue/CURRENT", "config/topics/CURRENT", "config/rdb/CURRENT", "kvStore/CURRENT", "newThing/000012.sst", "dledger-n0/x", "batchconsumequeue/T/0/x", "consumequeue_ext/T/0/x"} {
 		fsys := vfs.NewMem(vfs.MemOptions{})
 		name := "/store/" + path
 		must(t, fsys.MkdirAll(filepath.Dir(name)))

@@ -35,6 +35,18 @@ var foreign = []struct{ path, mode, todo string }{
 	{"kvStore", "POP state in RocksDB (popConsumerKVServiceInit=true)", "let Java run with popConsumerKVServiceEnable=false until it is empty, then move the folder away"},
 }
 
+// queueKinds are queues that are files but that we do not have.
+var queueKinds = []struct{ path, mode, todo string }{
+	{
+		"batchconsumequeue", "batch queues (topic attribute queue.type=BatchCQ)",
+		"let consumers drain those topics and delete them with Java's \"mqadmin deleteTopic\"",
+	},
+	{
+		"consumequeue_ext", "extended queues (enableConsumeQueueExt=true)",
+		"move the consumequeue and consumequeue_ext folders away; the queues are built from the log then",
+	},
+}
+
 // checkLayout returns a *LayoutError for directories of other store types.
 func checkLayout(fsys vfs.FS, root string) error {
 	list, err := fsys.ReadDir(root)
@@ -60,6 +72,14 @@ func checkLayout(fsys vfs.FS, root string) error {
 			return &LayoutError{Path: path, Mode: f.mode, Todo: f.todo}
 		}
 	}
+	for _, kind := range queueKinds {
+		path := filepath.Join(root, kind.path)
+		if found, err := anyQueue(fsys, path); err != nil {
+			return err
+		} else if found {
+			return &LayoutError{Path: path, Mode: kind.mode, Todo: kind.todo}
+		}
+	}
 	// Newer versions keep more in RocksDB; any database that we do not know is a reason to stop.
 	for _, e := range list {
 		if !e.IsDir() || e.Name() == "cometmq" {
@@ -76,6 +96,17 @@ func checkLayout(fsys vfs.FS, root string) error {
 		}
 	}
 	return nil
+}
+
+func isDir(fsys vfs.FS, dir string) (bool, error) {
+	st, err := fsys.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", dir, err)
+	}
+	return st.IsDir(), nil
 }
 
 // isRocksDB reports whether dir is the directory of a RocksDB database.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/record"
@@ -96,6 +97,8 @@ func (o Options) validate() error {
 	switch {
 	case o.Dir == "":
 		return errors.New("storePathRootDir is empty")
+	case strings.Contains(o.CommitLogDir, ","):
+		return fmt.Errorf("storePathCommitLog = %q: one directory is supported, not several", o.CommitLogDir)
 	case o.SegmentSize < 1024 || o.SegmentSize > 1<<31-1:
 		return fmt.Errorf("mappedFileSizeCommitLog = %d: must be 1024 to %d", o.SegmentSize, 1<<31-1)
 	case o.QueueFileSize < 20 || o.QueueFileSize > 1<<31-1:

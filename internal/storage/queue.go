@@ -62,6 +62,15 @@ func (q *Queue) prepare() error {
 	return nil
 }
 
+// restart makes q stand for the new, empty queue of its topic. Nothing is appended meanwhile.
+func (q *Queue) restart() {
+	q.mu.Lock() // prepare may be looking at the old one
+	defer q.mu.Unlock()
+	q.cq.Store(q.s.cqs.Queue(q.topic, q.id))
+	q.seq.Set(0)
+	q.ready.Store(true)
+}
+
 // queues is the table of handles.
 type queues struct {
 	mu     sync.RWMutex // guards the map and the slices in it
@@ -167,9 +176,7 @@ func (s *Store) DeleteTopic(topic string) error {
 		defer s.queues.mu.RUnlock()
 		if t := s.queues.topics[topic]; t != nil {
 			for _, q := range t.list {
-				q.seq.Set(0)
-				q.ready.Store(true)
-				q.cq.Store(s.cqs.Queue(topic, q.id))
+				q.restart()
 			}
 		}
 		return nil

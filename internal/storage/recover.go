@@ -28,6 +28,10 @@ func (s *Store) open() (err error) {
 		return lerr
 	}
 	queueDir := filepath.Join(s.o.Dir, "consumequeue")
+	haveQueues, err := isDir(s.fs, queueDir)
+	if err != nil {
+		return err
+	}
 	for _, dir := range []string{s.o.CommitLogDir, queueDir} {
 		if derr := makeDir(s.fs, dir); derr != nil {
 			return derr
@@ -68,19 +72,25 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	start := s.startPoint(m, sameBoot)
+	if !haveQueues && !s.log.Empty() {
+		// An operator took the folder away: what a mark says about it is void.
+		s.o.Log.Warn("no consumequeue folder, all queues are built from the log")
+		start.From = s.log.Min()
+	}
+	trusted := m != nil && start.From == m.queues
 	s.cqs = consumequeue.NewSet(s.fs, queueDir, consumequeue.Options{FileSize: s.o.QueueFileSize, Log: s.o.Log})
 	s.cqs.SetTrust(start.From)
 	s.cqs.SetLogMin(s.log.Min())
 	if s.o.IndexEnabled {
 		// After a clean stop the mark is the end of everything, and nothing in the index is behind it.
-		if s.keys, err = s.openKeys(start.From, !aborted && m != nil && start.From == m.queues); err != nil {
+		if s.keys, err = s.openKeys(start.From, !aborted && trusted); err != nil {
 			return err
 		}
 	}
 	if err := s.replay(start); err != nil {
 		return err
 	}
-	s.stale = !sameBoot || m == nil
+	s.stale = !trusted || aborted && !sameBoot
 	return s.writeAbort()
 }
 
