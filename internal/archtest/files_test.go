@@ -83,9 +83,12 @@ var seams = []struct {
 	rooms  []string // paths that may call it
 	reason string
 }{
-	{"os", []string{"Open", "OpenFile", "Create", "Remove", "RemoveAll", "Rename", "Mkdir", "MkdirAll", "ReadFile", "WriteFile", "ReadDir", "Truncate"},
+	{
+		"os",
+		[]string{"Open", "OpenFile", "Create", "Remove", "RemoveAll", "Rename", "Mkdir", "MkdirAll", "ReadFile", "WriteFile", "ReadDir", "Truncate"},
 		[]string{"internal/vfs/", "internal/cli/", "internal/node/", "internal/config/", "internal/bench/", "internal/storetool/", "internal/testkit/", "tools/", "test/", "cmd/"},
-		"disk goes through vfs.FS"},
+		"disk goes through vfs.FS",
+	},
 	{"time", []string{"Sleep"}, []string{"internal/testkit/", "test/"}, "no sleeping outside tests"},
 	{"fmt", []string{"Print", "Println", "Printf"}, []string{"tools/", "test/"}, "output goes to the writer that the caller gave"},
 	{"log", []string{"Print", "Printf", "Println", "Fatal", "Fatalf", "Panic"}, nil, "log through slog"},

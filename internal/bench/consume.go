@@ -76,8 +76,6 @@ func (o Options) drain(ctx context.Context, cs []*cursor, h *hdrhistogram.Histog
 		return err
 	}
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Now()) })
-	defer stop()
 	inFlight := map[int32]*cursor{}
 	sentAt := map[int32]time.Time{}
 	ready := cs
@@ -96,8 +94,8 @@ func (o Options) drain(ctx context.Context, cs []*cursor, h *hdrhistogram.Histog
 		if len(inFlight) == 0 {
 			return nil
 		}
-		if _, err := c.conn.Write(out); err != nil {
-			return fmt.Errorf("write: %w", err)
+		if err := c.write(out); err != nil {
+			return err
 		}
 		r, err := c.read()
 		if err != nil {

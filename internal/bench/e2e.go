@@ -44,7 +44,7 @@ func EndToEnd(ctx context.Context, o Options) (*Report, error) {
 			return nil, err
 		}
 		wg.Go(func() {
-			errs[q] = o.follow(ctx, q, hi, func(due int64) {
+			err := o.follow(ctx, q, hi, func(due int64) {
 				now := time.Now().UnixNano()
 				if due > warm {
 					mu.Lock()
@@ -55,6 +55,9 @@ func EndToEnd(ctx context.Context, o Options) (*Report, error) {
 					close(all)
 				}
 			})
+			if !errors.Is(err, context.Canceled) { // how it ends when all is well
+				errs[q] = err
+			}
 		})
 	}
 	start := time.Now()
@@ -71,10 +74,7 @@ func EndToEnd(ctx context.Context, o Options) (*Report, error) {
 	r := &Report{Mode: "e2e", Size: o.Size, Queues: o.Queues, Conns: 1, Rate: o.Rate}
 	r.count(got.Load(), total-got.Load(), d)
 	r.latency([]*hdrhistogram.Histogram{h})
-	if err := errors.Join(errs...); err != nil && !errors.Is(err, context.Canceled) {
-		return r, err
-	}
-	return r, sendErr
+	return r, errors.Join(sendErr, errors.Join(errs...))
 }
 
 // pullWait is how long the broker may hold an empty pull back.
@@ -87,8 +87,6 @@ func (o Options) follow(ctx context.Context, queue int, at int64, seen func(due 
 		return err
 	}
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Now()) })
-	defer stop()
 	for {
 		r, err := c.Call(11, pullHeader(o.Topic, o.Group, queue, at, o.Pull, pullWait), nil)
 		if ctx.Err() != nil {
@@ -98,11 +96,11 @@ func (o Options) follow(ctx context.Context, queue int, at int64, seen func(due 
 			return err
 		}
 		_, next, err := pulled(r, at, func(_ int64, rec []byte) error {
-			body, err := bodyOf(rec)
-			if err == nil && len(body) >= 8 {
+			body, bad := bodyOf(rec)
+			if bad == nil && len(body) >= 8 {
 				seen(int64(binary.BigEndian.Uint64(body)))
 			}
-			return err
+			return bad
 		})
 		if err != nil {
 			return err
@@ -118,19 +116,17 @@ func (o Options) sendStamped(ctx context.Context, start time.Time, total int64) 
 		return err
 	}
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Now()) })
-	defer stop()
-	rc := &Client{conn: c.conn, in: c.in, serial: c.serial}
+	rc := c.receiver()
 	var wg sync.WaitGroup
 	var recvErr error
 	wg.Go(func() {
 		for range total {
-			r, err := rc.read()
-			if err == nil {
-				err = r.Err()
+			r, bad := rc.read()
+			if bad == nil {
+				bad = r.Err()
 			}
-			if err != nil {
-				recvErr = err
+			if bad != nil {
+				recvErr = bad
 				return
 			}
 		}
@@ -154,10 +150,13 @@ func (o Options) sendStamped(ctx context.Context, start time.Time, total int64) 
 			out, at = ts[int(n)%len(ts)].appendTo(out, int32(n+1), time.Now().UnixMilli())
 			binary.BigEndian.PutUint64(out[at:], uint64(start.UnixNano()+int64(float64(n)*per)))
 		}
-		if _, err := c.conn.Write(out); err != nil {
-			return errors.Join(err, recvErr)
+		if err = c.write(out); err != nil {
+			break
 		}
 	}
+	if err != nil {
+		_ = c.conn.SetDeadline(time.Now()) // nobody will answer what was not sent
+	}
 	wg.Wait()
-	return recvErr
+	return errors.Join(err, recvErr)
 }

@@ -1,10 +1,13 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/cometmq/cometmq/internal/protocol"
 )
@@ -43,8 +46,6 @@ func RunVerify(ctx context.Context, o Options) (*Verify, error) {
 		return nil, err
 	}
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Now()) })
-	defer stop()
 	v := &Verify{Messages: o.Count}
 	if v.Produced, err = o.sendNumbered(c); err != nil {
 		return v, err
@@ -74,8 +75,8 @@ func (o Options) sendNumbered(c *Client) (*Report, error) {
 			sent++
 		}
 		if len(out) > 0 {
-			if _, err := c.conn.Write(out); err != nil {
-				return nil, fmt.Errorf("send: %w", err)
+			if err := c.write(out); err != nil {
+				return nil, err
 			}
 		}
 		for {
@@ -97,8 +98,7 @@ func (o Options) sendNumbered(c *Client) (*Report, error) {
 	}
 	r := &Report{Mode: "produce", Size: o.Size, Queues: o.Queues, Conns: 1, Window: o.Window}
 	r.count(ok, 0, time.Since(start))
-	r.P50, r.P90, r.P99 = float64(h.ValueAtQuantile(50)), float64(h.ValueAtQuantile(90)), float64(h.ValueAtQuantile(99))
-	r.P999, r.Max = float64(h.ValueAtQuantile(99.9)), float64(h.Max())
+	r.latency([]*hdrhistogram.Histogram{h})
 	return r, nil
 }
 
@@ -128,57 +128,97 @@ func (o Options) consumeGroup(c *Client, v *Verify) (*Report, error) {
 	var got int64
 	for q := range o.Queues {
 		want := uint64((o.Count - int64(q) + int64(o.Queues) - 1) / int64(o.Queues))
-		at, _, err := c.Bounds(o.Topic, q)
+		at, n, err := o.checkQueue(c, q, newChecker(v, o.Size, want), h)
 		if err != nil {
 			return nil, err
 		}
-		expect := uint64(0)
-		body := make([]byte, o.Size)
-		for idle := 0; expect < want && idle < 3; {
-			t := time.Now()
-			r, err := c.Call(protocol.ReqPullMessage, pullHeader(o.Topic, o.Group, q, at, o.Pull, time.Second), nil)
-			if err != nil {
-				return nil, fmt.Errorf("pull: %w", err)
-			}
-			n, next, err := pulled(r, at, func(_ int64, rec []byte) error {
-				b, err := bodyOf(rec)
-				if err != nil || len(b) != o.Size {
-					v.Damaged++
-					return nil //nolint:nilerr // counted, and the next message is looked at
-				}
-				num := binary.BigEndian.Uint64(b)
-				numbered(body, num)
-				switch {
-				case string(body) != string(b):
-					v.Damaged++
-				case num < expect:
-					v.Inverted++
-				default:
-					v.Missing += int64(num - expect)
-					expect = num + 1
-				}
-				return nil
-			})
-			if err != nil {
-				return nil, err
-			}
-			_ = h.RecordValue(time.Since(t).Microseconds())
-			got += n
-			at = next
-			if idle++; n > 0 {
-				idle = 0
-			}
-		}
-		v.Missing += int64(want - expect)
+		got += n
 		if err := o.commit(c, q, at); err != nil {
 			return nil, err
 		}
 	}
 	r := &Report{Mode: "consume", Size: o.Size, Queues: o.Queues, Conns: 1}
 	r.count(got, 0, time.Since(start))
-	r.P50, r.P90, r.P99 = float64(h.ValueAtQuantile(50)), float64(h.ValueAtQuantile(90)), float64(h.ValueAtQuantile(99))
-	r.P999, r.Max = float64(h.ValueAtQuantile(99.9)), float64(h.Max())
+	r.latency([]*hdrhistogram.Histogram{h})
 	return r, nil
+}
+
+// checkQueue pulls a queue to its end, and on until all numbers have come or nothing comes any more. It returns where it
+// ended and how many messages it saw.
+func (o Options) checkQueue(c *Client, queue int, k *checker, h *hdrhistogram.Histogram) (at, got int64, err error) {
+	at, hi, err := c.Bounds(o.Topic, queue)
+	if err != nil {
+		return 0, 0, err
+	}
+	for idle := 0; (k.next < k.want || at < hi) && idle < 3; {
+		t := time.Now()
+		r, err := c.Call(protocol.ReqPullMessage, pullHeader(o.Topic, o.Group, queue, at, o.Pull, time.Second), nil)
+		if err != nil {
+			return at, got, fmt.Errorf("pull: %w", err)
+		}
+		n, next, err := pulled(r, at, func(_ int64, rec []byte) error {
+			k.record(rec)
+			return nil
+		})
+		if err != nil {
+			return at, got, err
+		}
+		_ = h.RecordValue(time.Since(t).Microseconds())
+		got += n
+		at = next
+		if idle++; n > 0 {
+			idle = 0
+		}
+	}
+	k.finish()
+	return at, got, nil
+}
+
+// checker counts what is wrong with the messages of one queue.
+type checker struct {
+	v    *Verify
+	want uint64 // numbers 0 to want-1 were sent
+	next uint64
+	body []byte // what should stand there
+}
+
+func newChecker(v *Verify, size int, want uint64) *checker {
+	return &checker{v: v, want: want, body: make([]byte, size)}
+}
+
+// record looks at the next stored record of the queue.
+func (k *checker) record(rec []byte) {
+	b, err := bodyOf(rec)
+	if err != nil {
+		k.v.Damaged++
+		return
+	}
+	k.message(b)
+}
+
+// message looks at the body of the next message of the queue.
+func (k *checker) message(b []byte) {
+	if len(b) != len(k.body) {
+		k.v.Damaged++
+		return
+	}
+	n := binary.BigEndian.Uint64(b)
+	numbered(k.body, n)
+	switch {
+	case n >= k.want || !bytes.Equal(k.body, b):
+		k.v.Damaged++
+	case n < k.next:
+		k.v.Inverted++
+	default:
+		k.v.Missing += int64(n - k.next)
+		k.next = n + 1
+	}
+}
+
+// finish counts what has not come.
+func (k *checker) finish() {
+	k.v.Missing += int64(k.want - k.next)
+	k.next = k.want
 }
 
 // commit stores the group's position and reads it back.

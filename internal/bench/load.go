@@ -117,16 +117,16 @@ func Produce(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	body := filler(o.Size)
+	cs, err := o.dialAll(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p := &producing{o: o, start: time.Now()}
 	p.end = p.start.Add(o.Duration)
 	var wg sync.WaitGroup
 	errs := make([]error, o.Conns)
 	hists := make([]*hdrhistogram.Histogram, o.Conns)
-	for i := range o.Conns {
-		c, err := Dial(ctx, o.Dial, o.Broker, o.serial())
-		if err != nil {
-			return nil, err
-		}
+	for i, c := range cs {
 		hists[i] = newHistogram()
 		wg.Go(func() {
 			defer c.Close()
@@ -138,6 +138,22 @@ func Produce(ctx context.Context, o Options) (*Report, error) {
 	r.count(p.acked.Load(), p.failed.Load(), time.Duration(p.last.Load()-p.start.UnixNano()))
 	r.latency(hists)
 	return r, errors.Join(errs...)
+}
+
+// dialAll opens the connections, all or none.
+func (o Options) dialAll(ctx context.Context) ([]*Client, error) {
+	cs := make([]*Client, 0, o.Conns)
+	for range o.Conns {
+		c, err := Dial(ctx, o.Dial, o.Broker, o.serial())
+		if err != nil {
+			for _, c := range cs {
+				_ = c.Close()
+			}
+			return nil, err
+		}
+		cs = append(cs, c)
+	}
+	return cs, nil
 }
 
 type producing struct {
@@ -181,7 +197,7 @@ const starts = 1 << 16
 
 // connection runs a sender in this goroutine and a receiver beside it.
 func (p *producing) connection(ctx context.Context, c *Client, id int, body []byte, h *hdrhistogram.Histogram) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx) // the receiver ends the sender, too
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Now()) })
 	defer stop()
@@ -190,7 +206,7 @@ func (p *producing) connection(ctx context.Context, c *Client, id int, body []by
 	var sent, answered atomic.Int64
 	var closing atomic.Bool
 	ts := newTemplates(c, &p.o, body)
-	rc := &Client{conn: c.conn, in: c.in, serial: c.serial}
+	rc := c.receiver()
 	var wg sync.WaitGroup
 	var recvErr error
 	wg.Go(func() {
@@ -278,8 +294,8 @@ func (p *producing) send(ctx context.Context, c *Client, id int, ts []*template,
 			}
 		}
 		sent.Add(int64(n))
-		if _, err := c.conn.Write(out); err != nil {
-			return fmt.Errorf("write: %w", err)
+		if err := c.write(out); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -138,7 +138,7 @@ type Sender struct {
 	route Route
 	next  int
 	conns map[string]*Client
-	ctx   context.Context //nolint:containedctx // bounds the dials of a short-lived command
+	ctx   context.Context // bounds the connections of a short-lived command
 	dial  Dialer
 }
 
@@ -159,7 +159,7 @@ func NewSender(ctx context.Context, dial Dialer, ns, topic string) (*Sender, err
 	if len(route.Write) == 0 {
 		return nil, fmt.Errorf("topic %s has no queue that may be written", topic)
 	}
-	return &Sender{ctx: ctx, dial: dial, topic: topic, route: route, next: rand.IntN(len(route.Write)), conns: map[string]*Client{}}, nil //nolint:gosec // load spreading
+	return &Sender{ctx: ctx, dial: dial, topic: topic, route: route, next: rand.IntN(len(route.Write)), conns: map[string]*Client{}}, nil
 }
 
 // Send stores one message.
@@ -188,7 +188,7 @@ func (s *Sender) Send(m Outgoing) (Sent, error) {
 	if err != nil {
 		return Sent{}, err
 	}
-	if err := r.Err(); err != nil {
+	if err = r.Err(); err != nil {
 		return Sent{}, err
 	}
 	id, _ := r.Fields.Get("msgId")
@@ -282,8 +282,6 @@ func tailQueue(ctx context.Context, dial Dialer, o *TailOptions, q Queue, show f
 		return err
 	}
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Now()) })
-	defer stop()
 	at, hi, err := c.Bounds(o.Topic, q.ID)
 	if err != nil {
 		return err
@@ -303,8 +301,8 @@ func tailQueue(ctx context.Context, dial Dialer, o *TailOptions, q Queue, show f
 		}
 		_, at, err = pulled(r, at, func(index int64, rec []byte) error {
 			var m record.Message
-			if _, err := record.Decode(rec, &m, true); err != nil {
-				return err
+			if _, bad := record.Decode(rec, &m, true); bad != nil {
+				return bad
 			}
 			tags, _ := m.Props.Get("TAGS")
 			if !wanted(string(tags)) { // the broker compares hashes only
@@ -325,7 +323,7 @@ func wantTags(expr string) func(string) bool {
 		return func(string) bool { return true }
 	}
 	set := map[string]bool{}
-	for _, t := range strings.Split(expr, "||") {
+	for t := range strings.SplitSeq(expr, "||") {
 		set[strings.TrimSpace(t)] = true
 	}
 	return func(t string) bool { return set[t] }

@@ -60,6 +60,8 @@ type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 // Client is one connection for one goroutine at a time.
 type Client struct {
 	conn   net.Conn
+	ctx    context.Context // of Dial: its end fails what the connection is doing
+	unhook func() bool
 	in     *bufio.Reader
 	out    []byte
 	frame  []byte
@@ -73,7 +75,7 @@ type Client struct {
 // readBuffer holds the replies of many requests.
 const readBuffer = 256 << 10
 
-// Dial connects to a broker or name server.
+// Dial connects to a broker or name server. The connection is of no use any more when ctx has ended.
 func Dial(ctx context.Context, dial Dialer, addr string, serial protocol.Serial) (*Client, error) {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: 3 * time.Second}).DialContext
@@ -82,11 +84,38 @@ func Dial(ctx context.Context, dial Dialer, addr string, serial protocol.Serial)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
-	return &Client{conn: c, in: bufio.NewReaderSize(c, readBuffer), serial: serial}, nil
+	unhook := context.AfterFunc(ctx, func() {
+		_ = c.SetDeadline(time.Now()) // an error means that it is closed already
+	})
+	return &Client{conn: c, ctx: ctx, unhook: unhook, in: bufio.NewReaderSize(c, readBuffer), serial: serial}, nil
+}
+
+// receiver shares the connection with c, for a goroutine that only reads.
+func (c *Client) receiver() *Client {
+	return &Client{conn: c.conn, ctx: c.ctx, in: c.in, serial: c.serial}
 }
 
 // Close ends the connection.
-func (c *Client) Close() error { return c.conn.Close() }
+func (c *Client) Close() error {
+	c.unhook()
+	return c.conn.Close()
+}
+
+// broken says what was being done when the connection failed, or why it was given up.
+func (c *Client) broken(doing string, err error) error {
+	if c.ctx.Err() != nil {
+		err = context.Cause(c.ctx)
+	}
+	return fmt.Errorf("%s %s: %w", doing, c.conn.RemoteAddr(), err)
+}
+
+// write sends whole requests.
+func (c *Client) write(out []byte) error {
+	if _, err := c.conn.Write(out); err != nil {
+		return c.broken("write to", err)
+	}
+	return nil
+}
 
 // begin appends a request frame up to its body.
 func (c *Client) begin(dst []byte, code, opaque int32, h header, bodyLen int) []byte {
@@ -103,8 +132,8 @@ func (c *Client) begin(dst []byte, code, opaque int32, h header, bodyLen int) []
 func (c *Client) Call(code int32, h header, body []byte) (*Reply, error) {
 	c.opaque++
 	c.out = append(c.begin(c.out[:0], code, c.opaque, h, len(body)), body...)
-	if _, err := c.conn.Write(c.out); err != nil {
-		return nil, fmt.Errorf("write to %s: %w", c.conn.RemoteAddr(), err)
+	if err := c.write(c.out); err != nil {
+		return nil, err
 	}
 	for {
 		r, err := c.read()
@@ -122,7 +151,7 @@ func (c *Client) read() (*Reply, error) {
 	for {
 		var prefix [protocol.PrefixLen]byte
 		if _, err := io.ReadFull(c.in, prefix[:]); err != nil {
-			return nil, fmt.Errorf("read from %s: %w", c.conn.RemoteAddr(), err)
+			return nil, c.broken("read from", err)
 		}
 		total := int64(binary.BigEndian.Uint32(prefix[:])) - 4
 		serial, headLen := protocol.SplitWord(binary.BigEndian.Uint32(prefix[4:]))
@@ -134,7 +163,7 @@ func (c *Client) read() (*Reply, error) {
 		}
 		f := c.frame[:total]
 		if _, err := io.ReadFull(c.in, f); err != nil {
-			return nil, fmt.Errorf("read from %s: %w", c.conn.RemoteAddr(), err)
+			return nil, c.broken("read from", err)
 		}
 		if err := c.head.Decode(serial, f[:headLen]); err != nil {
 			return nil, err
@@ -176,13 +205,13 @@ func (c *Client) Bounds(topic string, queue int) (lo, hi int64, err error) {
 		to   *int64
 	}{{protocol.ReqGetMinOffset, &lo}, {protocol.ReqGetMaxOffset, &hi}} {
 		r, err := c.Call(q.code, &protocol.GetMaxOffsetRequestHeader{Topic: topic, QueueID: int32(queue)}, nil)
+		if err == nil {
+			err = r.Err()
+		}
+		if err == nil {
+			*q.to, err = r.Int("offset")
+		}
 		if err != nil {
-			return 0, 0, err
-		}
-		if err := r.Err(); err != nil {
-			return 0, 0, err
-		}
-		if *q.to, err = r.Int("offset"); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -203,12 +232,9 @@ func (c *Client) FlushOut() error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	_, err := c.conn.Write(c.out)
+	err := c.write(c.out)
 	c.out = c.out[:0]
-	if err != nil {
-		return fmt.Errorf("write to %s: %w", c.conn.RemoteAddr(), err)
-	}
-	return nil
+	return err
 }
 
 // Next returns the next answer and the opaque of its request.

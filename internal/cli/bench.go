@@ -12,7 +12,7 @@ import (
 )
 
 func newBenchCmd(env *Env) *cobra.Command {
-	cmd := &cobra.Command{Use: "bench", Short: "Put load on a broker, ours or Java's, and measure", Args: noArgs}
+	cmd := &cobra.Command{Use: "bench", Short: "Put load on a broker, ours or Java's, and measure", Args: noCommand, RunE: showHelp}
 	for _, m := range []struct {
 		name, short string
 		run         func(context.Context, bench.Options) (*bench.Report, error)
@@ -85,9 +85,4 @@ func findBroker(ctx context.Context, ns string) (string, error) {
 		return "", err
 	}
 	return addrs[0], nil
-}
-
-// findTopic asks a name server for the master brokers of a topic.
-func findTopic(ctx context.Context, ns, topic string) (bench.Route, error) {
-	return bench.RouteOf(ctx, nil, ns, topic)
 }

@@ -13,30 +13,56 @@ import (
 
 // Env is what a command may use of the world, so that it can run inside a test.
 type Env struct {
+	In       io.Reader
 	Out, Err io.Writer
+}
+
+// output is a command's standard output. It remembers its first error, so that commands need not look at each line that
+// they print and yet do not end well when the disk under a redirection is full.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+// Write passes p on until the first error.
+func (o *output) Write(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.w.Write(p)
+	if err != nil {
+		o.err = fmt.Errorf("write output: %w", err)
+	}
+	return n, o.err
 }
 
 // usageError marks a mistake in how the command was called.
 type usageError struct{ error }
 
-// Main runs the command line and returns the exit code.
-func Main(args []string, out, errw io.Writer) int {
+// Main runs the command line and returns the exit code. The first SIGINT or SIGTERM asks the command to end, a second one
+// ends the process at once.
+func Main(args []string, env Env) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return Run(ctx, &Env{Out: out, Err: errw}, args)
+	context.AfterFunc(ctx, stop)
+	return Run(ctx, env, args)
 }
 
 // Run executes one command line until it is done or ctx ends.
-func Run(ctx context.Context, env *Env, args []string) int {
-	root := newRootCmd(env)
+func Run(ctx context.Context, env Env, args []string) int {
+	out := &output{w: env.Out}
+	env.Out = out
+	root := newRootCmd(&env)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return 0
 	}
 	fmt.Fprintf(env.Err, "cometmq: %v\n", err)
-	var u usageError
-	if errors.As(err, &u) {
+	if _, ok := errors.AsType[usageError](err); ok {
 		return 2
 	}
 	return 1
@@ -48,13 +74,8 @@ func newRootCmd(env *Env) *cobra.Command {
 		Short:         "A message queue that is a drop-in replacement for Apache RocketMQ, in one binary",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q: see cometmq --help", args[0])}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          noCommand,
+		RunE:          showHelp,
 	}
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
@@ -65,6 +86,16 @@ func newRootCmd(env *Env) *cobra.Command {
 	)
 	return root
 }
+
+// noCommand and showHelp are for commands that only hold others: what stands behind them is a command that is not there.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("unknown command %q: see %s --help", args[0], cmd.CommandPath())}
+	}
+	return nil
+}
+
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // noArgs refuses positional arguments as a usage error.
 func noArgs(_ *cobra.Command, args []string) error {

@@ -10,7 +10,7 @@ import (
 )
 
 func newConfigCmd(env *Env) *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Look at configuration files", Args: noArgs}
+	cmd := &cobra.Command{Use: "config", Short: "Look at configuration files", Args: noCommand, RunE: showHelp}
 	var role string
 	check := &cobra.Command{
 		Use: "check FILE", Short: "Check a broker.conf or namesrv.conf without starting anything", Args: func(_ *cobra.Command, args []string) error {

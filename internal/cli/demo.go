@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,9 +34,7 @@ func temporary(dir string, nsPort, brokerPort int, set map[string]string) (*conf
 		"bindAddress": "127.0.0.1", "brokerIP1": "127.0.0.1", "brokerIP2": "127.0.0.1", "listenPort": strconv.Itoa(brokerPort),
 		"brokerName": "broker-a", "storePathRootDir": filepath.Join(dir, "store"), "autoCreateTopicEnable": "true",
 	}
-	for k, v := range set {
-		flags[k] = v
-	}
+	maps.Copy(flags, set)
 	b, _, err := config.LoadBroker(config.Sources{Flags: flags})
 	return ns, b, err
 }
@@ -69,7 +68,7 @@ func newDemoCmd(env *Env) *cobra.Command {
 			t0 := time.Now()
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
-			return serve(ctx, env, node.Options{Namesrv: ns, Broker: b, Log: newLogger(env, "warn")}, func(n *node.Node) error {
+			return serve(ctx, node.Options{Namesrv: ns, Broker: b, Log: newLogger(env, "warn")}, func(n *node.Node) error {
 				if once {
 					defer cancel()
 				}
@@ -146,7 +145,7 @@ func newDevCmd(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), env, node.Options{Namesrv: ns, Broker: b, Log: newLogger(env, "info")}, func(n *node.Node) error {
+			return serve(cmd.Context(), node.Options{Namesrv: ns, Broker: b, Log: newLogger(env, b.Process.LogLevel)}, func(n *node.Node) error {
 				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nstore       %s\nserving; Ctrl-C ends\n", n.NamesrvAddr(), n.BrokerAddr(), store)
 				return err
 			})

@@ -48,9 +48,9 @@ func (f *roleFlags) sources() (config.Sources, error) {
 }
 
 // report logs what is worth knowing about a configuration that is good enough to start with.
-func report(log *slog.Logger, notices []config.Notice) {
+func report(ctx context.Context, log *slog.Logger, notices []config.Notice) {
 	for _, n := range notices {
-		log.Log(context.Background(), n.Level, n.Text, "key", n.Key, "source", n.Source)
+		log.Log(ctx, n.Level, n.Text, "key", n.Key, "source", n.Source)
 	}
 }
 
@@ -61,6 +61,14 @@ func newLogger(env *Env, level string) *slog.Logger {
 		l = slog.LevelInfo
 	}
 	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: l}))
+}
+
+// shutdownWait turns the value of shutdownWaitTimeSeconds into what node.Options wants: 0 there means not to wait.
+func shutdownWait(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 func newNamesrvCmd(env *Env) *cobra.Command {
@@ -81,8 +89,8 @@ func newNamesrvCmd(env *Env) *cobra.Command {
 				return err
 			}
 			log := newLogger(env, c.LogLevel)
-			report(log, notices)
-			n, err := node.Start(cmd.Context(), node.Options{Namesrv: c, Log: log})
+			report(cmd.Context(), log, notices)
+			n, err := node.Start(cmd.Context(), node.Options{Namesrv: c, ShutdownWait: shutdownWait(c.ShutdownWait), Log: log})
 			if err != nil {
 				return err
 			}
@@ -112,8 +120,8 @@ func newBrokerCmd(env *Env) *cobra.Command {
 				return err
 			}
 			log := newLogger(env, c.Process.LogLevel)
-			report(log, notices)
-			n, err := node.Start(cmd.Context(), node.Options{Broker: c, Log: log})
+			report(cmd.Context(), log, notices)
+			n, err := node.Start(cmd.Context(), node.Options{Broker: c, ShutdownWait: shutdownWait(c.Process.ShutdownWait), Log: log})
 			if err != nil {
 				return err
 			}
@@ -156,8 +164,9 @@ func newServerCmd(env *Env) *cobra.Command {
 				return err
 			}
 			log := newLogger(env, b.Process.LogLevel)
-			report(log, append(notices, more...))
-			return serve(cmd.Context(), env, node.Options{Namesrv: n, Broker: b, Log: log}, func(n *node.Node) error {
+			report(cmd.Context(), log, append(notices, more...))
+			o := node.Options{Namesrv: n, Broker: b, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log}
+			return serve(cmd.Context(), o, func(n *node.Node) error {
 				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\n", n.NamesrvAddr(), n.BrokerAddr())
 				return err
 			})
@@ -168,15 +177,16 @@ func newServerCmd(env *Env) *cobra.Command {
 }
 
 // serve starts the roles, calls ready and waits for the end.
-func serve(ctx context.Context, _ *Env, o node.Options, ready func(*node.Node) error) error {
+func serve(ctx context.Context, o node.Options, ready func(*node.Node) error) error {
 	n, err := node.Start(ctx, o)
 	if err != nil {
 		return err
 	}
-	if err := ready(n); err != nil {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		return joined(err, n.Shutdown(stop))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err = ready(n)
+	if err != nil {
+		cancel()
 	}
-	return n.Wait(ctx)
+	return joined(err, n.Wait(ctx))
 }

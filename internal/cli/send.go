@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -18,12 +18,12 @@ func newSendCmd(env *Env) *cobra.Command {
 		Example: "  cometmq send -t hello -b 'first message'\n  echo text | cometmq send -t hello -b -",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if topic == "" {
-				return usageError{fmt.Errorf("--topic is needed")}
+				return usageError{errors.New("--topic is needed")}
 			}
 			data := []byte(body)
 			if body == "-" {
 				var err error
-				if data, err = io.ReadAll(io.LimitReader(os.Stdin, 4<<20+1)); err != nil {
+				if data, err = io.ReadAll(io.LimitReader(env.In, 4<<20+1)); err != nil {
 					return fmt.Errorf("read stdin: %w", err)
 				}
 			}
@@ -60,7 +60,7 @@ func newTailCmd(env *Env) *cobra.Command {
 		Use: "tail", Short: "Show messages as they arrive", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if topic == "" {
-				return usageError{fmt.Errorf("--topic is needed")}
+				return usageError{errors.New("--topic is needed")}
 			}
 			return bench.Tail(cmd.Context(), nil, bench.TailOptions{
 				Namesrv: ns, Topic: topic, Tags: tags, FromStart: fromStart, Count: count,

@@ -11,7 +11,7 @@ import (
 )
 
 func newStoreCmd(env *Env) *cobra.Command {
-	cmd := &cobra.Command{Use: "store", Short: "Look at a store directory, ours or Java's, while no broker runs on it", Args: noArgs}
+	cmd := &cobra.Command{Use: "store", Short: "Look at a store directory, ours or Java's, while no broker runs on it", Args: noCommand, RunE: showHelp}
 	oneDir := func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
 			return usageError{errors.New("want the store directory (storePathRootDir)")}

@@ -54,8 +54,7 @@ func Errorf(k Kind, format string, args ...any) *Error {
 
 // KindOf returns the kind of err, KindInternal when err is not an *Error.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return KindInternal

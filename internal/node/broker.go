@@ -33,11 +33,12 @@ type brokerPart struct {
 	client    *remoting.Client
 	registrar *membership.Registrar
 
-	// Two lifetimes: serving ends first, the store and the core only after the last request.
-	serving, storing         context.Context //nolint:containedctx // lifetimes of the part, ended by stop
-	stopServing, stopStoring context.CancelFunc
-	storeDone                chan error
-	registered               chan struct{}
+	// Three lifetimes, ended by stop in this order: known to the name servers, serving, and after the last request the
+	// store and the core.
+	known, serving, storing             context.Context
+	stopKnown, stopServing, stopStoring context.CancelFunc
+	left, served, stored                chan struct{} // closed when that has ended
+	storeErr                            error         // set before stored is closed
 }
 
 // registerWait is how long a starting broker waits for its name servers before it says that it is ready.
@@ -46,8 +47,9 @@ const registerWait = 2 * time.Second
 func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	c := o.Broker
 	log := o.Log.With("role", "broker", "broker", c.Identity.Name)
-	p := &brokerPart{conf: c, storeDone: make(chan error, 1), registered: make(chan struct{})}
+	p := &brokerPart{conf: c, left: make(chan struct{}), served: make(chan struct{}), stored: make(chan struct{})}
 	p.serving, p.stopServing = context.WithCancel(context.WithoutCancel(ctx))
+	p.known, p.stopKnown = context.WithCancel(p.serving)
 	p.storing, p.stopStoring = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -62,8 +64,8 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	}
 	p.listeners = append(p.listeners, main)
 	if c.Listen.Port > 2 {
-		fast, err := o.Listen(ctx, "tcp", net.JoinHostPort(c.Listen.Address, strconv.Itoa(c.Listen.Port-2)))
-		if err != nil {
+		var fast net.Listener
+		if fast, err = o.Listen(ctx, "tcp", net.JoinHostPort(c.Listen.Address, strconv.Itoa(c.Listen.Port-2))); err != nil {
 			return nil, fmt.Errorf("fast port %d (listenPort - 2): %w", c.Listen.Port-2, err)
 		}
 		p.listeners = append(p.listeners, fast)
@@ -74,7 +76,10 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 		return nil, fmt.Errorf("brokerIP1=%s: want an IP address: %w", c.Identity.IP1, err)
 	}
 
-	p.client = remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log})
+	p.client = remoting.NewClient(remoting.ClientOptions{
+		Dial: o.Dial, Log: log,
+		OnClose: func(addr string, _ *remoting.Conn) { p.registrar.Lost(addr) }, // only the registrar opens connections
+	})
 	if p.store, err = storage.Open(o.FS, storeOptions(o, c, advertised)); err != nil {
 		return nil, err
 	}
@@ -122,20 +127,32 @@ func (p *brokerPart) haAddr() string {
 
 // run serves until stop, or until a part of the broker fails.
 func (p *brokerPart) run() error {
+	defer close(p.served)
 	go func() {
+		defer close(p.stored)
 		g, ctx := errgroup.WithContext(p.storing)
 		g.Go(func() error { return p.store.Run(ctx) })
 		g.Go(func() error { return p.core.Run(ctx) })
-		p.storeDone <- quiet(g.Wait())
+		p.storeErr = quiet(g.Wait())
 	}()
 	g, ctx := errgroup.WithContext(p.serving)
 	for _, l := range p.listeners {
 		g.Go(func() error { return quiet(p.server.Serve(ctx, l)) })
 	}
-	g.Go(func() error { return quiet(p.registrar.Run(ctx)) })
-	err := g.Wait()
-	close(p.registered)
-	return err
+	defer context.AfterFunc(ctx, p.stopKnown)()
+	g.Go(func() error {
+		defer close(p.left)
+		return quiet(p.registrar.Run(p.known))
+	})
+	g.Go(func() error { // no serving without a store
+		select {
+		case <-p.stored:
+			return errors.Join(errors.New("the store has ended"), p.storeErr)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	return g.Wait()
 }
 
 // announce waits a little for the name servers, so that a client that is told "ready" finds its routes.
@@ -151,14 +168,17 @@ func (p *brokerPart) announce(ctx context.Context) {
 
 // stop is the four steps: leave the name servers and stop accepting; finish what is in flight; flush and checkpoint; close.
 func (p *brokerPart) stop(ctx context.Context) error {
-	errs := []error{p.server.Shutdown(ctx)}
-	p.stopServing()
-	<-p.registered
+	p.stopKnown()
+	<-p.left
 	p.registrar.Unregister(ctx)
+	shut := p.server.Shutdown(ctx)
+	p.stopServing()
+	<-p.served
 	p.stopStoring()
-	errs = append(errs, <-p.storeDone, p.core.Close(), p.store.Close())
+	<-p.stored
+	err := errors.Join(shut, p.storeErr, p.core.Close(), p.store.Close())
 	p.client.Close()
-	return errors.Join(errs...)
+	return err
 }
 
 // abandon releases what a failed start had acquired.

@@ -18,7 +18,7 @@ type namesrvPart struct {
 	l      net.Listener
 	ns     *nameserver.Server
 	client *remoting.Client
-	ctx    context.Context //nolint:containedctx // the lifetime of the part, ended by stop
+	ctx    context.Context // the lifetime of the part, ended by stop
 	cancel context.CancelFunc
 }
 
@@ -46,7 +46,11 @@ func startNamesrv(ctx context.Context, o *Options) (*namesrvPart, error) {
 
 func (p *namesrvPart) run() error {
 	done := make(chan error, 1)
-	go func() { done <- p.ns.Run(p.ctx) }()
+	go func() {
+		err := p.ns.Run(p.ctx)
+		p.cancel() // no serving without it
+		done <- quiet(err)
+	}()
 	err := p.server.Serve(p.ctx, p.l)
 	p.cancel()
 	return errors.Join(quiet(err), <-done)
@@ -61,7 +65,7 @@ func (p *namesrvPart) stop(ctx context.Context) error {
 
 // quiet drops the errors that a listener gives when it was closed on purpose.
 func quiet(err error) error {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, remoting.ErrShutdown) {
 		return nil
 	}
 	return err

@@ -19,6 +19,10 @@ type Options struct {
 	Namesrv *config.Namesrv
 	Broker  *config.Broker
 
+	// ShutdownWait bounds a graceful stop: how long it waits for what is in flight and for peers. Default 30 s; negative:
+	// not at all. What goes to the disk is waited for in any case.
+	ShutdownWait time.Duration
+
 	FS     vfs.FS // default: the operating system's
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -26,6 +30,9 @@ type Options struct {
 }
 
 func (o *Options) defaults() {
+	if o.ShutdownWait == 0 {
+		o.ShutdownWait = 30 * time.Second
+	}
 	if o.FS == nil {
 		o.FS = vfs.OS()
 	}
@@ -51,6 +58,7 @@ type part interface {
 // Node is a running process.
 type Node struct {
 	log     *slog.Logger
+	wait    time.Duration
 	namesrv *namesrvPart
 	broker  *brokerPart
 	parts   []part // in the order of their start
@@ -64,14 +72,12 @@ type Node struct {
 // Start builds the roles and returns when all of them serve. What was started is stopped again when a later one fails.
 func Start(ctx context.Context, o Options) (*Node, error) {
 	o.defaults()
-	n := &Node{log: o.Log, failed: make(chan error, 8)}
+	n := &Node{log: o.Log, wait: o.ShutdownWait, failed: make(chan error, 8)}
 	if o.Namesrv == nil && o.Broker == nil {
 		return nil, errors.New("no role to play")
 	}
 	fail := func(err error) (*Node, error) {
-		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-		defer cancel()
-		return nil, errors.Join(err, n.Shutdown(stopCtx))
+		return nil, errors.Join(err, n.shutdown(ctx))
 	}
 	if o.Namesrv != nil {
 		p, err := startNamesrv(ctx, &o)
@@ -115,9 +121,6 @@ func (n *Node) add(p part) {
 	})
 }
 
-// shutdownTimeout bounds a shutdown that nobody else bounds.
-const shutdownTimeout = 30 * time.Second
-
 // Wait blocks until ctx ends or a role fails, then shuts everything down.
 func (n *Node) Wait(ctx context.Context) error {
 	var err error
@@ -127,17 +130,23 @@ func (n *Node) Wait(ctx context.Context) error {
 	case err = <-n.failed:
 		n.log.Error("a role has failed, shutting down", "err", err)
 	}
-	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
-	return errors.Join(err, n.Shutdown(stopCtx))
+	return errors.Join(err, n.shutdown(ctx))
 }
 
-// Shutdown ends the roles in reverse order of their start. It may be called more than once.
+// shutdown is Shutdown with the configured deadline.
+func (n *Node) shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.wait)
+	defer cancel()
+	return n.Shutdown(ctx)
+}
+
+// Shutdown ends the roles in reverse order of their start; ctx bounds the waiting for peers. It may be called more than
+// once.
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.once.Do(func() {
 		var errs []error
-		for i := len(n.parts) - 1; i >= 0; i-- {
-			errs = append(errs, n.parts[i].stop(ctx))
+		for _, p := range slices.Backward(n.parts) {
+			errs = append(errs, p.stop(ctx))
 		}
 		n.wg.Wait()
 		n.err = errors.Join(errs...)

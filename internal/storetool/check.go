@@ -59,7 +59,8 @@ func Check(ctx context.Context, fsys vfs.FS, dir string) (*Report, error) {
 	if err != nil {
 		return r, err
 	}
-	return r, r.queues(ctx, fsys, dir, seen)
+	err = r.queues(ctx, fsys, dir, seen)
+	return r, err
 }
 
 const unitSize = 20

@@ -103,7 +103,7 @@ func walkFile(ctx context.Context, fsys vfs.FS, lf logFile, last bool, visit fun
 	if err != nil {
 		return fmt.Errorf("open %s: %w", lf.name, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	w := &window{f: f, size: lf.size}
 	var m record.Message
 	var hole *Damage
@@ -122,11 +122,11 @@ func walkFile(ctx context.Context, fsys vfs.FS, lf logFile, last bool, visit fun
 		switch {
 		case err == nil:
 			end(pos)
-			rec, err := w.bytes(pos, n)
-			if err != nil {
+			var rec []byte
+			if rec, err = w.bytes(pos, n); err != nil {
 				return err
 			}
-			if err := visit(&m, rec); err != nil {
+			if err = visit(&m, rec); err != nil {
 				return err
 			}
 			pos += int64(n)

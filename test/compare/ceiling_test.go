@@ -66,7 +66,7 @@ func ceiling(addr string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(f.Name()); err != nil {
+	if err = os.Remove(f.Name()); err != nil {
 		return err
 	}
 	l, err := net.Listen("tcp", addr)

@@ -93,6 +93,7 @@ func produced(tb testing.TB, addr string, pid int, o bench.Options) result {
 func produceScenario(name, what, goal string, o bench.Options, conf map[string]string, warm, withCeiling bool, more ...row) scenario {
 	sc := scenario{name: name, rows: append([]row{{what: what, figure: "rate", unit: "msg/s", goal: goal}}, more...)}
 	sc.run = func(tb testing.TB, kind string) result {
+		tb.Helper()
 		s := start(tb, kind, conf)
 		defer s.end()
 		if warm {
@@ -103,6 +104,7 @@ func produceScenario(name, what, goal string, o bench.Options, conf map[string]s
 	}
 	if withCeiling {
 		sc.ceiling = func(tb testing.TB) result {
+			tb.Helper()
 			addr, pid := startCeiling(tb)
 			o.Create, o.Topic, o.Duration = false, "load", loadTime()
 			return produced(tb, addr, pid, o)
@@ -115,6 +117,7 @@ func consumeScenario(name, what, goal string, size, queues int, fill int64) scen
 	return scenario{
 		name: name, rows: []row{{what: what, figure: "rate", unit: "msg/s", goal: goal}},
 		run: func(tb testing.TB, kind string) result {
+			tb.Helper()
 			s := start(tb, kind, nil)
 			defer s.end()
 			o := bench.Options{Broker: s.Addrs[0], Topic: "drain", Queues: queues, Size: size, Batch: 32, Window: 16, Count: fill, Create: true, Conns: 2}
@@ -138,6 +141,7 @@ func e2eScenario(rate float64) scenario {
 			{what: fmt.Sprintf("end to end at %g msg/s, open loop: p99.9", rate), figure: "p999", unit: "us", goal: "<= 0.2 x", lowIsGood: true},
 		},
 		run: func(tb testing.TB, kind string) result {
+			tb.Helper()
 			s := start(tb, kind, nil)
 			defer s.end()
 			o := bench.Options{Broker: s.Addrs[0], Topic: "e2e", Queues: 4, Size: 1024, Rate: rate, Create: true, Duration: loadTime() + 5*time.Second}
@@ -166,6 +170,7 @@ func officialProducer() scenario {
 		name: "official producer",
 		rows: []row{{what: "official Java benchmark Producer, 128 B, 64 threads", figure: "rate", unit: "msg/s", goal: ">= 1.5 x"}},
 		run: func(tb testing.TB, kind string) result {
+			tb.Helper()
 			s := start(tb, kind, nil)
 			defer s.end()
 			home := tb.TempDir()
@@ -197,6 +202,7 @@ func idle() scenario {
 			{what: "processor used when idle", figure: "cpu_percent", unit: "% of a core", goal: "<= 0.5 %", lowIsGood: true, oursOnly: true},
 		},
 		run: func(tb testing.TB, kind string) result {
+			tb.Helper()
 			t0 := time.Now()
 			s := start(tb, kind, nil)
 			defer s.end()
@@ -230,6 +236,7 @@ func longQueue() scenario {
 			{what: "restart to first acknowledgement, kill -9", figure: "kill_ms", unit: "ms", goal: "<= 2 s", lowIsGood: true},
 		},
 		run: func(tb testing.TB, kind string) result {
+			tb.Helper()
 			s := start(tb, kind, nil)
 			defer s.end()
 			ctx := context.Background()
@@ -279,6 +286,7 @@ func manyTopics() scenario {
 			{what: "produce over 10,000 topics, 1 KiB", figure: "rate", unit: "msg/s", goal: ""},
 		},
 		run: func(tb testing.TB, kind string) result {
+			tb.Helper()
 			s := start(tb, kind, nil)
 			defer s.end()
 			ctx := context.Background()

@@ -92,7 +92,7 @@ func (l *load) session(ctx context.Context, c *bench.Client, s *sender) {
 			if err != nil {
 				return
 			}
-			i := slices.IndexFunc(waiting, func(f flight) bool { return int32(f.number) == op })
+			i := slices.IndexFunc(waiting, func(f flight) bool { return f.number == int64(op) })
 			if i < 0 {
 				continue
 			}

@@ -27,8 +27,10 @@ func javaClient(t *testing.T, set string, args ...string) map[string]any {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	home := t.TempDir()
-	cmd := exec.CommandContext(ctx, "java", append([]string{"-Xmx256m", "-Duser.home=" + home, "-Drocketmq.client.logRoot=" + home,
-		"-cp", classes + ":" + cp, "PeerClient"}, args...)...)
+	cmd := exec.CommandContext(ctx, "java", append([]string{
+		"-Xmx256m", "-Duser.home=" + home, "-Drocketmq.client.logRoot=" + home,
+		"-cp", classes + ":" + cp, "PeerClient",
+	}, args...)...)
 	out, err := cmd.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	last := lines[len(lines)-1]

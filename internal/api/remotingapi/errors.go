@@ -57,8 +57,7 @@ func codeOf(k mq.Kind) int32 {
 
 // failure returns the code and remark of err.
 func failure(err error) (code int32, remark string) {
-	var e *mq.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*mq.Error](err); ok {
 		return codeOf(e.Kind), e.Detail
 	}
 	return protocol.RespSystemError, err.Error()
@@ -66,8 +65,7 @@ func failure(err error) (code int32, remark string) {
 
 // forbidden is Java's forbiddenType of a refused pull.
 func forbidden(err error) int32 {
-	var e *mq.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*mq.Error](err); ok {
 		return e.Forbidden
 	}
 	return 0

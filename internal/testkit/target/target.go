@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -272,9 +273,7 @@ func New(tb testing.TB, o Options) *Cluster {
 			"storePathRootDir": filepath.Join(o.Dir, name, "store"), "autoCreateTopicEnable": "true",
 			"storePathCommitLog": filepath.Join(o.Dir, name, "store", "commitlog"),
 		}
-		for k, v := range o.Conf {
-			lines[k] = v
-		}
+		maps.Copy(lines, o.Conf)
 		if err := os.MkdirAll(filepath.Join(o.Dir, name), 0o755); err != nil {
 			tb.Fatal(err)
 		}
