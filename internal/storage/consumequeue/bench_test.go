@@ -12,6 +12,7 @@ import (
 
 // benchmarkAppend appends round robin over n queues; a flush without sync comes every second, as in a store.
 func benchmarkAppend(b *testing.B, n int) {
+	b.Helper()
 	s := NewSet(vfs.OS(), b.TempDir(), Options{})
 	queues := make([]*Queue, n)
 	for i := range queues {
@@ -48,6 +49,7 @@ func BenchmarkReadTail(b *testing.B) { benchmarkRead(b, false) }
 func BenchmarkReadFile(b *testing.B) { benchmarkRead(b, true) }
 
 func benchmarkRead(b *testing.B, fromFile bool) {
+	b.Helper()
 	s := NewSet(vfs.OS(), b.TempDir(), Options{})
 	q := s.Queue("t", 0)
 	for i := range record.Index(100_100) {

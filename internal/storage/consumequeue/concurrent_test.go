@@ -2,7 +2,6 @@ package consumequeue
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,8 +49,7 @@ func TestReadersSeeAllUnitsWhileOthersWork(t *testing.T) {
 			us := make([]Unit, 1+int(id)*7)
 			for at := record.Index(0); at < units; {
 				n, err := q.Read(at, us)
-				var hole *HoleError
-				if errors.As(err, &hole) { // the cleaner was here
+				if hole, ok := errors.AsType[*HoleError](err); ok { // the cleaner was here
 					at = hole.Next
 					continue
 				}
@@ -97,7 +95,7 @@ func TestReadersSeeAllUnitsWhileOthersWork(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); st.Dirty != 0 || st.OpenFiles > 2 || st.Blanks != 0 {
-		t.Error(fmt.Sprintf("%+v", st))
+		t.Errorf("%+v", st)
 	}
 	must(t, s.Close())
 }

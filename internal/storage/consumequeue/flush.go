@@ -32,6 +32,13 @@ func (s *Set) Flush(sync bool) error {
 	return nil
 }
 
+// Waiting returns how many queues have units in memory only.
+func (s *Set) Waiting() int {
+	s.activeMu.Lock()
+	defer s.activeMu.Unlock()
+	return len(s.active)
+}
+
 func (s *Set) writeTails() error {
 	s.activeMu.Lock()
 	list := s.active

@@ -75,6 +75,7 @@ func (j javaStore) check(t *testing.T, s *Set) {
 func TestJavasQueuesAreRead(t *testing.T) {
 	t.Parallel()
 	forEachJavaStore(t, func(t *testing.T, java string, j javaStore) {
+		t.Helper()
 		dir := t.TempDir()
 		must(t, os.CopyFS(dir, os.DirFS(java)))
 		s := NewSet(vfs.OS(), dir, Options{FileSize: j.QueueFileSize})
@@ -98,6 +99,7 @@ func TestJavasQueuesAreRead(t *testing.T) {
 func TestQueuesAreWrittenAsJavaDoes(t *testing.T) {
 	t.Parallel()
 	forEachJavaStore(t, func(t *testing.T, java string, j javaStore) {
+		t.Helper()
 		dir := t.TempDir()
 		s := NewSet(vfs.OS(), dir, Options{FileSize: j.QueueFileSize})
 		for i, r := range j.Records {

@@ -64,7 +64,7 @@ func (q *Queue) load() error {
 	start := record.Index(bases[0] / UnitSize)
 	for len(bases) > 0 {
 		last := bases[len(bases)-1]
-		n, err := q.loadLast(&r, last)
+		n, err := q.loadLast(&r, last, len(bases) == 1)
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (q *Queue) load() error {
 
 // loadLast returns how many units the last file has. A file without content is what a crash right after its creation
 // leaves, a shorter one what a power cut may leave.
-func (q *Queue) loadLast(r *blockReader, base int64) (record.Index, error) {
+func (q *Queue) loadLast(r *blockReader, base int64, only bool) (record.Index, error) {
 	s := q.topic.set
 	size, err := q.fileSize(base)
 	if err != nil {
@@ -125,7 +125,7 @@ func (q *Queue) loadLast(r *blockReader, base int64) (record.Index, error) {
 	default:
 		return 0, q.wrongLength(base, size)
 	}
-	return q.trustedUnits(r, base)
+	return q.trustedUnits(r, base, only)
 }
 
 func (q *Queue) fileSize(base int64) (int64, error) {
@@ -163,7 +163,7 @@ func (s *Set) removeFile(q *Queue, base int64) error {
 // Binary search is exact here even after a power cut: units of records below the trust mark were synced, so they are
 // all there, and each unit after them is either lost or at or above the mark. It begins with a gallop from the first
 // block, because most files are nearly empty and each look into a hole costs a page of the page cache.
-func (q *Queue) trustedUnits(r *blockReader, base int64) (record.Index, error) {
+func (q *Queue) trustedUnits(r *blockReader, base int64, only bool) (record.Index, error) {
 	s := q.topic.set
 	lo, hi := record.Index(0), s.perFile
 	probe := min(record.Index(blockUnits), hi) - 1
@@ -191,6 +191,16 @@ func (q *Queue) trustedUnits(r *blockReader, base int64) (record.Index, error) {
 			hi = mid
 		}
 	}
+	for blank := only && lo == 0; blank && lo < s.perFile; {
+		// The queue began behind these, and still does when all that it had is dropped.
+		u, err := r.unit(base, lo)
+		if err != nil {
+			return 0, err
+		}
+		if blank = u.Blank(); blank {
+			lo++
+		}
+	}
 	if lo == s.perFile {
 		return lo, nil
 	}
@@ -202,15 +212,16 @@ func (q *Queue) trustedUnits(r *blockReader, base int64) (record.Index, error) {
 	return q.checkRest(r, base, lo)
 }
 
-// trusts reports whether u is to be kept; before is the unit before it in the file, pos its place. When a unit lies in
-// two sectors, a power cut may have left only the second part, with a position that seems low.
+// trusts reports whether u is to be kept; before is the unit before it in the file, pos its place. A blank unit says
+// nothing about itself: a power cut may have left it without the units around it. When a unit lies in two sectors, a
+// power cut may have left only the second part, with a position that seems low.
 func (s *Set) trusts(before, u Unit, pos int64) bool {
 	const sector = 512
-	if !u.valid() || u.Offset >= s.trust {
+	if !u.valid() || u.Blank() || u.Offset >= s.trust {
 		return false
 	}
 	whole := pos/sector == (pos+UnitSize-1)/sector
-	return whole || before.valid() && (before.Offset < u.Offset || u.Blank())
+	return whole || before.valid() && before.Offset < u.Offset
 }
 
 // checkRest looks at what follows the first units of a file. Units that are to be trusted show that the disk has
@@ -359,9 +370,13 @@ func (r *blockReader) unit(base int64, i record.Index) (Unit, error) {
 	return decodeUnit(r.buf[(i-r.at)*UnitSize:]), nil
 }
 
-// trusts reports whether unit i is to be kept.
+// trusts reports whether unit i is to be kept. A blank one is as good as the first one behind it that is not.
 func (r *blockReader) trusts(base int64, i record.Index) (bool, error) {
 	u, err := r.unit(base, i)
+	for err == nil && u.Blank() && i+1 < r.q.topic.set.perFile {
+		i++
+		u, err = r.unit(base, i)
+	}
 	if err != nil || i == 0 || !u.valid() {
 		return err == nil && r.q.topic.set.trusts(Unit{}, u, 0), err
 	}

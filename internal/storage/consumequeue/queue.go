@@ -168,8 +168,7 @@ func (q *Queue) Read(from record.Index, dst []Unit) (int, error) {
 		m, err := q.readFile(at, dst[n:n+int(want)])
 		n += m
 		if err != nil {
-			var hole *HoleError // here: it is on the heap because of As
-			if errors.As(err, &hole) {
+			if hole, ok := errors.AsType[*HoleError](err); ok {
 				hole.Next = min(hole.Next, inFiles)
 			}
 			if n > 0 {
