@@ -177,28 +177,31 @@ func anyQueue(fsys vfs.FS, dir string) (bool, error) {
 	return false, nil
 }
 
-// makeDir makes dir with what is above it, so that it survives a power cut.
+// makeDir makes dir with what is above it, so that it survives a power cut. Directories that are there are synced too:
+// a process may have made them and been killed before it did.
 func makeDir(fsys vfs.FS, dir string) error {
-	var missing []string
-	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+	made := filepath.Clean(dir)
+	for d := made; filepath.Dir(d) != d; d = filepath.Dir(d) {
 		_, err := fsys.Stat(d)
-		if err == nil || filepath.Dir(d) == d {
+		if err == nil {
 			break
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("look for %s: %w", d, err)
 		}
-		missing = append(missing, d)
-	}
-	if len(missing) == 0 {
-		return nil
+		made = filepath.Dir(d)
 	}
 	if err := fsys.MkdirAll(dir); err != nil {
 		return fmt.Errorf("make %s: %w", dir, err)
 	}
-	for _, d := range missing {
-		if err := fsys.SyncDir(filepath.Dir(d)); err != nil {
-			return fmt.Errorf("sync directory %s: %w", filepath.Dir(d), err)
+	for d := filepath.Clean(dir); filepath.Dir(d) != d; d = filepath.Dir(d) {
+		above := filepath.Dir(d)
+		err := fsys.SyncDir(above)
+		if err != nil && len(d) > len(made) {
+			return fmt.Errorf("sync directory %s: %w", above, err)
+		}
+		if err != nil {
+			break // not ours, so it has been there for long
 		}
 	}
 	return nil

@@ -40,3 +40,39 @@ func TestIndexesAreNotUsedAgainAfterRetentionAndAPowerCut(t *testing.T) {
 		must(t, s.Close())
 	}
 }
+
+// A process may be killed between making a file and making its name durable. The next one uses the file, so it must see
+// to the name.
+func TestNamesThatAKilledProcessLeftBecomeDurable(t *testing.T) {
+	t.Parallel()
+	for nth := range 12 {
+		var killed *vfs.Mem
+		disk := vfs.NewMem(vfs.MemOptions{})
+		n := 0
+		o := options(t)
+		s, err := Open(vfs.NewFaulty(disk, func(op vfs.Op) error {
+			if op.Kind != vfs.OpSyncDir && op.Kind != vfs.OpSyncFS {
+				return nil
+			}
+			if n++; n == nth+1 {
+				killed = disk.CrashClone(nil, vfs.ProcessKill)
+			}
+			return nil
+		}), o)
+		must(t, err)
+		put(t, s, "T", 0, "first")
+		if killed == nil {
+			must(t, s.Close())
+			continue
+		}
+		s = open(t, killed, o)
+		next, _ := put(t, s, "T", 0, "second")
+		must(t, s.Flush())
+		for seed := range uint64(20) {
+			s = open(t, killed.CrashClone(rand.New(rand.NewPCG(seed, 1)), vfs.PowerCut), o)
+			if q := s.Queue("T", 0); q.Max() != next+1 {
+				t.Fatalf("sync %d, seed %d: %d messages, want %d", nth+1, seed, q.Max(), next+1)
+			}
+		}
+	}
+}

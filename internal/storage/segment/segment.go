@@ -52,6 +52,10 @@ func Open(fsys vfs.FS, dir string, o Options) (*Set, error) {
 		return nil, fmt.Errorf("make %s: %w", dir, err)
 	}
 	files, err := s.load()
+	if err == nil {
+		// A process that was killed may have made the last file and not its name durable.
+		err = fsys.SyncDir(dir)
+	}
 	if err != nil {
 		for _, f := range files {
 			err = errors.Join(err, f.release())
