@@ -201,10 +201,10 @@ func makeDir(fsys vfs.FS, dir string) error {
 			return fmt.Errorf("sync directory %s: %w", above, err)
 		}
 		if err != nil {
-			break // not ours, so it has been there for long
+			break
 		}
 	}
-	return nil
+	return nil //nolint:nilerr // a directory that we did not make has been there for long
 }
 
 func readDir(fsys vfs.FS, dir string) ([]fs.DirEntry, error) {
