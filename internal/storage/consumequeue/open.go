@@ -64,8 +64,8 @@ func (q *Queue) load() error {
 	start := record.Index(bases[0] / UnitSize)
 	for len(bases) > 0 {
 		last := bases[len(bases)-1]
-		n, err := q.loadLast(&r, last, len(bases) == 1)
-		if err != nil {
+		var n record.Index
+		if n, err = q.loadLast(&r, last, len(bases) == 1); err != nil {
 			return err
 		}
 		if n > 0 {
@@ -73,16 +73,18 @@ func (q *Queue) load() error {
 			break
 		}
 		// Nothing to keep. Java does not start when the last file of a queue is empty.
-		if err := s.removeFile(q, last); err != nil {
+		if err = s.removeFile(q, last); err != nil {
 			return err
 		}
 		s.syncAll() // it must not come back with stale units after the next power cut
 		bases = bases[:len(bases)-1]
 	}
 	for _, base := range bases {
-		if size, err := q.fileSize(base); err != nil {
+		var size int64
+		if size, err = q.fileSize(base); err != nil {
 			return err
-		} else if size != s.o.FileSize {
+		}
+		if size != s.o.FileSize {
 			return q.wrongLength(base, size)
 		}
 	}
@@ -224,8 +226,9 @@ func (s *Set) trusts(before, u Unit, pos int64) bool {
 	return whole || before.valid() && before.Offset < u.Offset
 }
 
-// checkRest looks at what follows the first units of a file. Units that are to be trusted show that the disk has
-// damaged one in between: they are kept, and reading the damaged one is an error. Everything else is overwritten.
+// checkRest looks at what follows the first units of a file. Units that are to be trusted are kept. What is between
+// them and the first ones is blank, or the disk has damaged it: then reading it is an error. Everything behind the
+// last trusted unit is overwritten.
 func (q *Queue) checkRest(r *blockReader, base int64, units record.Index) (record.Index, error) {
 	s := q.topic.set
 	h, err := s.use(q, base, false)
@@ -235,16 +238,16 @@ func (q *Queue) checkRest(r *blockReader, base int64, units record.Index) (recor
 	defer s.release(h)
 	f := h.file
 	keep, from := units, int64(units)*UnitSize
-	dirty, chunk := false, int64(4<<10)
+	dirty, bad, damaged, chunk := false, false, false, int64(4<<10)
 	var b []byte
 	var before Unit
 	for pos := from; pos < s.o.FileSize; {
-		data, err := f.NextData(pos)
-		if err != nil {
+		var data int64
+		if data, err = f.NextData(pos); err != nil {
 			return 0, fmt.Errorf("find the data of queue file %s: %w", f.Name(), err)
 		}
 		if data > pos {
-			pos, chunk, before = data-data%UnitSize, 4<<10, Unit{}
+			pos, chunk, before, bad = data-data%UnitSize, 4<<10, Unit{}, true
 			if pos >= s.o.FileSize {
 				break
 			}
@@ -261,13 +264,15 @@ func (q *Queue) checkRest(r *blockReader, base int64, units record.Index) (recor
 			dirty = dirty || u != (Unit{})
 			if s.trusts(before, u, pos+int64(i)) {
 				keep = record.Index((pos+int64(i))/UnitSize) + 1
+				damaged = damaged || bad
 			}
+			bad = bad || !u.valid()
 			before = u
 		}
 		pos += n
 		chunk = min(2*chunk, 64<<10)
 	}
-	if keep > units {
+	if damaged {
 		s.o.Log.Error("damaged units in a queue file", "file", f.Name(), "index", record.Index(base/UnitSize)+units)
 	}
 	if !dirty || keep == s.perFile {

@@ -200,9 +200,9 @@ func (q *Queue) readFile(at record.Index, dst []Unit) (int, error) {
 		return 0, fmt.Errorf("read queue file %s: %w", s.path(q, base), err)
 	}
 	n := decodeUnits(dst, b)
-	for i := range n {
-		if !dst[i].valid() {
-			return i, &CorruptError{Path: s.path(q, base), Index: at + record.Index(i), Unit: dst[i]}
+	for i, u := range dst[:n] {
+		if !u.valid() {
+			return i, &CorruptError{Path: s.path(q, base), Index: at + record.Index(i), Unit: u}
 		}
 	}
 	return n, nil

@@ -47,7 +47,7 @@ func putUnit(b []byte, off record.Offset, size int32, tags int64) {
 // decodeUnits fills dst from b and returns how many units it took.
 func decodeUnits(dst []Unit, b []byte) int {
 	n := min(len(dst), len(b)/UnitSize)
-	for i := range n {
+	for i := range dst[:n] {
 		dst[i] = decodeUnit(b[i*UnitSize:])
 	}
 	return n

@@ -76,15 +76,38 @@ func (b *batch) find(slot int32) *cell {
 	}
 }
 
-// sort makes sorted.
-func (b *batch) sort() {
+// sort makes sorted, by a radix sort with a second array, which it returns for the next time.
+func (b *batch) sort(tmp []uint64) []uint64 {
 	b.sorted = b.sorted[:0]
 	for _, c := range b.table {
 		if c.key != 0 {
 			b.sorted = append(b.sorted, uint64(c.key-1)<<32|uint64(c.newest))
 		}
 	}
-	slices.Sort(b.sorted)
+	const digit, few = 12, 1 << 9
+	if len(b.sorted) < few {
+		slices.Sort(b.sorted)
+		return tmp
+	}
+	tmp = slices.Grow(tmp[:0], len(b.sorted))[:len(b.sorted)]
+	for shift := 0; (b.slots-1)>>shift > 0; shift += digit {
+		var at [1 << digit]int32
+		for _, c := range b.sorted {
+			at[c>>(32+shift)&(1<<digit-1)]++
+		}
+		sum := int32(0)
+		for i, n := range &at {
+			at[i] = sum
+			sum += n
+		}
+		for _, c := range b.sorted {
+			i := &at[c>>(32+shift)&(1<<digit-1)]
+			tmp[*i] = c
+			*i++
+		}
+		b.sorted, tmp = tmp, b.sorted
+	}
+	return tmp
 }
 
 // add appends an entry; there must be room.

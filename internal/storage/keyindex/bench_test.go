@@ -11,8 +11,15 @@ import (
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
-// BenchmarkPut puts unique keys of 32 characters into a file of the default size.
+// BenchmarkPut puts unique keys of 32 characters into a file of the default size: random ones, or such that count up
+// as the clients' unique keys do.
 func BenchmarkPut(b *testing.B) {
+	b.Run("random", func(b *testing.B) { benchmarkPut(b, 0x9e3779b97f4a7c15) })
+	b.Run("counting", func(b *testing.B) { benchmarkPut(b, 1) })
+}
+
+func benchmarkPut(b *testing.B, step uint64) {
+	b.Helper()
 	ix, err := Open(vfs.OS(), b.TempDir(), Options{})
 	must(b, err)
 	topic, key := []byte("TopicTest"), make([]byte, 32)
@@ -22,7 +29,7 @@ func BenchmarkPut(b *testing.B) {
 	off, peak := record.Offset(0), int64(0)
 	var slowest time.Duration
 	for b.Loop() {
-		binary.BigEndian.PutUint64(raw[8:], uint64(off)*0x9e3779b97f4a7c15)
+		binary.BigEndian.PutUint64(raw[8:], uint64(off)*step)
 		hex.Encode(key, raw[:])
 		if off++; off&1023 == 0 {
 			start := time.Now()

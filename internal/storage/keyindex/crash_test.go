@@ -100,8 +100,8 @@ func (w *world) crashInRecovery(t *rapid.T, mode vfs.CrashMode, trust record.Off
 func (w *world) check(t *rapid.T) {
 	var want [keys][]record.Offset
 	last := -1
-	for i := len(w.log) - 1; i >= 0; i-- {
-		for _, k := range slices.Backward(w.log[i]) {
+	for i, ks := range slices.Backward(w.log) {
+		for _, k := range slices.Backward(ks) {
 			want[k] = append(want[k], record.Offset(i*10))
 			last = max(last, i)
 		}

@@ -59,6 +59,7 @@ type Index struct {
 
 	ioMu     sync.Mutex // guards writing to files, and all of the next block
 	window   []byte
+	sortBuf  []uint64
 	unsynced []*file
 	failed   error   // a sync failed: nothing is known about the disk any more
 	removed  bool    // a file was removed, perhaps by an earlier process: it must not come back with stale entries
@@ -332,7 +333,7 @@ func (ix *Index) Flush(sync bool) error {
 
 // releaseMemory gives the batches back when nothing was put for some flushes. ioMu is held.
 func (ix *Index) releaseMemory() {
-	ix.window = nil
+	ix.window, ix.sortBuf = nil, nil
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	ix.spare = nil

@@ -21,33 +21,33 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const t0 = 1_700_000_000_000
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 func clock() time.Time { return time.Date(2025, 9, 19, 23, 59, 58, 7_000_000, time.UTC) }
 
-func open(t testing.TB, fsys vfs.FS, dir string, slots, capacity int32) *Index {
-	t.Helper()
+func open(tb testing.TB, fsys vfs.FS, dir string, slots, capacity int32) *Index {
+	tb.Helper()
 	ix, err := Open(fsys, dir, Options{Slots: slots, Capacity: capacity, Now: clock})
-	must(t, err)
+	must(tb, err)
 	return ix
 }
 
 // put puts key i of topic t: record i is at 100*i, stored i milliseconds after t0, and has key "k<i mod n>".
-func put(t testing.TB, ix *Index, from, to, n int) {
-	t.Helper()
+func put(tb testing.TB, ix *Index, from, to, n int) {
+	tb.Helper()
 	for i := from; i < to; i++ {
-		must(t, ix.Put([]byte("t"), fmt.Appendf(nil, "k%d", i%n), record.Offset(100*i), t0+int64(i)))
+		must(tb, ix.Put([]byte("t"), fmt.Appendf(nil, "k%d", i%n), record.Offset(100*i), t0+int64(i)))
 	}
 }
 
 // find checks that key k leads to the records of put, newest first.
-func find(t testing.TB, ix *Index, to, n, k int) {
-	t.Helper()
+func find(tb testing.TB, ix *Index, to, n, k int) {
+	tb.Helper()
 	var want []record.Offset
 	for i := to - 1; i >= 0; i-- {
 		if i%n == k {
@@ -56,7 +56,7 @@ func find(t testing.TB, ix *Index, to, n, k int) {
 	}
 	got := ix.Query("t", fmt.Sprintf("k%d", k), math.MaxInt32, 0, math.MaxInt64)
 	if !slices.Equal(got, want) {
-		t.Fatalf("key k%d: %v, want %v", k, got, want)
+		tb.Fatalf("key k%d: %v, want %v", k, got, want)
 	}
 }
 
@@ -66,7 +66,8 @@ func TestKeyHashIsJavas(t *testing.T) {
 		topic, key string
 		want       int32
 	}{
-		{"TopicTest", "k1", 2746024}, {"TopicTest", "k2", 2746025}, // golden vector G6
+		{"TopicTest", "k1", 2746024},
+		{"TopicTest", "k2", 2746025}, // golden vector G6
 		{"TopicTest", "0A0000010000000000000000000A0001", 411086106},
 		{"", "", '#'},
 	} {

@@ -85,6 +85,7 @@ func (j javaStore) put(t *testing.T, ix *Index, from record.Offset) {
 func TestJavasStoresAreQueried(t *testing.T) {
 	t.Parallel()
 	forEachJavaStore(t, func(t *testing.T, _, java string, j javaStore) {
+		t.Helper()
 		dir := t.TempDir()
 		must(t, os.CopyFS(dir, os.DirFS(java)))
 		ix := open(t, vfs.OS(), dir, j.IndexSlots, j.IndexCapacity)
@@ -112,6 +113,7 @@ func TestJavasStoresAreQueried(t *testing.T) {
 func TestStoresAreIndexedAsJavaDoes(t *testing.T) {
 	t.Parallel()
 	forEachJavaStore(t, func(t *testing.T, version, java string, j javaStore) {
+		t.Helper()
 		if version != "5.3.3" {
 			return
 		}
@@ -122,8 +124,8 @@ func TestStoresAreIndexedAsJavaDoes(t *testing.T) {
 		ix, err := Open(vfs.OS(), dir, Options{Slots: j.IndexSlots, Capacity: j.IndexCapacity, Now: func() time.Time {
 			base := filepath.Base(names[min(made, len(names)-1)])
 			made++
-			at, err := time.ParseInLocation("20060102150405.000", base[:14]+"."+base[14:], time.UTC)
-			must(t, err)
+			at, perr := time.ParseInLocation("20060102150405.000", base[:14]+"."+base[14:], time.UTC)
+			must(t, perr)
 			return at
 		}})
 		must(t, err)

@@ -24,7 +24,7 @@ func (ix *Index) merge(f *file, b *batch) error {
 		ix.window = make([]byte, windowSlots*slotSize)
 	}
 	if !b.resolved {
-		b.sort()
+		ix.sortBuf = b.sort(ix.sortBuf)
 		if err = ix.resolve(f, h, b); err != nil {
 			return fmt.Errorf("read index file %s: %w", f.name, err)
 		}

@@ -166,7 +166,7 @@ func (r *repair) slots() error {
 	if err != nil || !changed {
 		return err
 	}
-	if err := r.findLost(); err != nil {
+	if err = r.findLost(); err != nil {
 		return err
 	}
 	_, err = r.eachSlot(true)
