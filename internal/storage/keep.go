@@ -12,6 +12,16 @@ import (
 // thoroughBytes is how much log may be dispatched before queues and index are synced ahead of time.
 const thoroughBytes = 1 << 30
 
+// With more waiting queues than manyQueues each round writes as many files, often new ones. Rounds are then put off: what a
+// restart has to dispatch again grows to lightBytes, what it has to after a power cut to spreadBytes.
+const (
+	manyQueues  = 4096
+	lightBytes  = 2 << 30
+	lightTicks  = 20
+	spreadBytes = 8 << 30
+	spreadTicks = 60
+)
+
 // trimAfter is after how many quiet ticks the memory of the block cache is given back.
 const trimAfter = 60
 
@@ -21,6 +31,7 @@ func (s *Store) runKeep(ctx context.Context) error {
 	defer tick.Stop()
 	every := max(int(s.o.ThoroughInterval/s.o.MarkInterval), 1)
 	since := s.position().upTo
+	lit := since
 	var rest time.Time // no light mark before
 	var quiet int      // ticks without a new message
 	var seen record.Offset
@@ -44,10 +55,16 @@ func (s *Store) runKeep(ctx context.Context) error {
 			continue
 		}
 		var err error
-		if at := s.position().upTo; n >= every || at-since >= thoroughBytes {
-			n, since = 0, at
+		at, due, far := s.position().upTo, every, record.Offset(thoroughBytes)
+		many := s.cqs.Waiting() > manyQueues
+		if many {
+			due, far = max(every, spreadTicks), spreadBytes
+		}
+		if n >= due || at-since >= far {
+			n, since, lit = 0, at, at
 			err = s.thorough()
-		} else if began := time.Now(); !began.Before(rest) {
+		} else if began := time.Now(); !began.Before(rest) && (!many || n%lightTicks == 0 || at-lit >= lightBytes) {
+			lit = at
 			err = s.light()
 			// With tens of thousands of queues a round is many small writes: spend a sixth of the time on it at most.
 			rest = began.Add(6 * time.Since(began))
