@@ -26,7 +26,7 @@ func (e *LayoutError) Error() string {
 var foreign = []struct{ path, mode, todo string }{
 	{
 		"consumequeue", "consume queues in RocksDB (storeType=defaultRocksDB)",
-		"the commit log is plain; move the consumequeue folder away and run \"cometmq store rebuild-index\" on the directory",
+		"the commit log is plain: move the consumequeue folder away and the queues are rebuilt from the log at the next start",
 	},
 	{"config/topics", "topics in RocksDB", "export them with Java's \"mqadmin rocksDBConfigToJson\" and move the folder away"},
 	{"config/subscriptionGroups", "subscription groups in RocksDB", "export them with Java's \"mqadmin rocksDBConfigToJson\" and move the folder away"},
