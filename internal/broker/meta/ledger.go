@@ -121,6 +121,9 @@ func (l *ledger) load(decode, replay func([]byte) error) error {
 	if err != nil {
 		return err
 	}
+	if err := l.settle(gens); err != nil {
+		return err
+	}
 	if from < 0 {
 		if hasData(gens) {
 			l.log.Warn("a file was written by another program since the journal: the journal is dropped", "file", l.json, "journal", l.name)
@@ -144,11 +147,26 @@ func (l *ledger) load(decode, replay func([]byte) error) error {
 	return nil
 }
 
-// makeDir makes a folder whose name survives a power cut.
-func makeDir(fsys vfs.FS, dir string) error {
-	if _, err := fsys.Stat(dir); err == nil {
-		return nil
+// settle makes durable what a killed process may have left in the page cache. From now on others build on it: a topic
+// that is found is told to clients and not written again.
+func (l *ledger) settle(gens []generation) error {
+	for _, g := range gens {
+		f, err := l.fs.Open(g.file)
+		if err != nil {
+			return fmt.Errorf("open journal: %w", err)
+		}
+		if err := errors.Join(f.Datasync(), f.Close()); err != nil {
+			return fmt.Errorf("sync journal %s: %w", g.file, err)
+		}
 	}
+	if err := l.fs.SyncDir(path.Dir(l.json)); err != nil {
+		return fmt.Errorf("sync folder %s: %w", path.Dir(l.json), err)
+	}
+	return l.syncDir()
+}
+
+// makeDir makes a folder whose name survives a power cut, also when a process made it that was killed right then.
+func makeDir(fsys vfs.FS, dir string) error {
 	if err := fsys.MkdirAll(dir); err != nil {
 		return fmt.Errorf("make folder %s: %w", dir, err)
 	}

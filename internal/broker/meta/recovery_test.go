@@ -449,3 +449,40 @@ func TestConcurrentCommitsSurviveAKillAtAnyMoment(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// What the next process finds after a kill it shows to others, so a power cut must not take it away any more.
+func TestWhatOutlivedAKillOutlivesAPowerCut(t *testing.T) {
+	t.Parallel()
+	for nth := range 40 {
+		m := newMem(t)
+		var killed *vfs.Mem
+		n := 0
+		tb := open(t, vfs.NewFaulty(m, func(op vfs.Op) error {
+			if op.Kind == vfs.OpDatasync || op.Kind == vfs.OpSync || op.Kind == vfs.OpSyncDir {
+				if n++; n == nth {
+					killed = m.CrashClone(nil, vfs.ProcessKill)
+				}
+			}
+			return nil
+		}))
+		for i := range 3 {
+			_, _, err := tb.Topics.Put(topic(fmt.Sprintf("T%d", i)))
+			must(t, err)
+			tb.Offsets.Commit("g", "T", 0, mq.Index(i))
+			must(t, tb.Offsets.Sync())
+			if i == 1 {
+				must(t, errors.Join(tb.Topics.Fold(), tb.Groups.Fold(), tb.Offsets.Fold()))
+			}
+		}
+		if killed == nil {
+			continue
+		}
+		want := state(open(t, killed))
+		for seed := range uint64(20) {
+			after := killed.CrashClone(rand.New(rand.NewPCG(seed, 3)), vfs.PowerCut)
+			if got := state(open(t, after)); got != want {
+				t.Fatalf("sync %d, seed %d: got\n%s\nwant\n%s", nth, seed, got, want)
+			}
+		}
+	}
+}
