@@ -18,11 +18,13 @@ func newStoreCmd(env *Env) *cobra.Command {
 		}
 		return nil
 	}
+	var log string
+	cmd.PersistentFlags().StringVar(&log, "commitlog", "", "the directory of the log when it is elsewhere (storePathCommitLog)")
 	var asJSON bool
 	check := &cobra.Command{
 		Use: "check DIR", Short: "Read everything and compare the queues with the log", Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := storetool.Check(cmd.Context(), vfs.OS(), args[0])
+			r, err := storetool.Check(cmd.Context(), vfs.OS(), storetool.Place{Root: args[0], Log: log})
 			if err != nil {
 				return err
 			}
@@ -35,10 +37,14 @@ func newStoreCmd(env *Env) *cobra.Command {
 				if !r.Clean {
 					exit = "not clean"
 				}
-				fmt.Fprintf(env.Out, "last exit   %s\nmessages    %d, %d bytes, offsets %d to %d\nqueues      %d with %d units, %d wrong, %d not built yet\n",
-					exit, r.Messages, r.Bytes, r.First, r.End, r.Queues, r.Units, r.Wrong, r.Missing)
+				fmt.Fprintf(env.Out, "last exit   %s\nmessages    %d, %d bytes, offsets %d to %d\n", exit, r.Messages, r.Bytes, r.First, r.End)
+				fmt.Fprintf(env.Out, "queues      %d with %d units, %d wrong, %d behind the log, %d not built yet\n",
+					r.Queues, r.Units, r.Wrong, r.Beyond, r.Missing)
 				for _, d := range r.Damages {
 					fmt.Fprintf(env.Out, "damage      %s offset %d, %d bytes: %s\n", d.File, d.Offset, d.Length, d.Reason)
+				}
+				if d := r.Tail; d != nil {
+					fmt.Fprintf(env.Out, "torn tail   %s offset %d, %d bytes: %s\n", d.File, d.Offset, d.Length, d.Reason)
 				}
 				if r.WrongFirst != "" {
 					fmt.Fprintf(env.Out, "wrong unit  %s\n", r.WrongFirst)
@@ -55,7 +61,7 @@ func newStoreCmd(env *Env) *cobra.Command {
 	dump := &cobra.Command{
 		Use: "dump DIR", Short: "Print the messages of the log, one JSON object a line", Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return storetool.Dump(cmd.Context(), vfs.OS(), args[0], o, env.Out, func(d storetool.Damage) {
+			return storetool.Dump(cmd.Context(), vfs.OS(), storetool.Place{Root: args[0], Log: log}, o, env.Out, func(d storetool.Damage) {
 				fmt.Fprintf(env.Err, "damage: %s offset %d, %d bytes: %s\n", d.File, d.Offset, d.Length, d.Reason)
 			})
 		},

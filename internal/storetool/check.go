@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/cometmq/cometmq/internal/record"
@@ -23,29 +24,35 @@ type Report struct {
 	First      int64    `json:"first_offset"`
 	End        int64    `json:"end_offset"`
 	Damages    []Damage `json:"damages,omitempty"`
+	Tail       *Damage  `json:"torn_tail,omitempty"` // behind the last message; a broker cuts it off when it starts
 	Queues     int      `json:"queues"`
 	Units      int64    `json:"queue_units"`
 	Wrong      int64    `json:"wrong_units"`   // name a place where no such message stands
+	Beyond     int64    `json:"beyond_units"`  // name a place behind the last message; a broker drops them when it starts
 	Missing    int64    `json:"missing_units"` // messages that no unit names; a broker adds them when it starts
 	WrongFirst string   `json:"first_wrong_unit,omitempty"`
 }
 
-// OK reports that nothing is damaged. Missing units are no damage: the log has what they would name.
-func (r *Report) OK() bool { return len(r.Damages) == 0 && r.Wrong == 0 }
+// OK reports that nothing is damaged. Missing units are no damage: the log has what they would name. Nor is what a kill or
+// a power cut leaves at the end of the log.
+func (r *Report) OK() bool {
+	return len(r.Damages) == 0 && r.Wrong == 0 && (!r.Clean || r.Tail == nil && r.Beyond == 0)
+}
 
 type queueKey struct {
 	topic string
 	id    int32
 }
 
-// Check reads the whole store below dir.
-func Check(ctx context.Context, fsys vfs.FS, dir string) (*Report, error) {
-	r := &Report{Dir: dir, Clean: true, First: -1}
-	if _, err := fsys.Stat(filepath.Join(dir, "abort")); err == nil {
+// Check reads a whole store.
+func Check(ctx context.Context, fsys vfs.FS, p Place) (*Report, error) {
+	r := &Report{Dir: p.Root, Clean: true, First: -1}
+	if _, err := fsys.Stat(filepath.Join(p.Root, "abort")); err == nil {
 		r.Clean = false
 	}
 	seen := map[queueKey]int64{} // the next index after the newest message of each queue
-	err := walk(ctx, fsys, filepath.Join(dir, "commitlog"), func(m *record.Message, rec []byte) error {
+	var err error
+	r.Tail, err = walk(ctx, fsys, p.log(), func(m *record.Message, rec []byte) error {
 		if r.First < 0 {
 			r.First = int64(m.Offset)
 		}
@@ -59,15 +66,15 @@ func Check(ctx context.Context, fsys vfs.FS, dir string) (*Report, error) {
 	if err != nil {
 		return r, err
 	}
-	err = r.queues(ctx, fsys, dir, seen)
+	err = r.queues(ctx, fsys, p, seen)
 	return r, err
 }
 
 const unitSize = 20
 
-func (r *Report) queues(ctx context.Context, fsys vfs.FS, dir string, seen map[queueKey]int64) error {
-	root := filepath.Join(dir, "consumequeue")
-	log := &opened{fsys: fsys, dir: filepath.Join(dir, "commitlog")}
+func (r *Report) queues(ctx context.Context, fsys vfs.FS, p Place, seen map[queueKey]int64) error {
+	root := filepath.Join(p.Root, "consumequeue")
+	log := &opened{fsys: fsys, dir: p.log()}
 	defer log.close()
 	topics, err := fsys.ReadDir(root)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -142,6 +149,13 @@ func (r *Report) units(f vfs.File, qf logFile, log *opened) (used int64, err err
 			}
 			r.Units++
 			index := (qf.base + pos + int64(i)) / unitSize
+			if off >= r.End {
+				r.Beyond++
+				continue
+			}
+			if r.within(off) {
+				continue // reported already
+			}
 			if why := log.names(off, size, index); why != "" {
 				if r.Wrong++; r.WrongFirst == "" {
 					r.WrongFirst = fmt.Sprintf("%s index %d names %d: %s", qf.name, index, off, why)
@@ -156,13 +170,17 @@ func (r *Report) units(f vfs.File, qf logFile, log *opened) (used int64, err err
 	return qf.size, nil
 }
 
+// within reports whether a place of the log is known to be damaged.
+func (r *Report) within(off int64) bool {
+	return slices.ContainsFunc(r.Damages, func(d Damage) bool { return off >= d.Offset && off < d.Offset+d.Length })
+}
+
 // opened reads headers out of the log for Check.
 type opened struct {
 	fsys  vfs.FS
 	dir   string
 	files []logFile
 	w     *window
-	base  int64
 }
 
 func (o *opened) close() {
@@ -182,7 +200,7 @@ func (o *opened) names(off int64, size int32, index int64) string {
 	if off < o.files[0].base {
 		return ""
 	}
-	if o.w == nil || off < o.base || off >= o.base+o.w.size {
+	if o.w == nil || off < o.w.base || off >= o.w.base+o.w.size {
 		o.close()
 		o.w = nil
 		for _, lf := range o.files {
@@ -191,18 +209,14 @@ func (o *opened) names(off int64, size int32, index int64) string {
 				if err != nil {
 					return err.Error()
 				}
-				o.w, o.base = &window{f: f, size: lf.size}, lf.base
+				o.w = &window{f: f, base: lf.base, size: lf.size}
 			}
 		}
 		if o.w == nil {
-			return "beyond the log"
+			return "a file of the log is missing"
 		}
 	}
-	b, err := o.w.bytes(off-o.base, headBytes)
-	if err != nil {
-		return err.Error()
-	}
-	h, err := record.Header(b)
+	h, err := o.w.header(off - o.w.base)
 	switch {
 	case err != nil:
 		return err.Error()

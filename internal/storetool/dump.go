@@ -3,8 +3,8 @@ package storetool
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/record"
@@ -33,11 +33,14 @@ type Line struct {
 	Body     string            `json:"body,omitempty"`
 }
 
-// Dump prints the records of the store below dir.
-func Dump(ctx context.Context, fsys vfs.FS, dir string, o DumpOptions, out io.Writer, damaged func(Damage)) error {
+// errEnough stops a walk.
+var errEnough = errors.New("enough")
+
+// Dump prints the records of a store.
+func Dump(ctx context.Context, fsys vfs.FS, p Place, o DumpOptions, out io.Writer, damaged func(Damage)) error {
 	enc := json.NewEncoder(out)
 	var n int64
-	err := walk(ctx, fsys, filepath.Join(dir, "commitlog"), func(m *record.Message, _ []byte) error {
+	tail, err := walk(ctx, fsys, p.log(), func(m *record.Message, _ []byte) error {
 		if o.Topic != "" && o.Topic != string(m.Topic) || int64(m.Offset) < o.From {
 			return nil
 		}
@@ -59,12 +62,15 @@ func Dump(ctx context.Context, fsys vfs.FS, dir string, o DumpOptions, out io.Wr
 			return err
 		}
 		if n++; o.Limit > 0 && n >= o.Limit {
-			return io.EOF
+			return errEnough
 		}
 		return nil
 	}, damaged)
-	if err == io.EOF { //nolint:errorlint // our own stop mark, unwrapped
+	if errors.Is(err, errEnough) {
 		return nil
+	}
+	if tail != nil {
+		damaged(*tail)
 	}
 	return err
 }

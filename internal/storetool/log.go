@@ -2,6 +2,7 @@ package storetool
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,12 +13,25 @@ import (
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
-// Damage is a part of the log that holds no readable record although records follow it.
+// Damage is a part of the log that holds no readable record.
 type Damage struct {
 	File   string `json:"file"`
 	Offset int64  `json:"offset"` // in the log
 	Length int64  `json:"length"`
 	Reason string `json:"reason"`
+}
+
+// Place says where a store is.
+type Place struct {
+	Root string // storePathRootDir
+	Log  string // storePathCommitLog, default <Root>/commitlog
+}
+
+func (p Place) log() string {
+	if p.Log == "" {
+		return filepath.Join(p.Root, "commitlog")
+	}
+	return p.Log
 }
 
 // logFile is one file of the commit log.
@@ -48,31 +62,105 @@ func logFiles(fsys vfs.FS, dir string) ([]logFile, error) {
 	return out, nil // ReadDir sorts by name, which is by offset
 }
 
-const chunk = 1 << 20
+// walker goes through the log. What is unreadable is damage only when something readable follows it, also in a later
+// file: until then it may be the unwritten rest of the log or a write that was cut.
+type walker struct {
+	fsys    vfs.FS
+	visit   func(m *record.Message, rec []byte) error // the record is valid until it returns
+	damaged func(Damage)
+	open    []hole
+}
 
-// walk visits every readable record of the log and every damaged place. The record is valid until visit returns.
-func walk(ctx context.Context, fsys vfs.FS, dir string, visit func(m *record.Message, rec []byte) error, damaged func(Damage)) error {
+// hole is an unreadable place.
+type hole struct {
+	Damage
+	used int64 // bytes up to the last one that is not zero
+}
+
+// walk visits every readable record of the log and every damaged place. tail is what stands behind the last readable
+// record, nil when there are only zeroes: a broker cuts it off when it starts.
+func walk(ctx context.Context, fsys vfs.FS, dir string, visit func(m *record.Message, rec []byte) error, damaged func(Damage)) (tail *Damage, err error) {
 	files, err := logFiles(fsys, dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	w := &walker{fsys: fsys, visit: visit, damaged: damaged}
 	for i, lf := range files {
-		if i > 0 && files[i-1].base+files[i-1].size != lf.base {
-			damaged(Damage{File: lf.name, Offset: files[i-1].base + files[i-1].size, Length: lf.base - files[i-1].base - files[i-1].size, Reason: "a file is missing before this one"})
+		if i > 0 {
+			if end := files[i-1].base + files[i-1].size; end != lf.base {
+				w.open = append(w.open, hole{Damage{File: lf.name, Offset: end, Length: lf.base - end, Reason: "a file is missing before this one"}, 0})
+			}
 		}
-		if err := walkFile(ctx, fsys, lf, i == len(files)-1, visit, damaged); err != nil {
+		if err := w.file(ctx, lf); err != nil {
+			return nil, err
+		}
+	}
+	for _, h := range w.open {
+		if h.used > 0 {
+			h.Length = h.used
+			return &h.Damage, nil
+		}
+	}
+	return nil, nil
+}
+
+// readable tells that something follows the holes that are open.
+func (w *walker) readable() {
+	for _, h := range w.open {
+		w.damaged(h.Damage)
+	}
+	w.open = w.open[:0]
+}
+
+func (w *walker) file(ctx context.Context, lf logFile) error {
+	f, err := w.fsys.Open(lf.name)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", lf.name, err)
+	}
+	defer func() { _ = f.Close() }()
+	win := &window{f: f, base: lf.base, size: lf.size}
+	var m record.Message
+	for pos := int64(0); pos < lf.size; {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		rec, err := win.record(pos, &m)
+		var bad *unreadable
+		switch {
+		case err == nil:
+			w.readable()
+			if err = w.visit(&m, rec); err != nil {
+				return err
+			}
+			pos += int64(len(rec))
+		case errors.Is(err, record.ErrBlank):
+			w.readable()
+			return nil
+		case errors.As(err, &bad):
+			next, used, err := win.next(ctx, pos)
+			if err != nil {
+				return err
+			}
+			w.open = append(w.open, hole{Damage{File: lf.name, Offset: lf.base + pos, Length: next - pos, Reason: bad.why}, used})
+			pos = next
+		default:
 			return err
 		}
 	}
 	return nil
 }
 
+// chunk is how much is read at once.
+const chunk = 1 << 20
+
 // window is a part of a file in memory.
 type window struct {
 	f    vfs.File
+	base int64 // of the file, in the log
 	size int64
 	at   int64
 	buf  []byte
+	scan []byte
 }
 
 // bytes returns n bytes at pos, fewer at the end of the file.
@@ -96,110 +184,98 @@ func (w *window) bytes(pos int64, n int) ([]byte, error) {
 	return w.buf[pos-w.at:][:n], nil
 }
 
-const headBytes = 128 // enough for record.Header
+// unreadable says why there is no record at a place.
+type unreadable struct{ why string }
 
-func walkFile(ctx context.Context, fsys vfs.FS, lf logFile, last bool, visit func(*record.Message, []byte) error, damaged func(Damage)) error {
-	f, err := fsys.Open(lf.name)
+func (u *unreadable) Error() string { return u.why }
+
+// header reads the fixed part of the record at pos. All errors but those of the disk are unreadable, or ErrBlank for a
+// marker that fits.
+func (w *window) header(pos int64) (record.Head, error) {
+	b, err := w.bytes(pos, record.FixedSize)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", lf.name, err)
+		return record.Head{}, err
 	}
-	defer func() { _ = f.Close() }()
-	w := &window{f: f, size: lf.size}
-	var m record.Message
-	var hole *Damage
-	end := func(pos int64) {
-		if hole != nil {
-			hole.Length = lf.base + pos - hole.Offset
-			damaged(*hole)
-			hole = nil
-		}
+	h, err := record.Header(b)
+	switch {
+	case errors.Is(err, record.ErrBlank) && int64(h.Size) == w.size-pos:
+		return h, err
+	case err != nil:
+		return h, &unreadable{err.Error()}
+	case int64(h.Offset) != w.base+pos:
+		return h, &unreadable{fmt.Sprintf("the record says that it stands at %d", h.Offset)}
+	case int64(h.Size) > w.size-pos:
+		return h, &unreadable{"the record is longer than the rest of the file"}
 	}
-	for pos := int64(0); pos < lf.size; {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		n, err := w.record(pos, lf.base, &m)
-		switch {
-		case err == nil:
-			end(pos)
-			var rec []byte
-			if rec, err = w.bytes(pos, n); err != nil {
-				return err
-			}
-			if err = visit(&m, rec); err != nil {
-				return err
-			}
-			pos += int64(n)
-		case errors.Is(err, record.ErrBlank):
-			end(pos)
-			return nil
-		default:
-			if hole == nil {
-				hole = &Damage{File: lf.name, Offset: lf.base + pos, Reason: err.Error()}
-				if next, ok, err := zeroes(f, pos, lf.size); err != nil {
-					return err
-				} else if ok && last {
-					return nil // the unwritten rest of the last file
-				} else if ok {
-					pos = next
-					continue
-				}
-			}
-			pos++
-		}
-	}
-	end(lf.size)
-	return nil
-}
-
-// zeroes reports whether nothing but zeroes follows pos.
-func zeroes(f vfs.File, pos, size int64) (next int64, only bool, err error) {
-	buf := make([]byte, chunk)
-	for pos < size {
-		data, err := f.NextData(pos)
-		if err != nil {
-			return 0, false, fmt.Errorf("look for data in %s: %w", f.Name(), err)
-		}
-		pos = max(pos, data)
-		if pos >= size {
-			break
-		}
-		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-pos)], pos)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, false, fmt.Errorf("read %s: %w", f.Name(), err)
-		}
-		for _, b := range buf[:n] {
-			if b != 0 {
-				return 0, false, nil
-			}
-		}
-		if n == 0 {
-			break
-		}
-		pos += int64(n)
-	}
-	return size, true, nil
+	return h, nil
 }
 
 // record reads the record at pos and checks everything about it, also that it belongs there.
-func (w *window) record(pos, base int64, m *record.Message) (int, error) {
-	b, err := w.bytes(pos, headBytes)
+func (w *window) record(pos int64, m *record.Message) ([]byte, error) {
+	h, err := w.header(pos)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	h, err := record.Header(b)
+	rec, err := w.bytes(pos, h.Size)
 	if err != nil {
-		return h.Size, err
+		return nil, err
 	}
-	if int64(h.Size) > w.size-pos {
-		return 0, record.ErrLayout
+	if _, err := record.Decode(rec, m, true); err != nil {
+		return nil, &unreadable{err.Error()}
 	}
-	if b, err = w.bytes(pos, h.Size); err != nil {
-		return 0, err
+	return rec, nil
+}
+
+// next looks for the next readable place behind pos, where nothing can be read. used is how many bytes from pos on there
+// are up to the last one that is not zero.
+func (w *window) next(ctx context.Context, pos int64) (next, used int64, err error) {
+	const magicAt = 4 // a record starts with its length
+	var m record.Message
+	if w.scan == nil {
+		w.scan = make([]byte, chunk)
 	}
-	n, err := record.Decode(b, m, true)
-	if err == nil && int64(m.Offset) != base+pos {
-		return 0, fmt.Errorf("the record says it stands at %d", m.Offset)
+	buf := w.scan
+	for at := pos; at < w.size; {
+		if ctx.Err() != nil {
+			return 0, 0, ctx.Err()
+		}
+		data, err := w.f.NextData(at)
+		if err != nil {
+			return 0, 0, fmt.Errorf("look for data in %s: %w", w.f.Name(), err)
+		}
+		at = max(at, data-2*magicAt) // the first bytes of a record may be zeroes in front of the data
+		n, err := w.f.ReadAt(buf[:min(chunk, w.size-at)], at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, 0, fmt.Errorf("read %s: %w", w.f.Name(), err)
+		}
+		for i, b := range buf[:n] {
+			if b != 0 {
+				used = at + int64(i) + 1 - pos
+			}
+			if i < magicAt+3 || !isMagic(binary.BigEndian.Uint32(buf[i-3:])) {
+				continue
+			}
+			try := at + int64(i) - magicAt - 3
+			if try <= pos {
+				continue
+			}
+			_, err := w.record(try, &m)
+			var bad *unreadable
+			switch {
+			case err == nil || errors.Is(err, record.ErrBlank):
+				return try, min(used, try-pos), nil
+			case !errors.As(err, &bad):
+				return 0, 0, err
+			}
+		}
+		if int64(n) <= 2*magicAt || at+int64(n) >= w.size {
+			break
+		}
+		at += int64(n) - 2*magicAt // a magic number may lie across the border
 	}
-	return n, err
+	return w.size, used, nil
+}
+
+func isMagic(v uint32) bool {
+	return v == record.MagicV1 || v == record.MagicV2 || v == record.MagicBlank
 }
