@@ -275,3 +275,68 @@ func FuzzRecover(f *testing.F) {
 		must(t, l.Close())
 	})
 }
+
+// A damaged record is handed out with its own header, not with that of the next sound one.
+func TestDamagedRecordKeepsItsHeader(t *testing.T) {
+	t.Parallel()
+	fsys := vfs.NewMem(vfs.MemOptions{})
+	l := newLog(t, fsys, 4096)
+	var b Batch
+	var at []record.Offset
+	for i := range 3 {
+		m := message(fmt.Sprintf("body %d", i))
+		m.Topic, m.QueueID = fmt.Appendf(nil, "topic%d", i), int32(i)
+		b.Reset()
+		_, err := b.Add(&Seq{next: int64(10 * i)}, m)
+		must(t, err)
+		must(t, l.Append(&b))
+		_, off, _ := b.Result(0)
+		at = append(at, off)
+	}
+	must(t, l.Close())
+	f, err := fsys.Open("/log/00000000000000000000")
+	must(t, err)
+	_, err = f.WriteAt([]byte{'X'}, int64(at[1])+90) // in the body
+	must(t, err)
+	must(t, f.Close())
+	l, err = Open(fsys, "/log", Options{SegmentSize: 4096, Key: "mappedFileSizeCommitLog", CacheBytes: 1 << 20})
+	must(t, err)
+	seen := 0
+	must(t, l.Recover(Recovery{CRC: true}, func(sc *Scanner) error {
+		if sc.Offset != at[seen] || sc.Damaged != (seen == 1) || string(sc.Msg.Topic) != fmt.Sprintf("topic%d", seen) ||
+			sc.Msg.QueueID != int32(seen) || sc.Msg.Index != record.Index(10*seen) {
+			t.Errorf("record %d: at %d, damaged %v, %s/%d index %d", seen, sc.Offset, sc.Damaged, sc.Msg.Topic, sc.Msg.QueueID, sc.Msg.Index)
+		}
+		seen++
+		return nil
+	}))
+	if seen != 3 {
+		t.Errorf("%d records", seen)
+	}
+	must(t, l.Close())
+}
+
+func TestTheFirstFileStaysWhenNothingIsLeftOfTheLog(t *testing.T) {
+	t.Parallel()
+	fsys := vfs.NewMem(vfs.MemOptions{})
+	l := newLog(t, fsys, 4096)
+	var b Batch
+	_, err := b.Add(new(Seq), message("body"))
+	must(t, err)
+	must(t, l.Append(&b))
+	must(t, l.Close())
+	f, err := fsys.Open("/log/00000000000000000000")
+	must(t, err)
+	_, err = f.WriteAt([]byte("XXXX"), 4)
+	must(t, err)
+	must(t, f.Close())
+	l = newLog(t, fsys, 4096)
+	if l.Empty() || l.Appended() != 0 {
+		t.Fatalf("empty %v, end %d", l.Empty(), l.Appended())
+	}
+	must(t, l.Append(&b))
+	if bodies, _ := list(t, l); !slices.Equal(bodies, []string{"body"}) {
+		t.Fatal(bodies)
+	}
+	must(t, l.Close())
+}

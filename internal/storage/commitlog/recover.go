@@ -64,11 +64,9 @@ func (l *Log) cut(end int64) error {
 	}
 	f := l.set.Find(end)
 	next := end
-	if f != nil {
+	if f != nil && (end > f.Base() || end == l.set.Min()) {
+		// The first file stays even if nothing in it is sound: a log without a file looks like a disk that is not mounted.
 		next = f.End()
-		if end == f.Base() {
-			next = end
-		}
 	}
 	l.o.Log.Warn("torn tail of the log cut", "offset", end, "first_byte", data)
 	if err := l.set.RemoveFrom(next); err != nil {

@@ -107,6 +107,11 @@ func (s *Scanner) Next(end record.Offset) bool {
 		}
 		if what == foundDamaged {
 			s.l.holes.add(s.hole(f, s.pos, s.pos+int64(n), "checksum does not match"))
+			// The search has put another record into Msg.
+			if n, _, err = s.at(s.pos, f.End(), s.crc); err != nil {
+				s.err = err
+				return false
+			}
 			s.Offset, s.Size, s.Damaged = record.Offset(s.pos), n, true
 			s.pos += int64(n)
 			return true
