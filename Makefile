@@ -11,7 +11,7 @@ FUZZ    ?= 10s
 SEEDS   ?= 200
 export CGO_ENABLED ?= 0
 
-.PHONY: help build setup test ci fmt fmt-check lint arch unit race golden fuzz bench e2e sim crash conformance peer compare generate hooks clean
+.PHONY: help build setup test ci fmt fmt-check lint arch unit race golden fuzz bench e2e sim crash conformance peer compare generate docs deviations hooks clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN{FS=":.*## "}{printf "  %-14s %s\n", $$1, $$2}'
@@ -75,6 +75,12 @@ compare: build ## measures beside Java in one run and writes docs/benchmarks.md
 
 generate: ## runs the code generators
 	$(GO) generate ./internal/protocol
+
+docs: ## writes the parts of docs/ that are made from the code
+	$(GO) run ./test/docs/docgen
+
+deviations: ## lists where the code differs from Java on purpose, and why
+	@$(GO) run ./test/docs/docgen -deviations
 
 hooks: ## a git hook that formats and vets before a commit
 	@printf '#!/bin/sh\nexec make fmt-check arch\n' > .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit
