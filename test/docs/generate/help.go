@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/cometmq/cometmq/internal/cli"
@@ -41,7 +42,7 @@ func Commands() ([][]string, error) {
 			if len(args) == 0 && (name == "completion" || name == "help") {
 				continue
 			}
-			if err := walk(append(args[:len(args):len(args)], name)); err != nil {
+			if err := walk(append(slices.Clip(args), name)); err != nil {
 				return err
 			}
 		}
