@@ -137,9 +137,9 @@ func (w *walker) file(ctx context.Context, lf logFile) error {
 			w.readable()
 			return nil
 		case errors.As(err, &bad):
-			next, used, err := win.next(ctx, pos)
-			if err != nil {
-				return err
+			next, used, failed := win.next(ctx, pos)
+			if failed != nil {
+				return failed
 			}
 			w.open = append(w.open, hole{Damage{File: lf.name, Offset: lf.base + pos, Length: next - pos, Reason: bad.why}, used})
 			pos = next
