@@ -70,6 +70,7 @@ type Consume struct {
 	MaxMessagesHot  int           `key:"maxTransferCountOnMessageInMemory" live:"true" min:"1" max:"65535" doc:"most messages of one pull of recent messages"`
 	MaxBytesCold    int           `key:"maxTransferBytesOnMessageInDisk" live:"true" min:"1" max:"16711680" doc:"most bytes of one pull of old messages"`
 	MaxMessagesCold int           `key:"maxTransferCountOnMessageInDisk" live:"true" min:"1" max:"65535" doc:"most messages of one pull of old messages"`
+	HotRatio        int           `key:"accessMessageInMemoryMaxRatio" min:"1" max:"100" doc:"percent of the machine's memory; the end of the log of that size counts as in memory"`
 	QueryMax        int           `key:"defaultQueryMaxNum" live:"true" min:"1" max:"65535" doc:"most messages of one query"`
 }
 
@@ -125,7 +126,7 @@ func DefaultBroker(h Host) Broker {
 			ServerBalance: true, OffsetFold: 5 * time.Second, MaxBytesHot: 256 << 10, MaxMessagesHot: 32,
 			// Differs from Java: 64 KiB and 8 messages there, to spare a broker that reads page by page. A cold read here is
 			// one large sequential read, and small answers would only cost the consumer its catch-up rate.
-			MaxBytesCold: 256 << 10, MaxMessagesCold: 32, QueryMax: 32,
+			MaxBytesCold: 256 << 10, MaxMessagesCold: 32, HotRatio: 40, QueryMax: 32,
 		},
 		Store: Store{
 			Root: filepath.Join(h.Home, "store"), SegmentSize: 1 << 30, QueueFileSize: 6000000,

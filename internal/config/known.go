@@ -196,7 +196,7 @@ var fates = []struct {
 		correctLogicMinOffsetSleepInterval correctLogicMinOffsetForceInterval replicasPerDiskPartition
 		logicalDiskSpaceCleanForciblyThreshold disappearTimeAfterStart`},
 	{accepted, "limits of reading are different here", `
-		accessMessageInMemoryMaxRatio maxFilterMessageSize travelCqFileNumWhenGetMessage maxConsumeQueueScan pullBatchMaxMessageCount accessMessageInMemoryHotRatio
+		maxFilterMessageSize travelCqFileNumWhenGetMessage maxConsumeQueueScan pullBatchMaxMessageCount accessMessageInMemoryHotRatio
 		sampleCountThreshold sampleSteps estimateAccumulation diskFallRecorded putMsgIndexHightWater searchBcqByCacheEnable`},
 	{accepted, "cold reads are not slowed down: they do not disturb the hot path", `
 		coldDataFlowControlEnable coldDataScanEnable coldCtrStrategyEnable usePIDColdCtrStrategy cgColdReadThreshold

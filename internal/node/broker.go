@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -92,13 +94,14 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	p.registrar = membership.New(membership.Options{
 		NameServers: c.Routes.NameServers, Client: p.client, Cluster: c.Identity.Cluster, Name: c.Identity.Name, ID: c.Identity.ID,
 		Addr: p.addr, HAAddr: p.haAddr(), Perm: mq.Perm(c.Identity.Permission), Period: c.Routes.Period, Log: log,
-		Topics: func() ([]mq.TopicConfig, mq.DataVersion) { return p.core.TopicTable() },
+		Topics:        func() ([]mq.TopicConfig, mq.DataVersion) { return p.core.TopicTable() },
+		OnOrderTopics: func(table map[string]string) { p.core.MarkOrdered(slices.Sorted(maps.Keys(table))) },
 	})
 	if p.core, err = broker.Open(bo); err != nil {
 		return nil, err
 	}
 	api := remotingapi.New(p.serving, p.core, p.core, remotingapi.Options{
-		StoreHost: advertised, Region: c.Identity.Region, TraceOff: !c.Topics.TraceOn, NoLongPolling: !c.Consume.LongPolling, Log: log,
+		StoreHost: advertised, Region: c.Identity.Region, TraceOff: !c.Topics.TraceOn, Log: log,
 	})
 	burstEnd, closed := api.Hooks()
 	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Listen.Idle, OnBurstEnd: burstEnd, OnClose: closed})
@@ -223,7 +226,7 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 		FlushSync: c.Store.FlushDisk == config.FlushSync, FlushTimeout: c.Store.FlushTimeout,
 		NoLongPolling: !u.LongPolling, ShortPolling: u.ShortPolling, NoLitePull: !u.LitePull,
 		PullMessages: u.MaxMessagesHot, PullBytes: u.MaxBytesHot, DiskMessages: u.MaxMessagesCold, DiskBytes: u.MaxBytesCold,
-		QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, OffsetFold: u.OffsetFold,
+		HotBytes: hotBytes(physicalMemory(), u.HotRatio), QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, OffsetFold: u.OffsetFold,
 	}
 	if t.AcceptFrom > 0 {
 		b.StartAccept = time.UnixMilli(t.AcceptFrom)

@@ -11,8 +11,7 @@ import (
 func sendMessage(_ *API, s *session, r *remoting.Request) {
 	h := &s.sendV1
 	if err := h.Decode(r.Fields); err != nil {
-		s.flushSends()
-		s.fail(r, err)
+		s.refuseSend(r, err)
 		return
 	}
 	q := s.collect(r)

@@ -17,8 +17,15 @@ const (
 	pullLite         = 16
 )
 
-// pullBuffer is the capacity a pull starts with: 32 messages of 1 KiB fit.
-const pullBuffer = 64 << 10
+const (
+	pullBuffer = 64 << 10  // capacity that a pull starts with: 32 messages of 1 KiB fit
+	pullMost   = 512 << 10 // most that a connection with larger answers starts with
+
+	// maxSuspend, in ms, and maxParked keep what a client that is gone, or that never ends asking, can leave behind small.
+	// Clients ask for 20 s; the answer "nothing yet" before the time that was asked for only makes them ask again.
+	maxSuspend = 120_000
+	maxParked  = 100_000
+)
 
 // PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361). maxMsgBytes, requestSource and the proxy's fields are not read, as in
 // Java; the broadcast offset store of Java (enableBroadcastOffsetStore) is not kept.
@@ -44,9 +51,9 @@ func pullMessage(a *API, s *session, r *remoting.Request) {
 		return
 	}
 	code := pullCode(&f, q.From)
-	if code == protocol.RespPullNotFound && h.SysFlag&pullSuspend != 0 && h.SuspendTimeoutMillis > 0 && !a.o.NoLongPolling {
+	if code == protocol.RespPullNotFound && h.SysFlag&pullSuspend != 0 && h.SuspendTimeoutMillis > 0 && s.mayPark(to) {
 		buf.Release()
-		s.park(to, &q, &f, time.Duration(h.SuspendTimeoutMillis)*time.Millisecond)
+		s.park(to, &q, &f, time.Duration(min(h.SuspendTimeoutMillis, maxSuspend))*time.Millisecond)
 		return
 	}
 	s.answerPull(to, code, &f, buf, &s.pullRP)
@@ -54,14 +61,24 @@ func pullMessage(a *API, s *session, r *remoting.Request) {
 
 // read pulls into a pooled buffer that the caller owns when there is no error.
 func (s *session) read(q *mq.PullRequest) (mq.Fetch, *bufpool.Buf, error) {
-	buf := bufpool.Get(pullBuffer)
+	room := int(s.room.Load())
+	buf := bufpool.Get(max(pullBuffer, room))
 	f, err := s.a.svc.Pull(s.a.ctx, q, buf.B[:0])
 	if err != nil {
 		buf.Release()
 		return f, nil, err
 	}
 	buf.B = f.Records
+	// Large answers take large buffers at once, instead of growing a small one each time.
+	if n := min(len(f.Records), pullMost); n > 0 && (n > pullBuffer || room > pullBuffer) {
+		s.room.Store(int32(max(n, room-room/8)))
+	}
 	return f, buf, nil
+}
+
+// mayPark reports whether a pull may wait.
+func (s *session) mayPark(to remoting.ReplyTo) bool {
+	return !to.Oneway() && s.parked.Load() < maxParked
 }
 
 // pullCode is Java's answer to a store status (remoting.md 4.8).
@@ -127,6 +144,7 @@ func (s *session) park(to remoting.ReplyTo, q *mq.PullRequest, f *mq.Fetch, wait
 	p.req.Commit = false // only the first pass commits
 	p.Topic, p.QueueID, p.From, p.Match = p.req.Topic, q.QueueID, f.Next, f.Match
 	p.Deadline = time.Now().Add(wait)
+	s.parked.Add(1)
 	if !s.a.svc.Park(&p.Waiter) {
 		p.resume()
 	}
@@ -142,7 +160,12 @@ func (p *parkedPull) wake(*mq.Waiter) {
 // resume runs the pull again and answers whatever comes out: a second wait is the client's to ask for.
 func (p *parkedPull) resume() {
 	s := p.s
-	if !s.closed.Load() {
+	s.parked.Add(-1)
+	switch {
+	case s.closed.Load():
+	case !s.conn.Writable():
+		p.postpone()
+	default:
 		f, buf, err := s.read(&p.req)
 		if err != nil {
 			s.refusePull(p.to, err, &p.rp)
@@ -152,4 +175,20 @@ func (p *parkedPull) resume() {
 	}
 	p.s, p.req, p.Topic, p.Match = nil, mq.PullRequest{}, "", nil
 	s.a.pulls.Put(p)
+}
+
+// postpone answers a peer that does not read its answers with "nothing yet", so that what many woken pulls would send does
+// not pile up. It asks again when it has read, and its request waits in the network until then.
+func (p *parkedPull) postpone() {
+	s, q := p.s, &p.req
+	f := mq.Fetch{Status: mq.FetchOffsetOverflowOne, Next: q.From}
+	var err error
+	if f.Min, err = s.a.svc.MinIndex(s.a.ctx, q.Topic, q.QueueID); err == nil {
+		f.Max, err = s.a.svc.MaxIndex(s.a.ctx, q.Topic, q.QueueID)
+	}
+	if err != nil {
+		s.refusePull(p.to, err, &p.rp)
+		return
+	}
+	s.answerPull(p.to, protocol.RespPullNotFound, &f, nil, &p.rp)
 }

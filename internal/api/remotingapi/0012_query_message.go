@@ -20,7 +20,7 @@ func queryMessage(a *API, s *session, r *remoting.Request) {
 		Begin: h.BeginTimestamp, End: h.EndTimestamp, Unique: h.UniqueKeyQuery,
 	}
 	to := r.ReplyTo()
-	s.later(func() {
+	s.later(to, func() {
 		res, err := a.svc.QueryByKey(a.ctx, &q)
 		if err != nil {
 			s.failLater(to, err)

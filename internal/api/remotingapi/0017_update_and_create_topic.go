@@ -39,7 +39,7 @@ func attributes(text string) map[string]string {
 // or its error.
 func (s *session) administer(r *remoting.Request, change func() error) {
 	to := r.ReplyTo()
-	s.later(func() {
+	s.later(to, func() {
 		if err := change(); err != nil {
 			s.failLater(to, err)
 			return

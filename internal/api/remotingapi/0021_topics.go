@@ -13,7 +13,7 @@ import (
 
 func allTopicConfig(a *API, s *session, r *remoting.Request) {
 	to := r.ReplyTo()
-	s.later(func() {
+	s.later(to, func() {
 		ts, v, err := a.adm.Topics(a.ctx)
 		if err != nil {
 			s.failLater(to, err)

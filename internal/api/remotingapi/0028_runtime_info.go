@@ -8,7 +8,7 @@ import (
 // GET_BROKER_RUNTIME_INFO: a table of texts that mqadmin's brokerStatus prints and clusterList parses.
 func runtimeInfo(a *API, s *session, r *remoting.Request) {
 	to := r.ReplyTo()
-	s.later(func() {
+	s.later(to, func() {
 		table, err := a.adm.RuntimeInfo(a.ctx)
 		if err != nil {
 			s.failLater(to, err)

@@ -2,6 +2,7 @@ package remotingapi
 
 import (
 	"context"
+	"strings"
 
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
@@ -18,7 +19,7 @@ func searchOffset(a *API, s *session, r *remoting.Request) {
 		return
 	}
 	b := mq.BoundaryLower
-	if h.BoundaryType == "upper" {
+	if strings.EqualFold(h.BoundaryType, "upper") { // Java's client writes the enum's name, UPPER
 		b = mq.BoundaryUpper
 	}
 	at, err := a.svc.IndexAtTime(a.ctx, h.Topic, h.QueueID, h.Timestamp, b)

@@ -14,7 +14,7 @@ func viewMessage(a *API, s *session, r *remoting.Request) {
 		return
 	}
 	to, at := r.ReplyTo(), mq.Offset(h.Offset)
-	s.later(func() {
+	s.later(to, func() {
 		rec, err := a.svc.MessageAt(a.ctx, at, nil)
 		if err != nil {
 			s.failLater(to, err)

@@ -16,15 +16,17 @@ func heartBeat(a *API, s *session, r *remoting.Request) {
 		s.fail(r, err)
 		return
 	}
-	m := s.member.Load()
+	m := s.member
 	if m == nil || m.ClientID != d.ClientID {
 		m = &mq.Session{
-			ClientID: d.ClientID, Language: strings.Clone(r.LanguageName()), Version: r.Version, Remote: s.conn.Remote(),
+			// Cloned, or it would keep the whole body.
+			ClientID: strings.Clone(d.ClientID), Language: strings.Clone(r.LanguageName()), Version: r.Version, Remote: s.conn.Remote(),
 			Peer: &peer{conn: s.conn},
 		}
-		if old := s.member.Swap(m); old != nil {
-			a.svc.Detach(old)
+		if s.member != nil {
+			a.svc.Detach(s.member)
 		}
+		s.member = m
 	}
 	h := mq.Heartbeat{Producers: d.Producers, WithoutSubs: d.WithoutSub, Fingerprint: d.HeartbeatFingerprint}
 	for i := range d.Consumers {

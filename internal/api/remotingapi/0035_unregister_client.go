@@ -12,8 +12,8 @@ func unregisterClient(a *API, s *session, r *remoting.Request) {
 		s.fail(r, err)
 		return
 	}
-	if m := s.member.Load(); m != nil {
-		a.svc.Leave(a.ctx, m, h.ProducerGroup, h.ConsumerGroup)
+	if s.member != nil {
+		a.svc.Leave(a.ctx, s.member, h.ProducerGroup, h.ConsumerGroup)
 	}
 	s.ok(r, nil, nil)
 }

@@ -23,7 +23,7 @@ func updateGroup(a *API, s *session, r *remoting.Request) {
 
 func allGroupConfig(a *API, s *session, r *remoting.Request) {
 	to := r.ReplyTo()
-	s.later(func() {
+	s.later(to, func() {
 		gs, v, err := a.adm.Groups(a.ctx)
 		if err != nil {
 			s.failLater(to, err)

@@ -12,8 +12,7 @@ import (
 func sendMessageV2(_ *API, s *session, r *remoting.Request) {
 	h := &s.sendV2
 	if err := h.Decode(r.Fields); err != nil {
-		s.flushSends()
-		s.fail(r, err)
+		s.refuseSend(r, err)
 		return
 	}
 	q := s.collect(r)

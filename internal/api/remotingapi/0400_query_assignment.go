@@ -17,7 +17,7 @@ func queryAssignment(a *API, s *session, r *remoting.Request) {
 		Topic: b.Topic, Group: b.ConsumerGroup, ClientID: b.ClientID, Strategy: b.StrategyName, Broadcast: b.MessageModel == "BROADCASTING",
 	}
 	to := r.ReplyTo()
-	s.later(func() { // it may have to ask a name server
+	s.later(to, func() { // it may have to ask a name server
 		as, err := a.svc.Assign(a.ctx, q)
 		if err != nil {
 			s.failLater(to, err)

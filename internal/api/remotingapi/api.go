@@ -19,9 +19,7 @@ type Options struct {
 	Region    string         // MSG_REGION of send responses, default DefaultRegion
 	// TraceOff makes TRACE_ON of send responses "false" (Java traceOn=false).
 	TraceOff bool
-	// NoLongPolling answers an empty pull at once (Java longPollingEnable=false).
-	NoLongPolling bool
-	Log           *slog.Logger
+	Log      *slog.Logger
 }
 
 // API is the door of one broker. Attach it to the server of each listener.
@@ -117,8 +115,8 @@ func (a *API) Hooks() (onBurstEnd, onClose func(*remoting.Conn)) {
 		}, func(c *remoting.Conn) {
 			if s, ok := c.State().(*session); ok {
 				s.closed.Store(true)
-				if m := s.member.Load(); m != nil {
-					a.svc.Detach(m)
+				if s.member != nil {
+					a.svc.Detach(s.member)
 				}
 			}
 		}
@@ -128,12 +126,15 @@ func (a *API) Hooks() (onBurstEnd, onClose func(*remoting.Conn)) {
 type session struct {
 	a      *API
 	conn   *remoting.Conn
-	burst  *burst // sends collected in this read, nil when none
-	member atomic.Pointer[mq.Session]
 	closed atomic.Bool
+	parked atomic.Int32 // pulls that wait for a message
+	room   atomic.Int32 // how large the pull buffers had better be
+
+	// The rest is the reader goroutine's own: handlers and hooks of one connection run one after the other.
+	burst  *burst            // sends collected in this read, nil when none
+	member *mq.Session       // what the heartbeat registered, nil before
 	names  map[string]string // interned topic and group names
 
-	// Reused headers: handlers of one connection run one after the other.
 	sendV1 protocol.SendMessageRequestHeader
 	sendV2 protocol.SendMessageRequestHeaderV2
 	pull   protocol.PullMessageRequestHeader
@@ -144,23 +145,32 @@ func (a *API) sessionOf(c *remoting.Conn) *session {
 	if s, ok := c.State().(*session); ok {
 		return s
 	}
-	s := &session{a: a, conn: c, names: make(map[string]string)}
+	s := &session{a: a, conn: c}
 	c.SetState(s)
 	return s
 }
 
-// maxNames bounds the interned names of a connection, so that a hostile peer cannot grow them without end.
-const maxNames = 1024
+// maxNames and maxName bound the interned names of a connection, so that a hostile peer cannot grow them without end.
+const (
+	maxNames = 1024
+	maxName  = 256
+)
 
 // intern returns a string equal to the borrowed name that may be kept.
 func (s *session) intern(name string) string {
 	if v, ok := s.names[name]; ok {
 		return v
 	}
-	if len(s.names) >= maxNames {
+	v := strings.Clone(name)
+	if len(v) > maxName {
+		return v
+	}
+	switch {
+	case s.names == nil:
+		s.names = make(map[string]string)
+	case len(s.names) >= maxNames:
 		clear(s.names)
 	}
-	v := strings.Clone(name)
 	s.names[v] = v
 	return v
 }
@@ -176,11 +186,6 @@ func (s *session) ok(r *remoting.Request, h remoting.HeaderAppender, body []byte
 	s.conn.Reply(r.ReplyTo(), protocol.RespSuccess, "", h, body)
 }
 
-// later runs f on the server's workers and flushes the connection after it: for requests that may take long. f must not
-// use the request or anything borrowed from it.
-func (s *session) later(f func()) {
-	s.conn.Go(func() {
-		f()
-		s.conn.Flush()
-	})
-}
+// later runs f, which answers to, on the server's workers: for requests that may take long. f must not use the request or
+// anything borrowed from it.
+func (s *session) later(to remoting.ReplyTo, f func()) { s.conn.GoReply(to, f) }

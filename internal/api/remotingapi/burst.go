@@ -46,7 +46,15 @@ func (s *session) flushSends() {
 		return
 	}
 	s.burst = nil
-	if pending := s.a.svc.Send(s.a.ctx, &b.batch); !pending {
+	lost := true
+	defer func() {
+		if lost { // a panic: nobody will answer these sends
+			s.conn.Close(errLost)
+		}
+	}()
+	pending := s.a.svc.Send(s.a.ctx, &b.batch)
+	lost = false
+	if !pending {
 		b.answer(mq.SendOK)
 		b.release()
 	}
@@ -73,6 +81,14 @@ func (b *burst) answer(st mq.SendStatus) {
 		}
 		b.s.conn.Reply(to, sendCode(st), "", b.accepted(res), nil)
 	}
+}
+
+// refuseSend answers a send whose header cannot be read, after those that came before it.
+func (s *session) refuseSend(r *remoting.Request, err error) {
+	s.flushSends()
+	code, remark := failure(err)
+	h := protocol.SendMessageResponseHeader{Region: s.a.o.Region, TraceOn: s.a.traceOn}
+	s.conn.Reply(r.ReplyTo(), code, remark, &h, nil)
 }
 
 // refused is the response header of a send that was not stored: Java producers read the region without a null check.

@@ -71,5 +71,8 @@ func forbidden(err error) int32 {
 	return 0
 }
 
+// errLost ends the connection whose sends were lost in a panic.
+var errLost = errors.New("sends were lost in a panic")
+
 // errSilent ends the connection of a client that has sent no heartbeat for too long.
 var errSilent = errors.New("no heartbeat")
