@@ -164,8 +164,8 @@ func pulled(r *Reply, at int64, visit func(index int64, rec []byte) error) (n, n
 	return n, next, nil
 }
 
-// bodyOf returns the body of a stored record.
-func bodyOf(rec []byte) ([]byte, error) {
+// Body returns the body of a stored record.
+func Body(rec []byte) ([]byte, error) {
 	var m record.Message
 	if _, err := record.Decode(rec, &m, true); err != nil {
 		return nil, err

@@ -96,7 +96,7 @@ func (o Options) follow(ctx context.Context, queue int, at int64, seen func(due 
 			return err
 		}
 		_, next, err := pulled(r, at, func(_ int64, rec []byte) error {
-			body, bad := bodyOf(rec)
+			body, bad := Body(rec)
 			if bad == nil && len(body) >= 8 {
 				seen(int64(binary.BigEndian.Uint64(body)))
 			}

@@ -188,7 +188,7 @@ func newChecker(v *Verify, size int, want uint64) *checker {
 
 // record looks at the next stored record of the queue.
 func (k *checker) record(rec []byte) {
-	b, err := bodyOf(rec)
+	b, err := Body(rec)
 	if err != nil {
 		k.v.Damaged++
 		return
