@@ -58,12 +58,9 @@ func used(fsys vfs.FS, path string) (int, error) {
 
 // clean does one round. It may be called from one goroutine at a time.
 func (s *Store) clean(now time.Time) error {
-	full, err := used(s.fs, s.o.CommitLogDir)
+	full, err := s.used()
 	if err != nil {
 		return err
-	}
-	if q, qerr := used(s.fs, s.o.Dir); qerr == nil {
-		full = max(full, q)
 	}
 	force := !s.o.KeepForced && full > s.o.ForceClean
 	hours, err := parseHours(s.o.DeleteWhen)
@@ -77,19 +74,33 @@ func (s *Store) clean(now time.Time) error {
 	var failed error
 	if due || force {
 		failed = s.deleteOld(now, force)
+		if left, err := s.used(); err == nil {
+			full = left
+		}
 	}
 	s.crowded(full)
 	return errors.Join(failed, s.cleanQueues())
 }
 
+// used is the percentage of the fuller one of the disks of log and queues.
+func (s *Store) used() (int, error) {
+	full, err := used(s.fs, s.o.CommitLogDir)
+	if err != nil {
+		return 0, err
+	}
+	if q, qerr := used(s.fs, s.o.Dir); qerr == nil {
+		full = max(full, q)
+	}
+	return full, nil
+}
+
 // crowded refuses messages when the disk is nearly full and takes them again when it is not.
 func (s *Store) crowded(full int) {
-	switch {
-	case full > s.o.Warning:
-		s.log.SetCrowded(fmt.Errorf("%d %% of the disk of %s is used, diskSpaceWarningLevelRatio = %d", full, s.o.Dir, s.o.Warning))
-	case !s.noRoom.Load():
-		s.log.SetCrowded(nil)
+	var why error
+	if full > s.o.Warning {
+		why = fmt.Errorf("%d %% of the disk of %s is used, diskSpaceWarningLevelRatio = %d", full, s.o.Dir, s.o.Warning)
 	}
+	s.crowd.set(s, crowdRatio, why)
 }
 
 // deleteOld deletes log files that are old enough, or any when the disk is short, the oldest first, never the last.
@@ -126,6 +137,11 @@ func (s *Store) deleteOld(now time.Time, force bool) error {
 			return err
 		}
 		s.o.Log.Info("old log file deleted", "file", f.Path(), "forced", force)
+		if force { // no more than the disk needs
+			if full, err := s.used(); err != nil || full <= s.o.ForceClean {
+				return err
+			}
+		}
 	}
 	return nil
 }

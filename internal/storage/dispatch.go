@@ -64,7 +64,7 @@ func (s *Store) dispatchAll() error {
 		<-s.dispatching
 		return s.dispatchFailed(err)
 	}
-	s.queuesFull(nil)
+	s.crowd.set(s, crowdDispatch, nil)
 	s.leaveDispatching()
 	return nil
 }
@@ -196,20 +196,11 @@ func (s *Store) tagsCode(m *record.Message) int64 {
 // dispatchFailed judges an error of the dispatcher: a full disk passes, anything else makes the store read-only.
 func (s *Store) dispatchFailed(err error) error {
 	if vfs.IsNoSpace(err) {
-		s.queuesFull(err)
+		s.crowd.set(s, crowdDispatch, err)
 		return err
 	}
 	s.log.Fail(err)
 	return err
-}
-
-// queuesFull says that there is no room for queues or index, or that there is again (nil).
-func (s *Store) queuesFull(err error) {
-	if err == nil && !s.noRoom.Load() {
-		return
-	}
-	s.noRoom.Store(err != nil)
-	s.log.SetCrowded(err)
 }
 
 // Dispatched returns how far queues and index follow the log.

@@ -45,7 +45,7 @@ func (s *Store) runKeep(ctx context.Context) error {
 			}
 			if quiet == trimAfter {
 				if err := s.log.Trim(); err != nil {
-					return err
+					s.keepFailed(err)
 				}
 			}
 		case <-s.keep:
@@ -55,30 +55,32 @@ func (s *Store) runKeep(ctx context.Context) error {
 			continue
 		}
 		var err error
+		ran := false
 		at, due, far := s.position().upTo, every, record.Offset(thoroughBytes)
 		many := s.cqs.Waiting() > manyQueues
 		if many {
 			due, far = max(every, spreadTicks), spreadBytes
 		}
 		if n >= due || at-since >= far {
-			n, since, lit = 0, at, at
+			n, since, lit, ran = 0, at, at, true
 			err = s.thorough()
 		} else if began := time.Now(); !began.Before(rest) && (!many || n%lightTicks == 0 || at-lit >= lightBytes) {
-			lit = at
+			lit, ran = at, true
 			err = s.light()
 			// With tens of thousands of queues a round is many small writes: spend a sixth of the time on it at most.
 			rest = began.Add(6 * time.Since(began))
 		}
 		if err != nil {
 			s.keepFailed(err)
+		} else if ran {
+			s.crowd.set(s, crowdKeep, nil)
 		}
 	}
 }
 
 func (s *Store) keepFailed(err error) {
 	if vfs.IsNoSpace(err) {
-		s.queuesFull(err)
-		s.wake() // the dispatcher says when there is room again
+		s.crowd.set(s, crowdKeep, err) // until a later round succeeds
 		return
 	}
 	s.log.Fail(err)

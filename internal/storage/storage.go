@@ -73,8 +73,8 @@ type Store struct {
 	tagKey      []byte
 	dispatched  atomic.Int64
 	moved       chan struct{} // more is visible
-	noRoom      atomic.Bool   // queues or index met a full disk
-	posMu       sync.Mutex    // guards pos
+	crowd       crowd
+	posMu       sync.Mutex // guards pos
 	pos         position
 
 	// The keeper: who holds the token of keeping may use marks, cp and stale.

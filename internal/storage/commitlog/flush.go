@@ -72,16 +72,19 @@ func (l *Log) runFlush(ctx context.Context) error {
 }
 
 func (l *Log) runPrepare(ctx context.Context) {
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.prepare:
 		}
-		if err := l.Prepare(); err != nil {
+		err := l.Prepare()
+		if err != nil && !failing { // once: each append asks again
 			// The roll will try again and refuse messages if it must.
 			l.o.Log.Warn("next log file could not be made in advance", "err", err)
 		}
+		failing = err != nil
 	}
 }
 
