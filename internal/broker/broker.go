@@ -187,6 +187,7 @@ func Open(o Options) (*Broker, error) {
 		ids: record.NewUniqueIDs(o.Addr.Addr(), os.Getpid()), started: o.Now(),
 	}
 	b.suffix = brokerProps(o)
+	b.warnUndelivered()
 	b.figures.init(o.Now())
 	b.routes.init()
 	if !o.NoLongPolling {

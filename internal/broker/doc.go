@@ -4,7 +4,7 @@
 //
 //	broker.go   Options, Open, Run, Close
 //	send.go     Send: admission and storing; props.go the properties the broker adds; create.go topics made by a send
-//	pull.go     Pull and its refusals; park.go long polling
+//	pull.go     Pull and its refusals; pull.go long polling
 //	offsets.go  committed positions; query.go searches by time, key and offset
 //	members.go  heartbeats, locks, assignment
 //	topics.go, groups.go   what operators change

@@ -211,6 +211,7 @@ func storeOptions(o *Options, c *config.Broker, host netip.AddrPort) storage.Opt
 		ReservedTime: s.Reserved, DeleteWhen: s.DeleteWhen, DiskMaxUsed: s.DiskMaxUsed, ForceClean: s.ForceClean, Warning: s.Warning,
 		KeepForced: !s.CleanForcibly, CleanInterval: s.CleanInterval, MarkInterval: s.QueueInterval, ThoroughInterval: s.Thorough,
 		Log: o.Log.With("role", "store"), StoreHost: host,
+		TagsCode: broker.ScheduleTags,
 	}
 }
 
