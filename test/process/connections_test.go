@@ -243,7 +243,7 @@ func hangsUp(addr string, data []byte) error {
 		return err
 	}
 	defer n.Close()
-	if err := n.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err = n.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		return err
 	}
 	_, werr := n.Write(data)
