@@ -165,12 +165,18 @@ func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 		}
 		*d = Dispatched{Index: m.Index, Offset: sc.Offset, Size: int32(sc.Size), StoreTime: m.StoreTime, SysFlag: m.SysFlag, Props: m.Props}
 		d.TagsCode = s.tagsCode(m)
-		if s.replaying && !s.likely(sc, q, &d.Index) {
-			return nil, nil
+		var next record.Index
+		if s.replaying {
+			if next = q.queue().Next(); !s.likely(sc, q, next, &d.Index) {
+				return nil, nil
+			}
 		}
 		err := q.queue().Append(d.Index, sc.Offset, int32(sc.Size), d.TagsCode)
 		if errors.Is(err, consumequeue.ErrDeleted) {
 			err = q.queue().Append(d.Index, sc.Offset, int32(sc.Size), d.TagsCode)
+		}
+		if s.replaying && err == nil && d.Index < next && q.queue().Next() == next {
+			s.ignored(sc, q, d.Index)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("queue %s/%d at %d: %w", q.topic, q.id, d.Index, err)

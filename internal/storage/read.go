@@ -187,7 +187,7 @@ func (s *Store) take(rd *reader, q *Queue, u *consumequeue.Unit, r *Read, res *R
 		err = s.belongs(rd, q, res.Next, rec)
 	}
 	switch {
-	case errors.Is(err, ErrGone):
+	case errors.Is(err, ErrGone) && u.Offset < s.log.Min():
 		if res.Count == 0 {
 			res.Status = MessageWasRemoving
 		}

@@ -162,6 +162,11 @@ func (s *Store) replay(start commitlog.Recovery) error {
 	if err != nil {
 		return err
 	}
+	if n := s.replayed.taken; n > 0 {
+		// Messages of a topic that was deleted and made again, or damaged ones.
+		s.o.Log.Warn("messages are in no queue, because others have their index", "count", n,
+			"file", s.log.File(s.replayed.first), "first", s.replayed.first)
+	}
 	end := s.log.Appended()
 	last.upTo = end
 	s.pos = last
@@ -187,10 +192,17 @@ const (
 // likely decides whether the current record of sc, whose index leaves a gap in q, is where it says, and corrects the
 // index. No checksum covers it (storage spec 2.4), so a flipped bit would push the queue's end far away, or hide the
 // messages behind it. The next record of the same queue tells. False: the record belongs to no place in q.
-func (s *Store) likely(sc *commitlog.Scanner, q *Queue, idx *record.Index) bool {
-	next := q.queue().Next()
+func (s *Store) likely(sc *commitlog.Scanner, q *Queue, next record.Index, idx *record.Index) bool {
 	if *idx <= next {
 		return true
+	}
+	if next == 0 && s.log.Min() == 0 && !s.lossy() {
+		// Nothing of this queue was deleted or lost, so its first message has index 0. This one may be of another queue:
+		// no checksum covers topic and queue number either. It stays where it says; the other queue has a gap then.
+		s.replayed.strange++
+		s.stats.damaged.Add(1)
+		s.o.Log.Error("queue does not begin with index 0: its files are lost, or topic, queue or index of a message is damaged",
+			"topic", q.topic, "queue", q.id, "index", *idx, "file", s.log.File(sc.Offset), "offset", sc.Offset)
 	}
 	following, ok := record.Index(0), false
 	s.log.Peek(sc.Pos(), peekAtMost, func(m *record.Message) bool {
@@ -207,7 +219,7 @@ func (s *Store) likely(sc *commitlog.Scanner, q *Queue, idx *record.Index) bool 
 		at = following - 1
 	case next == 0 && at < 1<<40:
 		return true // the first record of a queue whose older ones have been deleted
-	case bits.OnesCount64(uint64(at^next)) == 1 && !s.log.Holed():
+	case bits.OnesCount64(uint64(at^next)) == 1 && !s.lossy():
 		at = next // nothing is known to be missing
 	case at-next <= maxGap:
 		return true
@@ -218,4 +230,27 @@ func (s *Store) likely(sc *commitlog.Scanner, q *Queue, idx *record.Index) bool 
 	s.o.Log.Error("queue index of a message is damaged", "topic", q.topic, "queue", q.id, "offset", sc.Offset, "says", *idx, "taken", at)
 	*idx = at
 	return at >= next
+}
+
+// replayed is what replay has come across.
+type replayed struct {
+	strange int64 // messages that seem to be of another queue
+	taken   int64 // messages whose index another one has
+	first   record.Offset
+}
+
+// lossy reports whether messages are known to be missing from the log, or from their queues.
+func (s *Store) lossy() bool { return s.replayed.strange > 0 || s.log.Holed() }
+
+// ignored notes that q did not take the current record of sc because it has index idx already. That is right when it has
+// it from this very record.
+func (s *Store) ignored(sc *commitlog.Scanner, q *Queue, idx record.Index) {
+	var u [1]consumequeue.Unit
+	if n, err := q.queue().Read(idx, u[:]); err == nil && n == 1 && u[0].Offset == sc.Offset {
+		return
+	}
+	if s.replayed.taken == 0 {
+		s.replayed.first = sc.Offset
+	}
+	s.replayed.taken++
 }

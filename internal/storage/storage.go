@@ -70,6 +70,7 @@ type Store struct {
 	note        Dispatched
 	lastQueue   *Queue
 	replaying   bool // recovery: the log may be damaged
+	replayed    replayed
 	tagKey      []byte
 	dispatched  atomic.Int64
 	moved       chan struct{} // more is visible

@@ -83,6 +83,22 @@ func (f *osFile) NextData(off int64) (int64, error) {
 	return at, err
 }
 
+// Searching switches the file to a search for the end of its data from off on, or back. In preallocated space NextData
+// takes pages of zeros that are in memory for data, and reading them brings more of them: read-ahead goes on from
+// marks that earlier reads have left. So clean pages are forgotten first (what is not written yet stays) and nothing
+// is read ahead.
+func (f *osFile) Searching(off int64, on bool) error {
+	if !on {
+		return f.call("fadvise", func(fd int) error { return unix.Fadvise(fd, 0, 0, unix.FADV_NORMAL) })
+	}
+	return f.call("fadvise", func(fd int) error {
+		if err := unix.Fadvise(fd, off, 0, unix.FADV_DONTNEED); err != nil {
+			return err
+		}
+		return unix.Fadvise(fd, 0, 0, unix.FADV_RANDOM)
+	})
+}
+
 func osSyncFS(path string) (err error) {
 	d, err := os.Open(path)
 	if err != nil {

@@ -83,6 +83,14 @@ func (l *Log) Empty() bool { return len(l.set.Files()) == 0 }
 // Files returns the files, oldest first.
 func (l *Log) Files() []*segment.File { return l.set.Files() }
 
+// File returns the path of the file that holds off, "" when there is none.
+func (l *Log) File(off record.Offset) string {
+	if f := l.set.Find(int64(off)); f != nil {
+		return f.Path()
+	}
+	return ""
+}
+
 // FileSize returns the size of each file.
 func (l *Log) FileSize() int64 { return l.set.FileSize() }
 

@@ -103,7 +103,13 @@ func (c *handles) release(h *handle) vfs.File {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h.refs--
-	if h.gone && h.refs == 0 {
+	if h.refs > 0 {
+		return nil
+	}
+	if !h.gone && len(c.byKey) > c.max {
+		c.removeLocked(h) // all others were in use when it came
+	}
+	if h.gone {
 		return h.file
 	}
 	return nil

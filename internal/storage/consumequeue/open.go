@@ -79,14 +79,8 @@ func (q *Queue) load() error {
 		s.syncAll() // it must not come back with stale units after the next power cut
 		bases = bases[:len(bases)-1]
 	}
-	for _, base := range bases {
-		var size int64
-		if size, err = q.fileSize(base); err != nil {
-			return err
-		}
-		if size != s.o.FileSize {
-			return q.wrongLength(base, size)
-		}
+	if err = q.checkLengths(bases); err != nil {
+		return err
 	}
 	// The indexes of a queue without units go on where its first file began, unless dispatching begins lower: after
 	// a power cut the files before it may be lost.
@@ -99,6 +93,10 @@ func (q *Queue) load() error {
 		return err
 	}
 	q.guessed = q.lastSize == 0 && s.trust != math.MaxInt64
+	if q.firstBase > 0 && s.logMin.Load() == 0 {
+		// Files go when the log before their records' end has gone.
+		s.o.Log.Error("queue files are missing at the begin", "file", s.path(q, 0), "first", s.path(q, q.firstBase))
+	}
 	return q.findMin(&r, bases)
 }
 
@@ -116,18 +114,51 @@ func (q *Queue) loadLast(r *blockReader, base int64, only bool) (record.Index, e
 		s.o.Log.Warn("removed an empty queue file", "file", s.path(q, base))
 		return 0, nil
 	case size < s.o.FileSize && s.trust != math.MaxInt64:
-		h, err := s.use(q, base, false)
-		if err != nil {
+		s.o.Log.Warn("queue file was cut short", "file", s.path(q, base), "size", size, "want", s.o.FileSize)
+		if err = q.lengthen(base); err != nil {
 			return 0, err
-		}
-		defer s.release(h)
-		if err = h.file.Truncate(s.o.FileSize); err != nil {
-			return 0, fmt.Errorf("lengthen queue file %s: %w", h.file.Name(), err)
 		}
 	default:
 		return 0, q.wrongLength(base, size)
 	}
 	return q.trustedUnits(r, base, only)
+}
+
+// checkLengths makes sure that all files have their length. A file that is too short although another one follows was
+// cut: what is missing of it is damage, unit by unit.
+func (q *Queue) checkLengths(bases []int64) error {
+	s := q.topic.set
+	for i, base := range bases {
+		size, err := q.fileSize(base)
+		if err != nil {
+			return err
+		}
+		switch {
+		case size == s.o.FileSize:
+		case size < s.o.FileSize && i+1 < len(bases) && bases[i+1] == base+s.o.FileSize:
+			s.o.Log.Error("queue file was cut short", "file", s.path(q, base), "size", size, "want", s.o.FileSize)
+			if err = q.lengthen(base); err != nil {
+				return err
+			}
+		default:
+			return q.wrongLength(base, size)
+		}
+	}
+	return nil
+}
+
+// lengthen gives a file its full length; the new part is a hole.
+func (q *Queue) lengthen(base int64) error {
+	s := q.topic.set
+	h, err := s.use(q, base, false)
+	if err != nil {
+		return err
+	}
+	defer s.release(h)
+	if err = h.file.Truncate(s.o.FileSize); err != nil {
+		return fmt.Errorf("lengthen queue file %s: %w", h.file.Name(), err)
+	}
+	return nil
 }
 
 func (q *Queue) fileSize(base int64) (int64, error) {

@@ -135,7 +135,13 @@ func (s *Set) NextData(off int64) (int64, error) {
 
 // nextNonZero returns the position of the first byte at or after off that is not zero, size when there is none.
 func nextNonZero(f vfs.File, off, size int64) (int64, error) {
-	buf := make([]byte, chunk)
+	// Without this a search through 1 GiB of preallocated zeros reads all of it.
+	if r, ok := f.(interface {
+		Searching(off int64, on bool) error
+	}); ok && r.Searching(off, true) == nil {
+		defer func() { _ = r.Searching(off, false) }()
+	}
+	buf := make([]byte, 64<<10)
 	for off < size {
 		at, err := f.NextData(off)
 		if err != nil {
@@ -145,7 +151,8 @@ func nextNonZero(f vfs.File, off, size int64) (int64, error) {
 			return size, nil
 		}
 		off = max(off, at)
-		p := buf[:min(int64(len(buf)), size-off)]
+		// Up to a border of pages: a page that is read in part would count as data for the next look.
+		p := buf[:min(int64(len(buf))-off%int64(len(buf)), size-off)]
 		n, err := f.ReadAt(p, off)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return 0, err
