@@ -35,7 +35,8 @@ func pullMessage(a *API, s *session, r *remoting.Request) {
 		s.fail(r, err)
 		return
 	}
-	q := mq.PullRequest{
+	q := &s.pullRQ
+	*q = mq.PullRequest{
 		Group: h.ConsumerGroup, Topic: h.Topic, QueueID: h.QueueID, From: mq.Index(h.QueueOffset),
 		MaxMessages: h.MaxMsgNums, SubVersion: h.SubVersion, ClientHost: s.conn.Remote(),
 		Commit: h.SysFlag&pullCommit != 0, CommitIndex: mq.Index(h.CommitOffset),
@@ -44,7 +45,7 @@ func pullMessage(a *API, s *session, r *remoting.Request) {
 	if h.SysFlag&pullSubscription != 0 {
 		q.HasExpression, q.Expression, q.ExpressionType = true, h.Subscription, h.ExpressionType
 	}
-	f, buf, err := s.read(&q)
+	f, buf, err := s.read(q)
 	to := r.ReplyTo()
 	if err != nil {
 		s.refusePull(to, err, &s.pullRP)
@@ -53,7 +54,7 @@ func pullMessage(a *API, s *session, r *remoting.Request) {
 	code := pullCode(&f, q.From)
 	if code == protocol.RespPullNotFound && h.SysFlag&pullSuspend != 0 && h.SuspendTimeoutMillis > 0 && s.mayPark(to) {
 		buf.Release()
-		s.park(to, &q, &f, time.Duration(min(h.SuspendTimeoutMillis, maxSuspend))*time.Millisecond)
+		s.park(to, q, &f, time.Duration(min(h.SuspendTimeoutMillis, maxSuspend))*time.Millisecond)
 		return
 	}
 	s.answerPull(to, code, &f, buf, &s.pullRP)

@@ -130,7 +130,8 @@ type session struct {
 	parked atomic.Int32 // pulls that wait for a message
 	room   atomic.Int32 // how large the pull buffers had better be
 
-	// The rest is the reader goroutine's own: handlers and hooks of one connection run one after the other.
+	// The rest is the reader goroutine's own: handlers and hooks of one connection run one after the other. Headers and
+	// the pull are reused; what they refer to is gone when the handler has returned.
 	burst  *burst            // sends collected in this read, nil when none
 	member *mq.Session       // what the heartbeat registered, nil before
 	names  map[string]string // interned topic and group names
@@ -138,6 +139,7 @@ type session struct {
 	sendV1 protocol.SendMessageRequestHeader
 	sendV2 protocol.SendMessageRequestHeaderV2
 	pull   protocol.PullMessageRequestHeader
+	pullRQ mq.PullRequest
 	pullRP protocol.PullMessageResponseHeader
 }
 

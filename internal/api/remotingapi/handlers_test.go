@@ -53,14 +53,26 @@ const subscriptionJSON = `{"classFilterMode":false,"codeSet":[97],"expressionTyp
 func requests() []asked {
 	queue := ext{"topic": "T", "queueId": "1"}
 	return []asked{
-		{"query", 12, ext{"topic": "T", "key": "k", "maxNum": "3", "beginTimestamp": "1", "endTimestamp": "9", "_UNIQUE_KEY_QUERY": "true"}, "",
-			"key T k max 3 1..9 true", ext{"indexLastUpdateTimestamp": "11", "indexLastUpdatePhyoffset": "12"}, "found"},
+		{
+			"query", 12,
+			ext{"topic": "T", "key": "k", "maxNum": "3", "beginTimestamp": "1", "endTimestamp": "9", "_UNIQUE_KEY_QUERY": "true"},
+			"",
+			"key T k max 3 1..9 true",
+			ext{"indexLastUpdateTimestamp": "11", "indexLastUpdatePhyoffset": "12"},
+			"found",
+		},
 		{"query offset", 14, ext{"consumerGroup": "G", "topic": "T", "queueId": "1", "setZeroIfNotFound": "false"}, "", "query G T/1 false", ext{"offset": "7"}, ""},
 		{"query offset, old client", 14, ext{"consumerGroup": "G", "topic": "T", "queueId": "1"}, "", "query G T/1 true", ext{"offset": "7"}, ""},
 		{"commit", 15, ext{"consumerGroup": "G", "topic": "T", "queueId": "1", "commitOffset": "55"}, "", "commit G T/1 55", nil, ""},
-		{"put topic", 17, ext{"topic": "T", "defaultTopic": "D", "readQueueNums": "3", "writeQueueNums": "4", "perm": "6", "topicFilterType": "SINGLE_TAG",
-			"topicSysFlag": "1", "order": "true", "attributes": "+message.type=FIFO, -x"}, "",
-			"put topic {Name:T ReadQueues:3 WriteQueues:4 Perm:6 Filter:SINGLE_TAG SysFlag:1 Order:true Attributes:map[+message.type:FIFO -x:]}", nil, ""},
+		{
+			"put topic", 17,
+			ext{
+				"topic": "T", "defaultTopic": "D", "readQueueNums": "3", "writeQueueNums": "4", "perm": "6", "topicFilterType": "SINGLE_TAG",
+				"topicSysFlag": "1", "order": "true", "attributes": "+message.type=FIFO, -x",
+			},
+			"",
+			"put topic {Name:T ReadQueues:3 WriteQueues:4 Perm:6 Filter:SINGLE_TAG SysFlag:1 Order:true Attributes:map[+message.type:FIFO -x:]}", nil, "",
+		},
 		{"all topics", 21, nil, "", "topics", ext{"totalTopicNum": "2"}, `"A":{`},
 		{"runtime", 28, nil, "", "runtime", nil, `{"table":{"k":"v"}}`},
 		{"search, lower", 29, ext{"topic": "T", "queueId": "1", "timestamp": "99", "boundaryType": "LOWER"}, "", "at T/1 99 boundary 0", ext{"offset": "5"}, ""},
@@ -72,8 +84,10 @@ func requests() []asked {
 		{"earliest", 32, queue, "", "earliest T/1", ext{"timestamp": "1234"}, ""},
 		{"view", 33, ext{"offset": "4711"}, "", "view 4711", nil, "record"},
 		{"members", 38, ext{"consumerGroup": "G"}, "", "members G", nil, `{"consumerIdList":["c1","c2"]}`},
-		{"lock", 41, nil, `{"clientId":"c","consumerGroup":"G","mqSet":[{"brokerName":"b","queueId":1,"topic":"T"},{"brokerName":"b","queueId":2,"topic":"T"}],"onlyThisBroker":false}`,
-			"lock G c [{T b 1} {T b 2}]", nil, `{"lockOKMQSet":[{"brokerName":"b","queueId":1,"topic":"T"}]}`},
+		{
+			"lock", 41, nil, `{"clientId":"c","consumerGroup":"G","mqSet":[{"brokerName":"b","queueId":1,"topic":"T"},{"brokerName":"b","queueId":2,"topic":"T"}],"onlyThisBroker":false}`,
+			"lock G c [{T b 1} {T b 2}]", nil, `{"lockOKMQSet":[{"brokerName":"b","queueId":1,"topic":"T"}]}`,
+		},
 		{"lock of nothing", 41, nil, `{"clientId":"c","consumerGroup":"G"}`, "lock G c []", nil, `{"lockOKMQSet":[]}`},
 		{"unlock", 42, nil, `{clientId:"c",consumerGroup:"G",mqSet:[{brokerName:"b",queueId:1,topic:"T"}]}`, "unlock G c [{T b 1}]", nil, ""},
 		{"check", 46, nil, `{"clientId":"c","group":"G","subscriptionData":` + subscriptionJSON + `}`, "check G a TAG", nil, ""},
@@ -83,8 +97,10 @@ func requests() []asked {
 		{"delete topic", 215, ext{"topic": "T"}, "", "delete topic T", nil, ""},
 		{"topic", 351, ext{"topic": "T"}, "", "topic T", nil, `"topicName":"T"`},
 		{"group", 352, ext{"group": "G"}, "", "group G", nil, `"groupName":"G"`},
-		{"assignment", 400, nil, `{"clientId":"c","consumerGroup":"G","messageModel":"BROADCASTING","strategyName":"AVG","topic":"T"}`,
-			"assign {Topic:T Group:G ClientID:c Strategy:AVG Broadcast:true}", nil, `"mode":"PULL"`},
+		{
+			"assignment", 400, nil, `{"clientId":"c","consumerGroup":"G","messageModel":"BROADCASTING","strategyName":"AVG","topic":"T"}`,
+			"assign {Topic:T Group:G ClientID:c Strategy:AVG Broadcast:true}", nil, `"mode":"PULL"`,
+		},
 	}
 }
 

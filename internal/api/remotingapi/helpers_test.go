@@ -169,6 +169,7 @@ func (f *fake) CheckFilter(_ context.Context, group string, s *mq.Subscription) 
 func (f *fake) PutTopic(_ context.Context, t mq.TopicConfig) error {
 	return f.note("put topic %+v", t)
 }
+
 func (f *fake) DeleteTopic(_ context.Context, name string) error {
 	return f.note("delete topic %s", name)
 }
@@ -273,7 +274,7 @@ func (w *wire) write(frames ...[]byte) {
 	for _, f := range frames {
 		all = append(all, f...)
 	}
-	if _, err := w.Conn.Write(all); err != nil {
+	if _, err := w.Write(all); err != nil {
 		w.t.Fatalf("send: %v", err)
 	}
 }

@@ -40,7 +40,8 @@ func TestPullAnswersByStatus(t *testing.T) {
 	f := &fake{pull: func(_ *mq.PullRequest, dst []byte) (mq.Fetch, error) {
 		fe := mq.Fetch{Status: status, Records: dst, Next: 5, Min: 3, Max: 8}
 		if status == mq.FetchFound {
-			fe.Records = append(dst, "records"...)
+			dst = append(dst, "records"...)
+			fe.Records = dst
 		}
 		return fe, nil
 	}}
@@ -224,7 +225,8 @@ func TestPeerThatDoesNotReadIsNotSentMuch(t *testing.T) {
 	p.pull = func(r *mq.PullRequest, dst []byte) (mq.Fetch, error) {
 		f, err := empty(r, dst)
 		if f.Status == mq.FetchFound {
-			f.Records = append(dst, big...)
+			dst = append(dst, big...)
+			f.Records = dst
 		}
 		return f, err
 	}
@@ -299,7 +301,7 @@ func TestParkedPullsUnderRaces(t *testing.T) {
 				for i := range n {
 					all = append(all, req(11, int32(i), pullHead(strconv.Itoa(100+i), "2"), "")...)
 				}
-				if _, err := w.Conn.Write(all); err != nil {
+				if _, err := w.Write(all); err != nil {
 					t.Error(err)
 				}
 				leave := rnd.IntN(3) == 0
