@@ -22,7 +22,7 @@ func sent(t *testing.T, frame []byte) (h protocol.Header, v protocol.SendMessage
 	if err := v.Decode(h.Fields); err != nil {
 		t.Fatal(err)
 	}
-	return h, v, frame[protocol.PrefixLen+int(n):]
+	return h, v, frame[protocol.PrefixLen+n:]
 }
 
 func TestTemplateChangesOnlyWhatDiffers(t *testing.T) {

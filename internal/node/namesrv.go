@@ -63,9 +63,9 @@ func (p *namesrvPart) stop(ctx context.Context) error {
 	return err
 }
 
-// quiet drops the errors that a listener gives when it was closed on purpose.
+// quiet drops what a part returns when it was ended on purpose.
 func quiet(err error) error {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, remoting.ErrShutdown) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, remoting.ErrShutdown) {
 		return nil
 	}
 	return err
