@@ -10,3 +10,5 @@ type tableData struct {
 }
 
 func (d *tableData) powerCuts(kind cutKind, n counts) {}
+
+func (d *tableData) damage(kind string, n tallyDamage) {}
