@@ -1,24 +1,26 @@
 #!/usr/bin/env bash
 # Brings what the interop tests need: a JDK and Maven (from the system's package manager, when missing and allowed), the
 # jars of Apache RocketMQ through Maven, and the compiled Java clients of test/peer/java. Says what it does; quick when
-# everything is there. Without a JVM the interop tests skip with a reason, so this script ends with 0 then.
+# everything is there. Without a JVM or without a network the interop tests skip with a reason, so this script ends with 0
+# then. A C compiler is for the race detector.
 set -euo pipefail
 cd "$(dirname "$0")"
 CACHE=${COMETMQ_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cometmq-peer}
 say() { echo "setup: $*"; }
 
+# packages NAME ... : installs them with the system's package manager, when that is possible
+packages() {
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then return 1; fi
+  say "installing $* with apt-get"
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+# missing REASON : the tests say themselves that they skip
+missing() { say "$*: the tests against Java will be skipped"; exit 0; }
+
+command -v cc >/dev/null || command -v gcc >/dev/null || packages gcc libc6-dev ||
+  say "no C compiler here: the race detector will be skipped"
 if ! command -v javac >/dev/null || ! command -v mvn >/dev/null; then
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    say "installing a JDK and Maven with apt-get"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq default-jdk-headless maven >/dev/null
-  fi
-fi
-if ! command -v javac >/dev/null || ! command -v mvn >/dev/null; then
-  say "no JDK or no Maven here: the tests against Java will be skipped"; exit 0
-fi
-if ! command -v gcc >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  say "installing gcc with apt-get (the race detector needs it)"
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq gcc libc6-dev >/dev/null
+  packages default-jdk-headless maven || missing "no JDK or no Maven here"
 fi
 
 # jars NAME GROUP:ARTIFACT:VERSION ... : copies the artifacts and what they need into $CACHE/NAME
@@ -34,7 +36,8 @@ jars() {
       echo "<dependency><groupId>$g</groupId><artifactId>$a</artifactId><version>$v</version></dependency>"; done
     echo '</dependencies></project>'; } >"$tmp/pom.xml"
   rm -rf "$dst"; mkdir -p "$dst"
-  mvn -q -B -f "$tmp/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$dst"
+  mvn -q -B -f "$tmp/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$dst" ||
+    missing "Maven cannot resolve $*"
   touch "$dst/.complete"; rm -rf "$tmp"
 }
 
