@@ -33,7 +33,7 @@ type damage struct {
 	mayRefuse bool
 	endFrom   record.Offset // the log may end from here on, 0 = it must end where it did
 	unseen    bool          // nothing can tell this from a store that never had the messages
-	tables    func(got string) error
+	tables    func(f *finding) error
 }
 
 // misfiled reports whether body is that of a damaged message: no checksum covers its topic and queue.
@@ -49,7 +49,7 @@ func (n *tallyDamage) judge(tt *testing.T, sp *specimen, d *damage) {
 	tt.Helper()
 	t := &limited{tt, n}
 	n.cases++
-	f, err := examine(d.disk, sp)
+	f, err := examine(d.disk, sp, n.cases%8 == 1)
 	if err != nil {
 		t.Errorf("%s: %v\n%s", d.what, err, f.log)
 		n.beyond++
@@ -106,14 +106,14 @@ func (n *tallyDamage) judge(tt *testing.T, sp *specimen, d *damage) {
 		n.keys += len(sp.msgs) - f.keys
 	}
 	if d.tables == nil {
-		d.tables = func(got string) error {
-			if got != sp.meta {
-				return fmt.Errorf("tables changed:\n%s\nwere\n%s", got, sp.meta)
+		d.tables = func(f *finding) error {
+			if f.meta != sp.meta {
+				return fmt.Errorf("tables changed:\n%s\nwere\n%s", f.meta, sp.meta)
 			}
 			return nil
 		}
 	}
-	if err := d.tables(f.meta); err != nil {
+	if err := d.tables(&f); err != nil {
 		n.beyond++
 		t.Errorf("%s: %v\n%s", d.what, err, f.log)
 	}

@@ -28,6 +28,8 @@ type specimen struct {
 	msgs []stored
 	end  record.Offset
 	meta string // see tablesText; "" = no tables
+	// tablesOnly: the damage is in the tables, the rest is not looked at.
+	tablesOnly bool
 }
 
 // stored is one message of a specimen.
@@ -241,28 +243,32 @@ type finding struct {
 	reports int64 // by counters
 	log     string
 	meta    string
+	tables  *tableState
 	keys    int // that were found
 }
 
-// examine opens a store and reads all that is in it, then checks that it takes messages and gives them back after a
-// kill.
-func examine(disk *vfs.Mem, sp *specimen) (finding, error) {
+// examine opens a store and reads all that is in it. With goOn it checks then that it takes messages and gives them back
+// after a kill.
+func examine(disk *vfs.Mem, sp *specimen, goOn bool) (finding, error) {
 	f := finding{found: map[string]string{}, max: map[string]record.Index{}}
 	var log bytes.Buffer
 	o := sp.o
 	o.Log = testLog(&log, slog.LevelWarn)
+	if sp.tablesOnly {
+		err := f.examineTables(disk, o, goOn)
+		f.log, f.end = log.String(), sp.end
+		return f, err
+	}
 	s, err := storage.Open(disk, o)
 	if err != nil {
 		f.refused, f.log = err, log.String()
 		return f, nil
 	}
 	if sp.meta != "" {
-		tables, err := meta.Open(disk, root, meta.Options{Now: o.Now, Log: o.Log})
-		if err != nil {
-			f.refused, f.log = err, log.String()
-			return f, nil
+		if err := f.examineTables(disk, o, goOn); err != nil || f.refused != nil {
+			f.log = log.String()
+			return f, err
 		}
-		f.meta = tablesText(tables)
 	}
 	f.end = s.Appended()
 	if err := s.Manual().Dispatch(); err != nil {
@@ -283,7 +289,47 @@ func examine(disk *vfs.Mem, sp *specimen) (finding, error) {
 	c := s.Corruptions()
 	f.reports = c.Count + c.Damaged + s.Stats().BlankUnits
 	f.log = log.String()
+	if !goOn {
+		return f, nil
+	}
 	return f, f.goOn(disk, s, o)
+}
+
+// examineTables opens the tables, takes down what they hold and checks that they go on.
+func (f *finding) examineTables(disk *vfs.Mem, o storage.Options, goOn bool) error {
+	tables, err := meta.Open(disk, root, meta.Options{Now: o.Now, Log: o.Log})
+	if err != nil {
+		f.refused = err
+		return nil
+	}
+	f.meta, f.tables = tablesText(tables), stateOf(tables)
+	if !goOn {
+		return nil
+	}
+	return f.commitOn(disk, tables, o)
+}
+
+// commitOn commits an offset, kills the process, looks, stops cleanly and looks again.
+func (f *finding) commitOn(disk *vfs.Mem, tables *meta.Tables, o storage.Options) error {
+	tables.Offsets.Commit("after", "A", 3, 7)
+	if err := tables.Offsets.Sync(); err != nil {
+		return fmt.Errorf("commit after the damage: %w", err)
+	}
+	again := killed(disk)
+	for _, what := range []string{"kill", "clean stop", "second clean stop"} {
+		tables, err := meta.Open(again, root, meta.Options{Now: o.Now})
+		if err != nil {
+			return fmt.Errorf("tables after the damage and a %s: %w", what, err)
+		}
+		at, _ := tables.Offsets.Query("after", "A", 3)
+		if got := tablesText(tables); got != f.meta || at != 7 {
+			return fmt.Errorf("tables after the damage and a %s: new offset %d\n%s\nwere\n%s", what, at, got, f.meta)
+		}
+		if err := tables.Close(); err != nil {
+			return fmt.Errorf("close tables after the damage: %w", err)
+		}
+	}
+	return nil
 }
 
 // read fills found and max.

@@ -211,9 +211,26 @@ func (l *ledger) choose(gens []generation, decode func([]byte) error) (from int,
 		bakErr = &CorruptError{File: l.json + ".bak", Err: fs.ErrNotExist}
 	}
 	if err := errors.Join(mainErr, bakErr); err != nil {
-		return -1, fmt.Errorf("no usable copy of %s (restore one of the two files, or move both away to start empty): %w", path.Base(l.json), err)
+		return -1, fmt.Errorf("no usable copy of %s (restore one of the two files, or move both and %s/%s.*%s away to start empty): %w",
+			path.Base(l.json), l.dir, l.name, journalSuffix, err)
+	}
+	if file := based(gens); file != "" {
+		return -1, &CorruptError{File: l.json, Err: fmt.Errorf("missing together with its .bak, but %s belongs to it: restore one of the two files, or move %s/%s.*%s away too to start empty",
+			file, l.dir, l.name, journalSuffix)}
 	}
 	return -1, decode(nil)
+}
+
+// based returns a journal that continues a JSON text, "" when there is none.
+func based(gens []generation) string {
+	for _, g := range slices.Backward(gens) {
+		for _, fr := range g.frames {
+			if (fr.kind == frameBase || fr.kind == frameStat) && len(fr.payload) >= len(digest{}) && digest(fr.payload[:16]) != (digest{}) {
+				return g.file
+			}
+		}
+	}
+	return ""
 }
 
 // try reads and decodes one file; the zero digest means that it does not exist.
