@@ -9,15 +9,16 @@ BIN     := bin/cometmq
 TOOL    := $(GO) tool -modfile=tools/go.mod
 FUZZ    ?= 10s
 SEEDS   ?= 200
+SIM     ?= 40
 export CGO_ENABLED ?= 0
 # The tests that start servers take this binary; without it each of them builds its own.
 WITH_BIN := COMETMQ_BIN=$(CURDIR)/$(BIN)
 
 # Cheapest first. The tests below test/ that start servers have stages of their own.
-STAGES  := fmt-check setup arch lint unit race process crash conformance peer
+STAGES  := fmt-check setup arch lint unit race sim process crash conformance peer
 UNIT    := ./cmd/... ./internal/... ./test/docs/...
 
-.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench process crash crash-table conformance peer e2e compare \
+.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table conformance peer e2e compare \
 	golden generate docs deviations vuln hooks clean
 
 help: ## this list
@@ -59,6 +60,9 @@ race: ## the same under the race detector (it needs a C compiler)
 	@if command -v $${CC:-cc} >/dev/null || command -v gcc >/dev/null; then \
 	  set -x; CGO_ENABLED=1 $(GO) test -race -timeout 15m $(UNIT); \
 	else echo "race: SKIPPED, no C compiler on this machine"; fi
+
+sim: ## a whole cluster in one process, virtual time, SIM (40) seeds of faults
+	$(GO) test -count=1 -timeout 20m -v -run TestCluster$$ ./test/sim -seeds $(SIM) | grep -v "^=== \|--- PASS"
 
 process: build ## the real binary at its edges: orderly end, second process, 10,000 connections, garbage
 	$(WITH_BIN) $(GO) test -count=1 -timeout 10m ./test/process
