@@ -80,6 +80,7 @@ type sender struct {
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
+	t.Helper()
 	w := &world{T: t, rng: rand.New(rand.NewPCG(seed, 7)), net: memnet.New(), disk: vfs.NewMem(vfs.MemOptions{})}
 	w.sync = w.rng.IntN(2) == 0
 	w.startNamesrv()
