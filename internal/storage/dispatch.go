@@ -175,6 +175,10 @@ func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 		if errors.Is(err, consumequeue.ErrDeleted) {
 			err = q.queue().Append(d.Index, sc.Offset, int32(sc.Size), d.TagsCode)
 		}
+		if s.replaying && errors.Is(err, consumequeue.ErrIllegal) {
+			s.illegal(sc, err)
+			return nil, nil
+		}
 		if s.replaying && err == nil && d.Index < next && q.queue().Next() == next {
 			s.ignored(sc, q, d.Index)
 		}

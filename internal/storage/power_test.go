@@ -2,6 +2,7 @@ package storage
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,4 +76,29 @@ func TestNamesThatAKilledProcessLeftBecomeDurable(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Opening a store without a mark of ours drops queue units, to build them again. A kill before they are written must not
+// leave the queues without them.
+func TestKillAfterOpeningAStoreOfJavas(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	disk, want, _, _ := filled(t, o, 300)
+	must(t, disk.Remove(o.Dir+"/cometmq/dispatch"))
+	clock := time.Unix(1_000_000_000, 0) // long before the checkpoint: the clock was set back
+	o.Now = func() time.Time { return clock }
+	for range 3 {
+		s := open(t, disk, o)
+		equal(t, all(t, s, "T", 0), want)
+		body := strings.Repeat("long", 1000)
+		for range 10 { // into new log files
+			put(t, s, "T", 0, body)
+			want = append(want, body)
+		}
+		clock = clock.Add(time.Hour)
+		disk = kill(disk)
+	}
+	s := open(t, disk, o)
+	equal(t, all(t, s, "T", 0), want)
+	must(t, s.Close())
 }

@@ -78,6 +78,13 @@ func (s *Store) open() (err error) {
 		start.From = s.log.Min()
 	}
 	trusted := m != nil && start.From == m.queues
+	if !trusted {
+		// From now on units behind start.From are dropped from the queues as they are used. If this process is killed before
+		// they are written again, the next one must begin at the same place, whatever Java's rule would say then.
+		if err := s.marks.write(&mark{queues: start.From, log: start.Durable, last: -1, before: s.cp, with: s.cp}, true); err != nil {
+			return err
+		}
+	}
 	s.cqs = consumequeue.NewSet(s.fs, queueDir, consumequeue.Options{FileSize: s.o.QueueFileSize, Log: s.o.Log})
 	s.cqs.SetTrust(start.From)
 	s.cqs.SetLogMin(s.log.Min())
@@ -193,7 +200,7 @@ const (
 // index. No checksum covers it (storage spec 2.4), so a flipped bit would push the queue's end far away, or hide the
 // messages behind it. The next record of the same queue tells. False: the record belongs to no place in q.
 func (s *Store) likely(sc *commitlog.Scanner, q *Queue, next record.Index, idx *record.Index) bool {
-	if *idx <= next {
+	if *idx >= 0 && *idx <= next {
 		return true
 	}
 	if next == 0 && s.log.Min() == 0 && !s.lossy() {
@@ -213,21 +220,22 @@ func (s *Store) likely(sc *commitlog.Scanner, q *Queue, next record.Index, idx *
 	})
 	at := *idx
 	switch {
-	case ok && following > at:
+	case ok && at >= 0 && following > at:
 		return true // a real gap: what was in it is lost
 	case ok:
 		at = following - 1
-	case next == 0 && at < 1<<40:
+	case next == 0 && at >= 0 && at < 1<<40:
 		return true // the first record of a queue whose older ones have been deleted
 	case bits.OnesCount64(uint64(at^next)) == 1 && !s.lossy():
 		at = next // nothing is known to be missing
-	case at-next <= maxGap:
+	case at >= 0 && at-next <= maxGap:
 		return true
 	default:
 		at = -1
 	}
 	s.stats.damaged.Add(1)
-	s.o.Log.Error("queue index of a message is damaged", "topic", q.topic, "queue", q.id, "offset", sc.Offset, "says", *idx, "taken", at)
+	s.o.Log.Error("queue index of a message is damaged", "topic", q.topic, "queue", q.id,
+		"file", s.log.File(sc.Offset), "offset", sc.Offset, "says", *idx, "taken", at)
 	*idx = at
 	return at >= next
 }
@@ -253,4 +261,11 @@ func (s *Store) ignored(sc *commitlog.Scanner, q *Queue, idx record.Index) {
 		s.replayed.first = sc.Offset
 	}
 	s.replayed.taken++
+}
+
+// illegal notes that the current record of sc names a queue that cannot be. It is in no queue then.
+func (s *Store) illegal(sc *commitlog.Scanner, err error) {
+	s.replayed.strange++
+	s.stats.damaged.Add(1)
+	s.o.Log.Error("topic or queue of a message is damaged", "file", s.log.File(sc.Offset), "offset", sc.Offset, "err", err)
 }

@@ -72,7 +72,7 @@ func newSpecimen(t testing.TB, stop lastStop) *specimen {
 	must(t, err)
 	tables, err := meta.Open(disk, root, meta.Options{Now: sp.o.Now})
 	must(t, err)
-	topics := []string{"A", "B", "%RETRY%g"}
+	topics := []string{"orders", "B", "%RETRY%g"} // one bit makes a slash of an o
 	var b storage.Batch
 	for i := range 150 {
 		m := stored{topic: topics[i%7%3], queue: int32(i % 2), body: fmt.Sprintf("%d %s", i, strings.Repeat("x", i*37%300)), key: fmt.Sprintf("k%d", i)}
@@ -249,7 +249,7 @@ type finding struct {
 
 // examine opens a store and reads all that is in it. With goOn it checks then that it takes messages and gives them back
 // after a kill.
-func examine(disk *vfs.Mem, sp *specimen, goOn bool) (finding, error) {
+func examine(disk *vfs.Mem, sp *specimen, hit map[string]bool, goOn bool) (finding, error) {
 	f := finding{found: map[string]string{}, max: map[string]record.Index{}}
 	var log bytes.Buffer
 	o := sp.o
@@ -277,7 +277,12 @@ func examine(disk *vfs.Mem, sp *specimen, goOn bool) (finding, error) {
 	if err := f.read(s); err != nil {
 		return f, err
 	}
-	for _, m := range sp.msgs {
+	for i := range sp.msgs {
+		m := &sp.msgs[i]
+		if m.key == "" {
+			f.keys++
+			continue
+		}
 		hits, err := s.QueryKeys(m.topic, m.key, 100, 0, math.MaxInt64)
 		if err != nil {
 			return f, fmt.Errorf("query of key %s: %w", m.key, err)
@@ -292,7 +297,7 @@ func examine(disk *vfs.Mem, sp *specimen, goOn bool) (finding, error) {
 	if !goOn {
 		return f, nil
 	}
-	return f, f.goOn(disk, s, o)
+	return f, f.goOn(disk, s, o, hit)
 }
 
 // examineTables opens the tables, takes down what they hold and checks that they go on.
@@ -366,8 +371,8 @@ func (f *finding) read(s *storage.Store) error {
 	return errors.Join(err, failed)
 }
 
-// goOn stores a message in each queue, kills the process and looks for all that was there before.
-func (f *finding) goOn(disk *vfs.Mem, s *storage.Store, o storage.Options) error {
+// goOn stores a message in each queue, kills the process and looks for all that was there before and is not damaged.and is not damaged.
+func (f *finding) goOn(disk *vfs.Mem, s *storage.Store, o storage.Options, hit map[string]bool) error {
 	var b storage.Batch
 	added := map[string]string{}
 	err := s.Queues(func(q *storage.Queue) bool {
@@ -395,7 +400,7 @@ func (f *finding) goOn(disk *vfs.Mem, s *storage.Store, o storage.Options) error
 		return fmt.Errorf("second time: %w", err)
 	}
 	for id, body := range f.found {
-		if again.found[id] != body {
+		if again.found[id] != body && !hit[id] {
 			return fmt.Errorf("%s was there and is %.30q after the next kill", id, again.found[id])
 		}
 	}

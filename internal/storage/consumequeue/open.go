@@ -44,7 +44,7 @@ func (q *Queue) openLocked() error {
 		return q.topic.err
 	}
 	if q.id < 0 {
-		return fmt.Errorf("queue %s/%d: negative id", q.topic.name, q.id)
+		return fmt.Errorf("%w %s/%d: negative id", ErrIllegal, q.topic.name, q.id)
 	}
 	if err := q.load(); err != nil {
 		return fmt.Errorf("open queue %s/%d: %w", q.topic.name, q.id, err)

@@ -86,6 +86,9 @@ type topic struct {
 
 type readBuffer [tailMax]byte
 
+// ErrIllegal says that there cannot be such a queue.
+var ErrIllegal = errors.New("illegal queue")
+
 // ErrDeleted is what a queue answers after Delete took its topic away.
 var ErrDeleted = errors.New("consume queue was deleted")
 
@@ -111,7 +114,7 @@ func (s *Set) SetLogMin(logMin record.Offset) { s.logMin.Store(int64(logMin)) }
 
 func checkName(name string) error {
 	if name == "" || len(name) > 255 || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
-		return fmt.Errorf("topic name %q cannot be a directory", name)
+		return fmt.Errorf("%w: topic name %q cannot be a directory", ErrIllegal, name)
 	}
 	return nil
 }
