@@ -81,7 +81,7 @@ func (s *Store) open() (err error) {
 	if !trusted {
 		// From now on units behind start.From are dropped from the queues as they are used. If this process is killed before
 		// they are written again, the next one must begin at the same place, whatever Java's rule would say then.
-		if err := s.marks.write(&mark{queues: start.From, log: start.Durable, last: -1, before: s.cp, with: s.cp}, true); err != nil {
+		if err = s.marks.write(&mark{queues: start.From, log: start.Durable, last: -1, before: s.cp, with: s.cp}, true); err != nil {
 			return err
 		}
 	}

@@ -297,7 +297,8 @@ func examine(disk *vfs.Mem, sp *specimen, hit map[string]bool, goOn bool) (findi
 	if !goOn {
 		return f, nil
 	}
-	return f, f.goOn(disk, s, o, hit)
+	err = f.goOn(disk, s, o, hit)
+	return f, err
 }
 
 // examineTables opens the tables, takes down what they hold and checks that they go on.
