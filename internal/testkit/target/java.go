@@ -22,7 +22,7 @@ func JavaServer(tb testing.TB, class string, conf map[string]string, heap string
 	tb.Helper()
 	cp, dir := jars(tb), tb.TempDir()
 	return start(tb, filepath.Join(dir, "out.log"), []string{"ROCKETMQ_HOME=" + dir}, "java", "-Xmx"+heap,
-		"-XX:MaxDirectMemorySize=512m", "-Duser.home="+dir, "-cp", cp, class, "-c", write(tb, filepath.Join(dir, "server.conf"), conf))
+		"-XX:MaxDirectMemorySize=512m", "-Duser.home="+dir, "-Djava.io.tmpdir="+dir, "-cp", cp, class, "-c", write(tb, filepath.Join(dir, "server.conf"), conf))
 }
 
 // MQAdmin runs Java's mqadmin against a name server and returns what it prints.
@@ -30,7 +30,7 @@ func MQAdmin(tb testing.TB, ns string, args ...string) string {
 	tb.Helper()
 	cp, dir := jars(tb), tb.TempDir()
 	cmd := exec.CommandContext(tb.Context(), "java", append([]string{
-		"-Xmx256m", "-Duser.home=" + dir, "-cp", cp, "org.apache.rocketmq.tools.command.MQAdminStartup",
+		"-Xmx256m", "-Duser.home=" + dir, "-Djava.io.tmpdir=" + dir, "-cp", cp, "org.apache.rocketmq.tools.command.MQAdminStartup",
 	}, args...)...)
 	cmd.Env = append(os.Environ(), "ROCKETMQ_HOME="+dir, "NAMESRV_ADDR="+ns)
 	out, err := cmd.CombinedOutput()

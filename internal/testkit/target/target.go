@@ -306,7 +306,7 @@ func (o Options) run(tb testing.TB, role, log, conf, heap string) *Process {
 		tb.Fatal(err)
 	}
 	return start(tb, log, []string{"ROCKETMQ_HOME=" + home}, "java", "-Xms"+heap, "-Xmx"+heap, "-XX:MaxDirectMemorySize=2g",
-		"-XX:+UseG1GC", "-Duser.home="+home, "-cp", cp, javaMain[role], "-c", conf)
+		"-XX:+UseG1GC", "-Duser.home="+home, "-Djava.io.tmpdir="+home, "-cp", cp, javaMain[role], "-c", conf)
 }
 
 func write(tb testing.TB, path string, lines map[string]string) string {
