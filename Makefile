@@ -70,6 +70,9 @@ process: build ## the real binary at its edges: orderly end, second process, 10,
 crash: build ## the real binary under load, killed at random; power cuts on a simulated disk; damaged files
 	$(WITH_BIN) $(GO) test -count=1 -timeout 15m ./test/crash -seeds $(SEEDS)
 
+crash-table: build ## runs the crash tests with more kills and writes docs/crash-table.md from what they saw
+	$(WITH_BIN) $(GO) test -count=1 -timeout 30m ./test/crash -seeds $(SEEDS) -kills 20 -table $(CURDIR)/docs/crash-table.md
+
 conformance: build ## one suite against ours and against Java
 	$(WITH_BIN) test/conformance/run.sh
 

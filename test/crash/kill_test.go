@@ -51,18 +51,21 @@ func TestKill(t *testing.T) {
 			done := make(chan struct{})
 			go func() { l.run(ctx); close(done) }()
 			committed := map[int32]int64{}
+			movedBack := int64(0)
 			for range *kills {
 				time.Sleep(time.Duration(300+r.IntN(1200)) * time.Millisecond)
 				commitSome(t, b, r, committed)
 				p.Kill()
 				p.Start()
 				p.WaitPort(b, 20*time.Second)
-				checkCommitted(t, b, committed)
+				movedBack += checkCommitted(t, b, committed)
 			}
 			time.Sleep(500 * time.Millisecond)
 			cancel()
 			<-done
 			v := l.verify(t)
+			v.movedBack = movedBack
+			table.kill(mode, *kills, v)
 			t.Logf("%s: %d kills: %v", mode, *kills, v)
 			if v.lost != 0 || v.phantom != 0 || v.inverted != 0 {
 				t.Errorf("%s: %v", mode, v)
@@ -97,7 +100,8 @@ func commitSome(t *testing.T, addr string, r *rand.Rand, committed map[int32]int
 	}
 }
 
-func checkCommitted(t *testing.T, addr string, committed map[int32]int64) {
+// checkCommitted returns how many offsets are below what was answered.
+func checkCommitted(t *testing.T, addr string, committed map[int32]int64) (movedBack int64) {
 	t.Helper()
 	c, err := bench.Dial(t.Context(), nil, addr, protocol.JSON)
 	if err != nil {
@@ -113,6 +117,8 @@ func checkCommitted(t *testing.T, addr string, committed map[int32]int64) {
 		}
 		if got, err := rep.Int("offset"); err != nil || got < at {
 			t.Errorf("queue %d: the committed offset moved back from %d to %d (%v)", q, at, got, err)
+			movedBack++
 		}
 	}
+	return movedBack
 }

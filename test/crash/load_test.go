@@ -87,6 +87,7 @@ func (l *load) session(ctx context.Context, c *bench.Client, s *sender) {
 		if err := c.FlushOut(); err != nil {
 			return
 		}
+		time.Sleep(time.Millisecond) // some ten thousand a second are enough to be hit in the middle
 		for range (len(waiting) + 3) / 4 {
 			r, op, err := c.Next(10 * time.Second)
 			if err != nil {
@@ -108,6 +109,8 @@ func (l *load) session(ctx context.Context, c *bench.Client, s *sender) {
 // verdict is what a check of a load found.
 type verdict struct {
 	acked, lost, phantom, inverted, duplicates int64
+
+	movedBack int64 // committed offsets
 }
 
 func (v verdict) String() string {

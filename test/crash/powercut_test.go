@@ -570,3 +570,17 @@ func (r *run) deleteTopic(topic string) error {
 	}
 	return r.orDead(err)
 }
+
+// A seed that fails must fail again when it is run alone.
+func TestSeedsAreTheSameEachTime(t *testing.T) {
+	t.Parallel()
+	for s := range uint64(10) {
+		a, err := runPowerCut(s+1, cutBoth)
+		must(t, err)
+		b, err := runPowerCut(s+1, cutBoth)
+		must(t, err)
+		if a != b {
+			t.Errorf("seed %d: %+v, then %+v", s+1, a, b)
+		}
+	}
+}
