@@ -57,13 +57,13 @@ func must(tb testing.TB, r *bench.Report, err error) *bench.Report {
 	return r
 }
 
-// warmUp gives a JVM time to compile: 400,000 messages, or 30 s.
+// warmUp gives a JVM time to compile: some hundred thousand messages, 12 s.
 func warmUp(tb testing.TB, s *side, o bench.Options) {
 	tb.Helper()
 	o.Broker, o.Topic, o.Create, o.Count, o.Rate, o.Window, o.Conns = s.Addrs[0], "warm8", true, 0, 0, 256, 4
 	o.Duration = 3 * time.Second
 	if s.kind == "java" {
-		o.Duration = 20 * time.Second
+		o.Duration = 12 * time.Second
 	}
 	must(tb, first(bench.Produce(context.Background(), o)), nil)
 }
