@@ -13,7 +13,8 @@ func TestGetGivesEnoughCapacityAndNoContents(t *testing.T) {
 		if len(b.B) != 0 || cap(b.B) < n {
 			t.Errorf("Get(%d): len %d cap %d", n, len(b.B), cap(b.B))
 		}
-		if n <= bufpool.MaxPooled && cap(b.B) > max(512, 2*n) {
+		// A class has buffers of its size up to less than twice that: another user may have grown one between two sizes.
+		if n <= bufpool.MaxPooled && cap(b.B) >= max(1024, 4*n) {
 			t.Errorf("Get(%d): cap %d wastes memory", n, cap(b.B))
 		}
 		b.Release()
