@@ -64,6 +64,7 @@ func (b *Broker) MaxIndex(_ context.Context, topic string, queue int32) (mq.Inde
 	if !ok {
 		return 0, nil
 	}
+	b.store.CatchUp()
 	return q.Max(), nil
 }
 

@@ -69,6 +69,27 @@ func (s *Store) dispatchAll() error {
 	return nil
 }
 
+// CatchUp returns when everything that may be visible at the call is visible: whoever asks for the end of a queue after its
+// message was acknowledged finds it there. It must not be called under a lock that OnDispatch takes.
+func (s *Store) CatchUp() {
+	end := s.visible()
+	if s.dispatched.Load() >= int64(end) {
+		return
+	}
+	s.dispatching <- struct{}{}
+	var err error
+	if s.dispatched.Load() < int64(end) {
+		err = s.dispatchTo(end)
+	}
+	s.scan.Close()
+	if err != nil {
+		<-s.dispatching
+		_ = s.dispatchFailed(err) // logged there; the queue's end is where it is
+		return
+	}
+	s.leaveDispatching()
+}
+
 // leaveDispatching gives the token back. Whoever could not get it meanwhile relies on us to look again.
 func (s *Store) leaveDispatching() {
 	<-s.dispatching
