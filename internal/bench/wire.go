@@ -132,7 +132,9 @@ func (c *Client) begin(dst []byte, code, opaque int32, h header, bodyLen int) []
 func (c *Client) Call(code int32, h header, body []byte) (*Reply, error) {
 	c.opaque++
 	c.out = append(c.begin(c.out[:0], code, c.opaque, h, len(body)), body...)
-	if err := c.write(c.out); err != nil {
+	err := c.write(c.out)
+	c.out = c.out[:0] // a Start that follows must not send it again
+	if err != nil {
 		return nil, err
 	}
 	for {
