@@ -24,8 +24,9 @@ UNIT    := ./cmd/... ./internal/... ./test/docs/...
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN{FS=":.*## "}{printf "  %-14s %s\n", $$1, $$2}'
 
+# Without -trimpath, so that the tests share what it compiles; that is for releases.
 build: ## the static binary, bin/cometmq
-	$(GO) build -trimpath -o $(BIN) ./cmd/cometmq
+	$(GO) build -o $(BIN) ./cmd/cometmq
 
 setup: ## what the interop tests need: a JDK and Maven from the package manager, Java's jars by Maven
 	@test/peer/setup.sh

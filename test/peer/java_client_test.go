@@ -28,7 +28,7 @@ func javaClient(t *testing.T, set string, args ...string) map[string]any {
 	defer cancel()
 	home := t.TempDir()
 	cmd := exec.CommandContext(ctx, "java", append([]string{
-		"-Xmx256m", "-Duser.home=" + home, "-Drocketmq.client.logRoot=" + home,
+		"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.home=" + home, "-Drocketmq.client.logRoot=" + home,
 		"-cp", classes + ":" + cp, "PeerClient",
 	}, args...)...)
 	out, err := cmd.CombinedOutput()

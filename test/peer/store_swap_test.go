@@ -16,6 +16,7 @@ func TestStoreSwap(t *testing.T) {
 	for _, set := range []string{"server-5.5.0", "server-5.3.3"} {
 		for _, how := range []string{"clean", "kill"} {
 			t.Run(set+"/"+how, func(t *testing.T) {
+				t.Parallel() // most of the time passes in waiting for Java to start
 				target.NeedJava(t, set)
 				dir := t.TempDir()
 				const client = "server-5.5.0"
@@ -29,7 +30,7 @@ func TestStoreSwap(t *testing.T) {
 					c.Namesrv.Kill()
 				}
 
-				java := target.New(t, target.Options{Kind: target.Java, Set: set, Dir: dir})
+				java := target.New(t, target.Options{Kind: target.Java, Set: set, Dir: dir, Heap: "512m"})
 				registered(t, java, "TBW102")
 				want(t, javaClient(t, client, "send", java.NS, "swap", "g_swap", "300"), "ok", 300)
 				want(t, javaClient(t, client, "push", java.NS, "swap", "g_swap_c", "300"), "distinct", 300)
@@ -44,7 +45,7 @@ func TestStoreSwap(t *testing.T) {
 				want(t, javaClient(t, client, "push", ours.NS, "swap_new", "g_swap_n", "50"), "got", 50)
 				end(ours)
 
-				again := target.New(t, target.Options{Kind: target.Java, Set: set, Dir: dir})
+				again := target.New(t, target.Options{Kind: target.Java, Set: set, Dir: dir, Heap: "512m"})
 				registered(t, again, "swap")
 				want(t, javaClient(t, client, "push", again.NS, "swap", "g_swap_third", "300"), "got", 500)
 				want(t, javaClient(t, client, "send", again.NS, "swap", "g_swap", "40"), "ok", 40)
