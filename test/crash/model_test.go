@@ -137,9 +137,9 @@ func (m *model) checkLine(s *storage.Store, l *line, by loss, flushed record.Off
 			continue
 		}
 		switch {
-		case x.offset < m.cut: // deleted by age
 		case l.doubtful:
 			delete(l.at, idx)
+		case x.offset < m.cut: // deleted by age
 		case m.promised(x, by, flushed):
 			return fmt.Errorf("message %d is lost: index %d, log %d..%d, queue is %d..%d", serial, idx, x.offset, x.end, q.Min(), q.Max())
 		default:

@@ -221,11 +221,12 @@ func (l *ledger) choose(gens []generation, decode func([]byte) error) (from int,
 	return -1, decode(nil)
 }
 
-// based returns a journal that continues a JSON text, "" when there is none.
+// based returns a journal that saw the JSON file on disk, "" when there is none. A base frame alone does not say so: it is
+// written before the file.
 func based(gens []generation) string {
 	for _, g := range slices.Backward(gens) {
 		for _, fr := range g.frames {
-			if (fr.kind == frameBase || fr.kind == frameStat) && len(fr.payload) >= len(digest{}) && digest(fr.payload[:16]) != (digest{}) {
+			if fr.kind == frameStat {
 				return g.file
 			}
 		}

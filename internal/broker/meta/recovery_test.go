@@ -486,3 +486,33 @@ func TestWhatOutlivedAKillOutlivesAPowerCut(t *testing.T) {
 		}
 	}
 }
+
+// When a JSON file and its .bak are both gone, a journal that saw the file keeps the table from starting empty. One that
+// only prepared it does not: a power cut may have come before the file was ever written.
+func TestATableDoesNotStartEmptyBesideItsJournal(t *testing.T) {
+	t.Parallel()
+	m := newMem(t)
+	fill(t, m)
+	for _, name := range []string{offsetsJSON, offsetsJSON + ".bak"} {
+		must(t, m.Remove(name))
+	}
+	if _, err := Open(m, testRoot, Options{}); err == nil || !strings.Contains(err.Error(), offsetsJSON+": missing together with its .bak") {
+		t.Fatalf("opened without the file: %v", err)
+	}
+	for seed := range uint64(300) {
+		m = newMem(t)
+		var cut *vfs.Mem
+		tb := open(t, vfs.NewFaulty(m, func(op vfs.Op) error {
+			if cut == nil && op.Kind == vfs.OpCreate && strings.HasSuffix(op.Name, "consumerOffset.json.tmp") {
+				cut = m.CrashClone(rand.New(rand.NewPCG(seed, 5)), vfs.PowerCut)
+			}
+			return nil
+		}))
+		tb.Offsets.Commit("g", "T", 0, 7)
+		must(t, tb.Offsets.Sync())
+		must(t, tb.Offsets.Fold())
+		if _, err := Open(cut, testRoot, Options{}); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
