@@ -161,6 +161,7 @@ type Broker struct {
 	waiting waiting
 	figures figures
 	routes  routeCache
+	parts   []part
 }
 
 var (
@@ -190,6 +191,9 @@ func Open(o Options) (*Broker, error) {
 	b.warnUndelivered()
 	b.figures.init(o.Now())
 	b.routes.init()
+	if err := b.openParts(); err != nil {
+		return nil, errors.Join(err, b.closeParts(), tables.Close())
+	}
 	if !o.NoLongPolling {
 		o.Store.OnDispatch(b.arrived)
 	}
@@ -200,9 +204,10 @@ func Open(o Options) (*Broker, error) {
 // are parked are woken at the end. It returns when its goroutines did.
 func (b *Broker) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	errs := make([]error, 2)
+	errs := make([]error, 3)
 	wg.Go(func() { errs[0] = b.polls.Run(ctx) })
 	wg.Go(func() { errs[1] = b.meta.Run(ctx) })
+	wg.Go(func() { errs[2] = b.runParts(ctx) })
 	wg.Go(func() { b.tick(ctx) })
 	wg.Wait()
 	return errors.Join(errs...)
@@ -231,10 +236,11 @@ func (b *Broker) tick(ctx context.Context) {
 
 // Close writes the tables down. Run must have returned and no request may be under way.
 func (b *Broker) Close() error {
+	parts := b.closeParts() // they may still change tables
 	if err := b.meta.Close(); err != nil {
-		return fmt.Errorf("close broker tables: %w", err)
+		return errors.Join(parts, fmt.Errorf("close broker tables: %w", err))
 	}
-	return nil
+	return parts
 }
 
 // arrived is called by the store for each message that becomes readable.

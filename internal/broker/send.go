@@ -170,16 +170,6 @@ func (b *Broker) admitOne(s *sender, i int, r *mq.SendRequest, q *queue, res *mq
 	if s.cfg.Attributes["cleanup.policy"] == "COMPACTION" && isBlank(bytesview.String(s.scan.keys)) {
 		return mq.Errorf(mq.KindMessageIllegal, "Required message key is missing")
 	}
-	later := s.scan.unsupported()
-	if later == "" {
-		switch r.SysFlag & record.SysFlagTransactionMask {
-		case record.SysFlagPrepared, record.SysFlagRollback:
-			later = record.PropTransaction
-		}
-	}
-	if later != "" {
-		return mq.Errorf(mq.KindMessageIllegal, "the message is illegal, property %s is not supported yet", later)
-	}
 	if s.scan.innerNum || r.SysFlag&record.SysFlagInnerBatch != 0 {
 		return b.errSize() // only a broker may make such records
 	}
@@ -190,8 +180,20 @@ func (b *Broker) admitOne(s *sender, i int, r *mq.SendRequest, q *queue, res *mq
 		s.keys = b.ids.Append(s.keys, now)
 		s.props = record.AppendProp(s.props, record.PropUniqKey, bytesview.String(s.keys[from:]))
 	}
+	asked := place{s.last.entry.Name(), q.store.ID()}
+	to, props, refusal := b.divert(s.props, &s.scan, r, asked, now)
+	s.props = props
+	if refusal != nil {
+		s.keys = s.keys[:from]
+		return refusal
+	}
+	dst := q.store
+	if to != asked {
+		dst = b.store.Queue(to.topic, to.queue)
+		s.msg.Topic = bytesview.Bytes(to.topic)
+	}
 	s.msg.Props = s.props
-	first, err := s.batch.Add(q.store, &s.msg)
+	first, err := s.batch.Add(dst, &s.msg)
 	if err != nil {
 		s.keys = s.keys[:from]
 		return b.storeError(err)

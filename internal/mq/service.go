@@ -4,6 +4,12 @@ import "context"
 
 // Service is what clients do. All doors use only this and Admin.
 type Service interface {
+	Retries
+	Timers
+	Transactions
+	Pops
+	Replies
+
 	// Send validates and stores the messages of b in order and fills b.Results. A message that is refused has
 	// Results[i].Err and does not stop the others. pending = true: stored, but the promised durability is not reached
 	// yet, b.Done will be called and b belongs to the core until then. pending = false: decided, b.Done is not called.

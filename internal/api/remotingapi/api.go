@@ -3,6 +3,7 @@ package remotingapi
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -52,8 +53,18 @@ func New(ctx context.Context, svc mq.Service, adm mq.Admin, o Options) *API {
 // handler is a request handler of the door. Unlike remoting.Handler it knows the connection's state.
 type handler func(a *API, s *session, r *remoting.Request)
 
-// handlers is the door's table. A code that collects sends is in sending.
+// handlers is the door's table: those of messages, positions and clients here, one table for each feature in a file of its own.
 func handlers() map[int32]handler {
+	all := basicHandlers()
+	for _, part := range []map[int32]handler{
+		retryHandlers(), transactionHandlers(), popHandlers(), replyHandlers(), callHandlers(),
+	} {
+		maps.Copy(all, part)
+	}
+	return all
+}
+
+func basicHandlers() map[int32]handler {
 	return map[int32]handler{
 		protocol.ReqSendMessage:                      sendMessage,
 		protocol.ReqSendMessageV2:                    sendMessageV2,

@@ -1,0 +1,6 @@
+package remotingapi
+
+// retryHandlers are the requests about given-back messages and recalled timers.
+func retryHandlers() map[int32]handler {
+	return map[int32]handler{}
+}

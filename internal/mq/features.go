@@ -1,0 +1,15 @@
+package mq
+
+// The parts of Service that have a file of their own: what clients do besides sending, pulling and committing.
+type (
+	// Retries is giving messages back that could not be consumed.
+	Retries interface{}
+	// Timers is taking back messages that are not due yet.
+	Timers interface{}
+	// Transactions is deciding half messages.
+	Transactions interface{}
+	// Pops is consuming without owning queues.
+	Pops interface{}
+	// Replies is answering a request message.
+	Replies interface{}
+)
