@@ -18,7 +18,7 @@ WITH_BIN := COMETMQ_BIN=$(CURDIR)/$(BIN)
 STAGES  := fmt-check setup arch lint unit race sim process crash conformance peer
 UNIT    := ./cmd/... ./internal/... ./test/docs/...
 
-.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table conformance peer e2e compare \
+.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table conformance peer compatibility e2e compare \
 	golden generate docs deviations vuln hooks clean
 
 help: ## this list
@@ -79,6 +79,9 @@ conformance: build ## one suite against ours and against Java
 
 peer: build ## unmodified Java and Go clients, and store directories swapped both ways
 	$(WITH_BIN) test/peer/run.sh
+
+compatibility: build ## runs the peer tests and writes docs/compatibility.md from their outcome
+	$(WITH_BIN) test/peer/run.sh -matrix $(CURDIR)/docs/compatibility.md
 
 e2e: process conformance peer ## all that talk to a running server
 

@@ -17,6 +17,8 @@ import (
 
 // TestGoClient runs the unmodified rocketmq-client-go/v2 (a module of its own in goclient/).
 func TestGoClient(t *testing.T) {
+	covers(t, goV2, "Send (sync, async, batch), push, orderly")
+	lacks(goV2, "POP consumption", "the client has none")
 	bin := filepath.Join(t.TempDir(), "goclient")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".")
 	build.Dir = "goclient"

@@ -17,19 +17,25 @@ import (
 )
 
 // clients are the unmodified Java clients, by the jar set that test/peer/setup.sh made.
-var clients = []string{"server-5.5.0", "client-4.9.8"}
+var clients = []string{java55, java49}
 
 // javaClient runs one action of PeerClient and returns its line of JSON.
 func javaClient(t *testing.T, set string, args ...string) map[string]any {
 	t.Helper()
+	return javaMain(t, set, "PeerClient", args...)
+}
+
+// javaMain runs the main class of a file in java/ or java-5.5.0/ and returns the last line that it prints, which is JSON.
+func javaMain(t *testing.T, set, class string, args ...string) map[string]any {
+	t.Helper()
 	cp := target.NeedJava(t, set)
-	classes := filepath.Join(target.Cache(), "classes-"+set)
+	classes := filepath.Join("..", "..", "build", "classes-"+set)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	home := t.TempDir()
 	cmd := exec.CommandContext(ctx, "java", append([]string{
 		"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.home=" + home, "-Drocketmq.client.logRoot=" + home,
-		"-cp", classes + ":" + cp, "PeerClient",
+		"-cp", classes + ":" + cp, class,
 	}, args...)...)
 	out, err := cmd.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
@@ -70,6 +76,7 @@ func TestJavaClients(t *testing.T) {
 	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
 	for _, set := range clients {
 		t.Run(set, func(t *testing.T) {
+			covers(t, set, "Send (sync, async, one-way, batch, 4 MB), push with tags, orderly, lite pull, view and query by key")
 			v := strings.NewReplacer(".", "_", "-", "_").Replace(set)
 			topic, group := "peer_"+v, "g_"+v
 			sent := javaClient(t, set, "send", c.NS, topic, group, "200")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings what the interop tests need: a JDK and Maven (from the system's package manager, when missing and allowed), the
-# jars of Apache RocketMQ through Maven, and the compiled Java clients of test/peer/java. Says what it does; quick when
+# jars of Apache RocketMQ through Maven, and the compiled Java clients of test/peer/java*, in build/. Says what it does; quick when
 # everything is there. Without a JVM or without a network the interop tests skip with a reason, so this script ends with 0
 # then. A C compiler is for the race detector.
 set -euo pipefail
@@ -46,14 +46,18 @@ jars server-5.5.0 $G:rocketmq-namesrv:5.5.0 $G:rocketmq-broker:5.5.0 $G:rocketmq
 jars server-5.3.3 $G:rocketmq-namesrv:5.3.3 $G:rocketmq-broker:5.3.3 $G:rocketmq-tools:5.3.3 $G:rocketmq-client:5.3.3
 jars client-4.9.8 $G:rocketmq-client:4.9.8
 
-# Compiled once for each client version, again when the source is newer.
+# Compiled once for each client version, again when a source is newer or another set of sources: java/ is what all clients
+# can do, java-5.5.0/ what the newest can.
+BUILD=${PWD%/test/peer}/build
 for v in server-5.5.0 client-4.9.8; do
-  out="$CACHE/classes-$v"
-  if [ ! -f "$out/.complete" ] || [ -n "$(find java -name '*.java' -newer "$out/.complete")" ]; then
-    say "compiling test/peer/java for $v"
+  out="$BUILD/classes-$v"
+  sources=$(ls java/*.java; [ ! -d "java-${v#*-}" ] || ls "java-${v#*-}"/*.java)
+  if [ "$(cat "$out/.complete" 2>/dev/null)" != "$sources" ] || [ -n "$(find $sources -newer "$out/.complete")" ]; then
+    say "compiling the Java clients for $v"
     rm -rf "$out"; mkdir -p "$out"
-    javac -nowarn -Xlint:none -d "$out" -cp "$CACHE/$v/*" java/*.java
-    touch "$out/.complete"
+    # shellcheck disable=SC2086
+    javac -nowarn -Xlint:none -d "$out" -cp "$CACHE/$v/*" $sources
+    echo "$sources" >"$out/.complete"
   fi
 done
 say "ready: $CACHE"
