@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -17,8 +16,17 @@ import (
 
 // cursor is one queue that is read, with one pull in flight as the official clients have.
 type cursor struct {
-	queue  int
 	at, to int64
+	head   *protocol.PullMessageRequestHeader
+	sent   time.Time // of the pull in flight
+}
+
+// drained is what one connection has read.
+type drained struct {
+	n, bytes int64
+	last     time.Time
+	h        *hdrhistogram.Histogram
+	err      error
 }
 
 // Consume pulls every queue from its start to where it ended when the run began.
@@ -30,89 +38,95 @@ func Consume(ctx context.Context, o Options) (*Report, error) {
 	}
 	defer c0.Close()
 	var total int64
-	cs := make([]*cursor, o.Queues)
-	for q := range cs {
+	conns := min(o.Conns, o.Queues)
+	cs := make([][]*cursor, conns)
+	for q := range o.Queues {
 		lo, hi, err := c0.Bounds(o.Topic, q)
 		if err != nil {
 			return nil, err
 		}
-		cs[q] = &cursor{queue: q, at: lo, to: hi}
+		cs[q%conns] = append(cs[q%conns], &cursor{at: lo, to: hi, head: pullHeader(o.Topic, o.Group, q, lo, o.Pull, 0)})
 		total += hi - lo
 	}
 	if total == 0 {
 		return nil, fmt.Errorf("topic %s is empty", o.Topic)
 	}
-	conns := min(o.Conns, o.Queues)
-	hists := make([]*hdrhistogram.Histogram, conns)
-	errs := make([]error, conns)
-	var got, bytes, last atomic.Int64
+	ds := make([]drained, conns)
 	start := time.Now()
 	var wg sync.WaitGroup
-	for i := range conns {
-		var mine []*cursor
-		for q := i; q < len(cs); q += conns {
-			mine = append(mine, cs[q])
-		}
-		hists[i] = newHistogram()
-		wg.Go(func() {
-			errs[i] = o.drain(ctx, mine, hists[i], func(n, b int64) {
-				got.Add(n)
-				bytes.Add(b)
-				last.Store(time.Now().UnixNano())
-			})
-		})
+	for i := range ds {
+		ds[i].h = newHistogram()
+		wg.Go(func() { ds[i].err = o.drain(ctx, cs[i], &ds[i]) })
 	}
 	wg.Wait()
+	var all drained
+	hists := make([]*hdrhistogram.Histogram, conns)
+	for i, d := range ds {
+		all.n, all.bytes, all.err, hists[i] = all.n+d.n, all.bytes+d.bytes, errors.Join(all.err, d.err), d.h
+		if d.last.After(all.last) {
+			all.last = d.last
+		}
+	}
 	r := &Report{Mode: "consume", Size: o.Size, Queues: o.Queues, Conns: conns}
-	r.count(got.Load(), 0, time.Duration(last.Load()-start.UnixNano()))
-	r.MBPerSec = float64(bytes.Load()) / 1e6 / max(r.Seconds, 1e-9)
+	r.count(all.n, 0, all.last.Sub(start))
+	r.MBPerSec = float64(all.bytes) / 1e6 / max(r.Seconds, 1e-9)
 	r.latency(hists)
-	return r, errors.Join(errs...)
+	return r, all.err
 }
 
-func (o Options) drain(ctx context.Context, cs []*cursor, h *hdrhistogram.Histogram, seen func(n, bytes int64)) error {
+// drain reads the queues of one connection. The answers that have come together are followed by one write.
+func (o Options) drain(ctx context.Context, cs []*cursor, d *drained) error {
 	c, err := Dial(ctx, o.Dial, o.Broker, o.serial())
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	inFlight := map[int32]*cursor{}
-	sentAt := map[int32]time.Time{}
-	ready := cs
 	var out []byte
-	for {
-		out = out[:0]
-		now := time.Now()
-		for _, w := range ready {
-			if w.at >= w.to {
-				continue
-			}
-			c.opaque++
-			out = c.begin(out, protocol.ReqPullMessage, c.opaque, pullHeader(o.Topic, o.Group, w.queue, w.at, o.Pull, 0), 0)
-			inFlight[c.opaque], sentAt[c.opaque] = w, now
+	inFlight := 0
+	ask := func(id int, now time.Time) {
+		w := cs[id]
+		if w.at >= w.to {
+			return
 		}
-		if len(inFlight) == 0 {
-			return nil
-		}
-		if err := c.write(out); err != nil {
-			return err
-		}
-		r, err := c.read()
-		if err != nil {
-			return err
-		}
-		w := inFlight[r.opaque]
-		_ = h.RecordValue(time.Since(sentAt[r.opaque]).Microseconds())
-		delete(inFlight, r.opaque)
-		delete(sentAt, r.opaque)
-		n, next, err := pulled(r, w.at, nil)
-		if err != nil {
-			return err
-		}
-		w.at = next
-		seen(n, int64(len(r.Body)))
-		ready = []*cursor{w}
+		w.sent, w.head.QueueOffset = now, w.at
+		out = c.begin(out, protocol.ReqPullMessage, int32(id), w.head, 0)
+		inFlight++
 	}
+	now := time.Now()
+	for id := range cs {
+		ask(id, now)
+	}
+	for inFlight > 0 {
+		if len(out) > 0 {
+			if err := c.write(out); err != nil {
+				return err
+			}
+			out = out[:0]
+		}
+		for more := true; more; more = c.pending() {
+			r, err := c.read()
+			if err != nil {
+				return err
+			}
+			if r.opaque < 0 || int(r.opaque) >= len(cs) {
+				return fmt.Errorf("an answer to request %d, which nobody sent", r.opaque)
+			}
+			now = time.Now()
+			w := cs[r.opaque]
+			inFlight--
+			_ = d.h.RecordValue(now.Sub(w.sent).Microseconds())
+			n, next, err := pulled(r, w.at, nil)
+			if err != nil {
+				return err
+			}
+			w.at = next
+			d.n += n
+			d.bytes += int64(len(r.Body))
+			d.last = now
+			ask(int(r.opaque), now)
+		}
+	}
+	return nil
 }
 
 // suspend asks the broker to hold an empty pull back.

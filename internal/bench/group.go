@@ -91,7 +91,7 @@ func (o Options) sendNumbered(c *Client) (*Report, error) {
 			_ = h.RecordValue(time.Since(sentAt[n%int64(o.Window)]).Microseconds())
 			ok++
 			answered++
-			if c.in.Buffered() < protocol.PrefixLen {
+			if !c.pending() {
 				break
 			}
 		}

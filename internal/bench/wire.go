@@ -64,7 +64,8 @@ type Client struct {
 	unhook func() bool
 	in     *bufio.Reader
 	out    []byte
-	frame  []byte
+	held   int    // bytes of the last answer, which still lie in in
+	frame  []byte // an answer that is larger than in
 	head   protocol.Header
 	fw     protocol.FieldWriter
 	reply  Reply
@@ -92,6 +93,7 @@ func Dial(ctx context.Context, dial Dialer, addr string, serial protocol.Serial)
 
 // receiver shares the connection with c, for a goroutine that only reads.
 func (c *Client) receiver() *Client {
+	c.letGo()
 	return &Client{conn: c.conn, ctx: c.ctx, in: c.in, serial: c.serial}
 }
 
@@ -151,22 +153,21 @@ const maxReply = 64 << 20
 // read returns the next answer and passes over what the server asks of us.
 func (c *Client) read() (*Reply, error) {
 	for {
-		var prefix [protocol.PrefixLen]byte
-		if _, err := io.ReadFull(c.in, prefix[:]); err != nil {
+		c.letGo()
+		prefix, err := c.in.Peek(protocol.PrefixLen)
+		if err != nil {
 			return nil, c.broken("read from", err)
 		}
-		total := int64(binary.BigEndian.Uint32(prefix[:])) - 4
+		total := int64(binary.BigEndian.Uint32(prefix)) + 4
 		serial, headLen := protocol.SplitWord(binary.BigEndian.Uint32(prefix[4:]))
-		if total < int64(headLen) || total > maxReply {
+		if total < protocol.PrefixLen+int64(headLen) || total > maxReply {
 			return nil, errors.New("the server sent a malformed frame")
 		}
-		if int64(cap(c.frame)) < total {
-			c.frame = make([]byte, total+total/2)
-		}
-		f := c.frame[:total]
-		if _, err := io.ReadFull(c.in, f); err != nil {
+		f, err := c.whole(int(total))
+		if err != nil {
 			return nil, c.broken("read from", err)
 		}
+		f = f[protocol.PrefixLen:]
 		if err := c.head.Decode(serial, f[:headLen]); err != nil {
 			return nil, err
 		}
@@ -179,6 +180,35 @@ func (c *Client) read() (*Reply, error) {
 		}
 		return &c.reply, nil
 	}
+}
+
+// whole returns the frame of n bytes that comes next: where it lies in the buffer if it fits there.
+func (c *Client) whole(n int) ([]byte, error) {
+	if n <= c.in.Size() {
+		c.held = n
+		return c.in.Peek(n)
+	}
+	if cap(c.frame) < n {
+		c.frame = make([]byte, n+n/2)
+	}
+	_, err := io.ReadFull(c.in, c.frame[:n])
+	return c.frame[:n], err
+}
+
+// letGo ends the use of the last answer.
+func (c *Client) letGo() {
+	_, _ = c.in.Discard(c.held) // they are there
+	c.held = 0
+}
+
+// pending reports whether a whole further answer has come already.
+func (c *Client) pending() bool {
+	have := c.in.Buffered() - c.held
+	if have < protocol.PrefixLen {
+		return false
+	}
+	b, err := c.in.Peek(c.held + 4)
+	return err == nil && int64(binary.BigEndian.Uint32(b[c.held:]))+4 <= int64(have)
 }
 
 // CreateTopic creates or updates a topic on the broker.
