@@ -26,6 +26,7 @@ type core struct {
 	ctx    context.Context // ends when handlers are given up
 	cancel context.CancelFunc
 	tick   atomic.Uint32
+	live   atomic.Int32  // len(conns)
 	stop   chan struct{} // closed to end the clock
 	wg     sync.WaitGroup
 
@@ -76,6 +77,7 @@ func (co *core) start(nc net.Conn, target string) *Conn {
 		return nil
 	}
 	co.conns[c] = struct{}{}
+	co.live.Add(1)
 	co.wg.Add(1)
 	go c.run()
 	if !co.ticking && co.idleTimeout > 0 {
@@ -101,6 +103,7 @@ func (co *core) remove(c *Conn) {
 	co.mu.Lock()
 	defer co.mu.Unlock()
 	delete(co.conns, c)
+	co.live.Add(-1)
 	if co.stopping && len(co.conns) == 0 {
 		close(co.empty)
 	}

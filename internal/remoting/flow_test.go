@@ -69,6 +69,33 @@ func TestPeerThatDoesNotReadIsNotReadAnyMore(t *testing.T) {
 	}
 }
 
+func TestReadBufferGrowsForABusyPeerWhileThereAreFew(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ conns, hint int }{{1, maxRawRead}, {32, maxRawRead}, {64, 256 << 10}, {65, rawRead}, {10_000, rawRead}} {
+		co := newCore(settings{})
+		co.live.Store(int32(c.conns))
+		conn := &Conn{core: co, raw: &rawIO{}, hint: rawRead}
+		for range 10 {
+			conn.in = bufpool.Get(conn.hint)
+			conn.w = cap(conn.in.B)
+			conn.adapt(conn.w)
+			conn.in.Release()
+		}
+		if conn.hint != c.hint {
+			t.Errorf("%d connections: %d, want %d", c.conns, conn.hint, c.hint)
+		}
+		for range 10 * calmDown {
+			conn.in = bufpool.Get(conn.hint)
+			conn.w = minRead + 1
+			conn.adapt(conn.w)
+			conn.in.Release()
+		}
+		if conn.hint != rawRead {
+			t.Errorf("%d connections, little to read: %d", c.conns, conn.hint)
+		}
+	}
+}
+
 func TestPeerWithTooManyTasksIsNotReadAnyMore(t *testing.T) {
 	t.Parallel()
 	s := NewServer(ServerOptions{Workers: 2})

@@ -11,11 +11,13 @@ import (
 )
 
 const (
-	rawRead  = 128 << 10 // read buffer of a TCP connection, lent while there is something to read
-	minRead  = 4 << 10   // smallest read buffer of other connections, which keep theirs
-	maxRead  = 64 << 10  // largest one, unless a frame is longer
-	bigRead  = 1 << 20   // most that long frames make us read at once
-	calmDown = 16        // so many small reads make the buffer smaller
+	rawRead    = 128 << 10 // read buffer of a TCP connection, lent while there is something to read
+	maxRawRead = 512 << 10 // largest one, for a connection that fills it
+	rawTotal   = 16 << 20  // shared out among the connections gives what each may grow to
+	minRead    = 4 << 10   // smallest read buffer of other connections, which keep theirs
+	maxRead    = 64 << 10  // largest one, unless a frame is longer
+	bigRead    = 1 << 20   // most that long frames make us read at once
+	calmDown   = 16        // so many small reads make the buffer smaller
 )
 
 // read appends what has come to the read buffer.
@@ -37,10 +39,10 @@ func (c *Conn) read() (n int, err error) {
 func (c *Conn) adapt(n int) {
 	least, most := minRead, maxRead
 	if c.raw != nil {
-		least, most = rawRead, rawRead
+		least, most = rawRead, rawMost(int(c.core.live.Load()))
 	}
 	switch {
-	case c.w == cap(c.in.B) && c.hint < most:
+	case c.w == cap(c.in.B) && 2*c.hint <= most:
 		c.hint *= 2
 		c.small = 0
 	case n > c.hint/4:
@@ -54,6 +56,12 @@ func (c *Conn) adapt(n int) {
 			}
 		}
 	}
+}
+
+// rawMost is how large the read buffer of one of so many TCP connections may become. What one read brings is one write
+// to the log, and large writes cost less a byte; but all connections may be busy at once.
+func rawMost(conns int) int {
+	return min(max(rawTotal/max(conns, 1), rawRead), maxRawRead)
 }
 
 // space returns the free part of the read buffer, after making one or moving to a larger one where that helps. A frame
