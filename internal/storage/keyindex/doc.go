@@ -13,8 +13,8 @@
 // A file that is full is followed by a new one, which begins with the end time and position of the full one.
 //
 // A put must not cost a random access to a 420 MB file, and there is no mmap here. Puts collect in a batch in memory:
-// entries in the form of the file, chained among themselves, and a small hash table from slot to the newest entry.
-// Flush sorts the table by slot and merges a batch with one pass over the slots: it reads the slots to end
+// entries in the form of the file, and a small hash table that queries use.
+// Flush sorts the entries by slot and merges a batch with one pass over the slots: it reads the slots to end
 // the chains of the batch in those of the file, appends the entries with one write, writes the slots, then the header.
 // Queries look at the batches first, then at the files.
 //

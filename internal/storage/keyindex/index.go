@@ -176,7 +176,7 @@ func (ix *Index) Put(topic, key []byte, off record.Offset, storeMs int64) error 
 	}
 	h := &ix.head
 	b := ix.cur
-	b.add(ix.slotOf(hash), entry{hash: hash, off: off, seconds: h.seconds(storeMs)})
+	b.add(entry{hash: hash, off: off, seconds: h.seconds(storeMs)})
 	if h.next <= 1 {
 		h.beginOff, h.beginTime = off, storeMs
 	}

@@ -47,16 +47,16 @@ func (ix *Index) merge(f *file, b *batch) error {
 	return nil
 }
 
-// group is the used slots of a batch that are in one window, in order.
+// group is what a batch has for the slots of one window, in order.
 type group struct {
-	cells []uint64 // slot << 32 | number of its newest entry
+	cells []uint64 // slot << 32 | number of an entry, ascending
 	first int32    // slot of the window
 	lo    int32    // lowest slot in use
 	hi    int32    // highest
 }
 
-func slotIn(c uint64) int32   { return int32(c >> 32) }
-func newestIn(c uint64) int32 { return int32(uint32(c)) }
+func slotIn(c uint64) int32  { return int32(c >> 32) }
+func entryIn(c uint64) int32 { return int32(uint32(c)) }
 
 // eachGroup calls fn for the groups of the batch, which has been sorted.
 func (b *batch) eachGroup(fn func(group) error) error {
@@ -93,26 +93,37 @@ func (g group) read(f *file, h vfs.File, window []byte) error {
 	return nil
 }
 
-// resolve makes the chains of the batch go on in the file.
+// resolve chains the entries of the batch by slot, behind what the file has of it. In b.sorted only the newest entry of
+// each slot remains.
 func (ix *Index) resolve(f *file, h vfs.File, b *batch) error {
 	b.newSlots = 0
+	newest := b.sorted[:0]
 	err := b.eachGroup(func(g group) error {
 		if err := g.read(f, h, ix.window); err != nil {
 			return err
 		}
-		ix.mu.Lock() // queries walk the chains
+		ix.mu.Lock() // queries read the entries
 		defer ix.mu.Unlock()
-		for _, c := range g.cells {
-			v := int32(binary.BigEndian.Uint32(ix.window[g.at(slotIn(c)):]))
-			if !f.isEntry(v, b.base) {
-				v = 0
-				b.newSlots++
+		for i, c := range g.cells {
+			if i > 0 && slotIn(g.cells[i-1]) == slotIn(c) {
+				b.setPrev(entryIn(c), entryIn(g.cells[i-1]))
+			} else {
+				v := int32(binary.BigEndian.Uint32(ix.window[g.at(slotIn(c)):]))
+				if !f.isEntry(v, b.base) {
+					v = 0
+					b.newSlots++
+				}
+				b.setPrev(entryIn(c), v)
 			}
-			b.endChain(newestIn(c), v)
+			if i == len(g.cells)-1 || slotIn(g.cells[i+1]) != slotIn(c) {
+				newest = append(newest, c)
+			}
 		}
 		return nil
 	})
-	b.resolved = err == nil
+	if err == nil {
+		b.sorted, b.resolved = newest, true
+	}
 	return err
 }
 
@@ -126,7 +137,7 @@ func (ix *Index) writeSlots(f *file, h vfs.File, g group) error {
 	for _, c := range g.cells {
 		slot := slotIn(c)
 		b := ix.window[g.at(slot) : g.at(slot)+slotSize]
-		binary.BigEndian.PutUint32(b, uint32(newestIn(c)))
+		binary.BigEndian.PutUint32(b, uint32(entryIn(c)))
 		if !dense {
 			if _, err := h.WriteAt(b, f.slotPos(slot)); err != nil {
 				return err

@@ -72,7 +72,6 @@ type queried struct {
 // queryMemory looks at the batches. It returns the files and, for the newest, the number of the first entry that is
 // not in its file alone, and whether the chain goes on there.
 func (ix *Index) queryMemory(s *search) (files []queried, next int32, more bool) {
-	slot := ix.slotOf(s.hash)
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	if len(ix.files) == 0 {
@@ -91,11 +90,7 @@ func (ix *Index) queryMemory(s *search) (files []queried, next int32, more bool)
 			continue
 		}
 		next = b.base
-		for n := b.newest(slot); n >= b.base && more && inTime; {
-			e := b.entry(n)
-			more = s.take(n, e, ix.head.beginTime)
-			n = e.prev
-		}
+		more = more && (!inTime || b.visit(s.hash, func(n int32, e entry) bool { return s.take(n, e, ix.head.beginTime) }))
 	}
 	return files, next, more
 }
