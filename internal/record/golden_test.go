@@ -61,7 +61,7 @@ func TestGoldenV1(t *testing.T) {
 		string(d.Topic) != "TopicTest" || d.BornHost != m.BornHost || d.StoreHost != m.StoreHost || d.Flag != 7 {
 		t.Errorf("decoded %+v", d)
 	}
-	if code := record.TagsCode(d.Props); code != 2598919 {
+	if code := d.Props.Indexed().TagsCode(); code != 2598919 {
 		t.Errorf("tags code %d", code)
 	}
 	if id := string(record.AppendOffsetID(nil, d.StoreHost, d.Offset)); id != "0A00000200002A9F0000000000000000" {

@@ -128,7 +128,7 @@ func checkDecoded(t *testing.T, m *record.Message, w *javaRecord) {
 	uniq, _ := m.Props.Get(record.PropUniqKey)
 	got := javaRecord{
 		Size: w.Size, Topic: string(m.Topic), QueueID: m.QueueID, Index: m.Index, Offset: m.Offset, SysFlag: m.SysFlag,
-		StoreTime: m.StoreTime, TagsCode: record.TagsCode(m.Props), PreparedOffset: m.PreparedOffset, Keys: string(keys),
+		StoreTime: m.StoreTime, TagsCode: m.Props.Indexed().TagsCode(), PreparedOffset: m.PreparedOffset, Keys: string(keys),
 		UniqKey: string(uniq), Magic: strconv.FormatUint(uint64(m.Magic), 16), BodyCRC: m.BodyCRC, Flag: m.Flag,
 		BornTime: m.BornTime, BornHost: m.BornHost.String(), StoreHost: m.StoreHost.String(), Reconsume: m.Reconsume,
 		Body: asHex(m.Body), OffsetID: string(record.AppendOffsetID(nil, m.StoreHost, m.Offset)),

@@ -45,6 +45,39 @@ func (p Props) Get(key string) (val []byte, ok bool) {
 	return val, ok
 }
 
+// Indexed are the properties that each message is found by; nil when there is no such one.
+type Indexed struct {
+	Tags, UniqKey, Keys []byte
+}
+
+// Indexed looks them up in one pass. They are parts of p.
+func (p Props) Indexed() (x Indexed) {
+	for len(p) > 0 {
+		var piece []byte
+		if piece, p = p.next(); len(piece) == 0 {
+			continue
+		}
+		switch piece[0] {
+		case PropTags[0]:
+			if isKey(piece, PropTags) {
+				x.Tags = piece[len(PropTags)+1:]
+			}
+		case PropUniqKey[0]:
+			if isKey(piece, PropUniqKey) {
+				x.UniqKey = piece[len(PropUniqKey)+1:]
+			}
+		case PropKeys[0]:
+			if isKey(piece, PropKeys) {
+				x.Keys = piece[len(PropKeys)+1:]
+			}
+		}
+	}
+	return x
+}
+
+// TagsCode returns the code by which consumers' tags are compared: the Java hash of the TAGS property, 0 without one.
+func (x Indexed) TagsCode() int64 { return int64(HashCode(x.Tags)) }
+
 // ForEach calls f with each property in the stored order, until it returns false. Of equal names each is shown.
 func (p Props) ForEach(f func(k, v []byte) bool) {
 	for len(p) > 0 {
@@ -111,13 +144,4 @@ func ValidProp(key, val string) bool {
 		}
 	}
 	return true
-}
-
-// TagsCode returns the code by which consumers' tags are compared: the Java hash of the TAGS property, 0 without one.
-func TagsCode(p Props) int64 {
-	tags, ok := p.Get(PropTags)
-	if !ok {
-		return 0
-	}
-	return int64(HashCode(tags))
 }

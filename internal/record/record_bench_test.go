@@ -40,7 +40,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		"Decode bad":     func() { _, _ = record.Decode(bad, &d, true) },
 		"Header":         func() { h, _ := record.Header(rec); _, _, _ = h.Tail(rec) },
 		"Patch":          func() { record.Patch(rec, 1, 2, 3) },
-		"TagsCode":       func() { record.TagsCode(d.Props) },
+		"TagsCode":       func() { d.Props.Indexed().TagsCode() },
 		"AppendOffsetID": func() { buf = record.AppendOffsetID(buf[:0], m.StoreHost, 7) },
 		"UniqueIDs":      func() { buf = ids.Append(buf[:0], now) },
 		"HashCode":       func() { record.HashCode(text) },
@@ -98,9 +98,7 @@ func BenchmarkDispatch(b *testing.B) {
 	for b.Loop() {
 		h, _ := record.Header(rec)
 		_, props, _ := h.Tail(rec)
-		record.TagsCode(props)
-		props.Get(record.PropUniqKey)
-		props.Get(record.PropKeys)
+		props.Indexed().TagsCode()
 	}
 }
 

@@ -150,8 +150,12 @@ func TestProps(t *testing.T) {
 	if got := string(record.AppendProp(record.Props("a\x01b").AppendTerminated(nil), "k", "v")); got != "a\x01b\x02k\x01v\x02" {
 		t.Errorf("AppendTerminated: %q", got)
 	}
-	if record.TagsCode(nil) != 0 || record.TagsCode(record.Props("TAGS\x01TagB")) != 2598920 {
+	if record.Props(nil).Indexed().TagsCode() != 0 || record.Props("TAGS\x01TagB").Indexed().TagsCode() != 2598920 {
 		t.Error("TagsCode")
+	}
+	x := record.Props("KEYS\x01k1\x02UNIQ_KEYS\x01no\x02\x02UNIQ_KEY\x01u\x02KEYS\x01k2 k3\x02TAGS\x01\x02K").Indexed()
+	if string(x.UniqKey) != "u" || string(x.Keys) != "k2 k3" || x.Tags != nil {
+		t.Errorf("Indexed: %q", x)
 	}
 	if record.ValidProp("", "a") || record.ValidProp("a", "") || record.ValidProp("a\x01", "b") || record.ValidProp("a", "b\x02") ||
 		!record.ValidProp("a", "b") {

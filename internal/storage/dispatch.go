@@ -176,6 +176,7 @@ func (s *Store) position() position {
 // index adds the current record of sc to its queue and to the key index. A nil queue: it belongs to none.
 func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 	m := &sc.Msg
+	props := m.Props.Indexed()
 	var q *Queue
 	kind := m.SysFlag & record.SysFlagTransactionMask
 	if kind != record.SysFlagPrepared && kind != record.SysFlagRollback {
@@ -185,7 +186,7 @@ func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 			s.lastQueue = q
 		}
 		*d = Dispatched{Index: m.Index, Offset: sc.Offset, Size: int32(sc.Size), StoreTime: m.StoreTime, SysFlag: m.SysFlag, Props: m.Props}
-		d.TagsCode = s.tagsCode(m)
+		d.TagsCode = s.tagsCode(m, &props)
 		var next record.Index
 		if s.replaying {
 			if next = q.queue().Next(); !s.likely(sc, q, next, &d.Index) {
@@ -208,20 +209,20 @@ func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 		}
 	}
 	if s.keys != nil && kind != record.SysFlagRollback {
-		if err := s.putKeys(sc); err != nil {
+		if err := s.putKeys(sc, &props); err != nil {
 			return nil, fmt.Errorf("key index: %w", err)
 		}
 	}
 	return q, nil
 }
 
-func (s *Store) tagsCode(m *record.Message) int64 {
+func (s *Store) tagsCode(m *record.Message, props *record.Indexed) int64 {
 	if s.o.TagsCode != nil {
 		if code, ok := s.o.TagsCode(m.Topic, m.QueueID, m.Props, m.StoreTime); ok {
 			return code
 		}
 	}
-	return record.TagsCode(m.Props)
+	return props.TagsCode()
 }
 
 // dispatchFailed judges an error of the dispatcher: a full disk passes, anything else makes the store read-only.

@@ -51,15 +51,14 @@ func (s *Store) aborted() (bool, error) {
 const tagKey = "T#"
 
 // putKeys puts the unique key, the keys and the tags of the current record into the key index, in Java's order.
-func (s *Store) putKeys(sc *commitlog.Scanner) error {
+func (s *Store) putKeys(sc *commitlog.Scanner, props *record.Indexed) error {
 	m, keys := &sc.Msg, s.keys
-	if key, ok := m.Props.Get(record.PropUniqKey); ok {
-		if err := keys.Put(m.Topic, key, sc.Offset, m.StoreTime); err != nil {
+	if props.UniqKey != nil {
+		if err := keys.Put(m.Topic, props.UniqKey, sc.Offset, m.StoreTime); err != nil {
 			return err
 		}
 	}
-	list, _ := m.Props.Get(record.PropKeys)
-	for len(list) > 0 {
+	for list := props.Keys; len(list) > 0; {
 		var key []byte
 		if key, list, _ = bytes.Cut(list, []byte{' '}); len(key) == 0 {
 			continue
@@ -71,8 +70,8 @@ func (s *Store) putKeys(sc *commitlog.Scanner) error {
 	if !s.o.IndexTags {
 		return nil
 	}
-	if tags, ok := m.Props.Get(record.PropTags); ok {
-		s.tagKey = append(append(s.tagKey[:0], tagKey...), tags...)
+	if props.Tags != nil {
+		s.tagKey = append(append(s.tagKey[:0], tagKey...), props.Tags...)
 		return keys.Put(m.Topic, s.tagKey, sc.Offset, m.StoreTime)
 	}
 	return nil

@@ -196,7 +196,7 @@ func TestReadStatuses(t *testing.T) {
 		put(t, s, "T", 0, "b", fmt.Sprintf("tag%d", i%2))
 	}
 	settle(t, s)
-	code := record.TagsCode(record.AppendProp(nil, "TAGS", "tag1"))
+	code := record.Props(record.AppendProp(nil, "TAGS", "tag1")).Indexed().TagsCode()
 	q := s.Queue("T", 0)
 	for _, c := range []struct {
 		name   string
