@@ -162,6 +162,7 @@ type Broker struct {
 	figures figures
 	routes  routeCache
 	parts   []part
+	inners  sync.Pool // *inner
 }
 
 var (

@@ -50,6 +50,15 @@ func (b *Broker) rewriteProps(dst []byte, p record.Props, s *propScan) []byte {
 	return append(dst, b.suffix...)
 }
 
+// read fills s from stored properties.
+func (s *propScan) read(p record.Props) {
+	*s = propScan{}
+	p.ForEach(func(k, v []byte) bool {
+		s.note(k, v)
+		return true
+	})
+}
+
 // note looks at one property and tells whether it is kept.
 func (s *propScan) note(name, value []byte) (keep bool) {
 	if len(name) < 4 || len(name) > 16 {

@@ -281,30 +281,41 @@ func (b *Broker) publish(s *sender, sb *mq.SendBatch) {
 
 // await waits, without blocking, for the durability that was promised. One ticket stands for the whole batch.
 func (b *Broker) await(s *sender, sb *mq.SendBatch, now time.Time) (pending bool) {
-	if !s.wait || (!b.o.FlushSync && b.o.Replicas <= 0) {
+	if !s.wait || !b.awaits() {
 		return false
 	}
-	s.await.Flush, s.await.Replicas = b.o.FlushSync, b.o.Replicas
+	b.ask(&s.await, now)
+	s.pending = sb
+	return b.store.AwaitDurable(&s.await)
+}
+
+// awaits reports whether being in the log is not enough for an answer.
+func (b *Broker) awaits() bool { return b.o.FlushSync || b.o.Replicas > 0 }
+
+// ask fills in what has been promised for messages that were appended at now.
+func (b *Broker) ask(a *storage.Await, now time.Time) {
+	a.Flush, a.Replicas = b.o.FlushSync, b.o.Replicas
 	limit := b.o.SlaveTimeout
 	if b.o.FlushSync {
 		limit = b.o.FlushTimeout
 	}
-	s.await.Deadline = now.Add(limit)
-	s.pending = sb
-	return b.store.AwaitDurable(&s.await)
+	a.Deadline = now.Add(limit)
 }
 
 // decided tells the door how far the messages got.
 func (s *sender) decided(status storage.Status) {
 	sb := s.pending
 	s.pending = nil
-	st := mq.SendOK
+	sb.Done(sb, sendStatus(status))
+}
+
+func sendStatus(status storage.Status) mq.SendStatus {
 	switch status {
-	case storage.Durable:
 	case storage.FlushTimeout:
-		st = mq.SendFlushTimeout
+		return mq.SendFlushTimeout
 	case storage.SlaveTimeout:
-		st = mq.SendSlaveTimeout
+		return mq.SendSlaveTimeout
+	case storage.Durable:
 	}
-	sb.Done(sb, st)
+	return mq.SendOK
 }

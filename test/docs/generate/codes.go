@@ -42,7 +42,7 @@ func Codes(root string) ([]Code, error) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.FuncDecl:
-				if n.Name.Name == "handlers" && rel == "internal/api/remotingapi/api.go" {
+				if strings.HasSuffix(n.Name.Name, "Handlers") && strings.HasPrefix(rel, "internal/api/remotingapi/") {
 					brokerHandlers(n, byConst)
 					return false
 				}
@@ -59,7 +59,7 @@ func Codes(root string) ([]Code, error) {
 		})
 	})
 	if err == nil && !slices.ContainsFunc(out, func(c Code) bool { return c.Broker != "" }) {
-		err = errors.New("no handler found: has handlers() of remotingapi moved?")
+		err = errors.New("no handler found: have the functions of remotingapi that end in Handlers moved?")
 	}
 	return out, err
 }
