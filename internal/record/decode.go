@@ -75,6 +75,21 @@ func Decode(src []byte, m *Message, checkCRC bool) (n int, err error) {
 	return h.Size, nil
 }
 
+// Verify checks the record at the start of src as Decode with checkCRC does.
+func Verify(src []byte) error {
+	h, err := Header(src)
+	if err != nil {
+		return err
+	}
+	if _, _, err = h.Tail(src); err != nil {
+		return err
+	}
+	if h.BodyLen > 0 && sum(h.Body(src)) != binary.BigEndian.Uint32(src[atCRC:]) {
+		return ErrCRC
+	}
+	return nil
+}
+
 func host(b []byte, at int, isV6 bool) (netip.AddrPort, int) {
 	var addr netip.Addr
 	if isV6 {

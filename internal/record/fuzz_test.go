@@ -2,6 +2,7 @@ package record_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,6 +27,9 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		var m record.Message
 		n, err := record.Decode(src, &m, true)
+		if verr := record.Verify(src); !errors.Is(verr, err) {
+			t.Fatalf("verified %v, decoded %v", verr, err)
+		}
 		h, herr := record.Header(src)
 		if n < 0 || n > 0 && n < record.EndOfFileSize || n != h.Size {
 			t.Fatalf("size %d, header %d", n, h.Size)

@@ -3,6 +3,9 @@ package storage
 import (
 	"encoding/binary"
 	"errors"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
 
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage/commitlog"
@@ -56,14 +59,60 @@ type ReadResult struct {
 	Cold       bool          // something came from the disk
 }
 
-// reader is what a Read needs besides the result.
+// reader is what a Read needs besides the result. It keeps the units that it read ahead.
 type reader struct {
 	log   commitlog.Reader
 	units [128]consumequeue.Unit
 	msg   record.Message
+
+	// units[:n] are those of cq from from on. They stay right: what a queue holds never changes while it lives.
+	cq   *consumequeue.Queue
+	from record.Index
+	n    int
 }
 
-func newReader(s *Store) *reader { return &reader{log: s.log.NewReader()} }
+// readers lends out readers, to a queue the one that it had last if nobody else took it.
+type readers struct {
+	seed maphash.Seed
+	last [64]atomic.Pointer[reader]
+	rest sync.Pool // *reader
+}
+
+func (p *readers) init(s *Store) {
+	p.seed = maphash.MakeSeed()
+	p.rest.New = func() any { return &reader{log: s.log.NewReader()} }
+}
+
+func (p *readers) place(cq *consumequeue.Queue) *atomic.Pointer[reader] {
+	return &p.last[maphash.Comparable(p.seed, cq)%uint64(len(p.last))]
+}
+
+func (p *readers) take(cq *consumequeue.Queue) *reader {
+	if rd := p.place(cq).Swap(nil); rd != nil {
+		return rd
+	}
+	return p.rest.Get().(*reader)
+}
+
+func (p *readers) giveBack(cq *consumequeue.Queue, rd *reader) {
+	rd.log.Close()
+	if old := p.place(cq).Swap(rd); old != nil {
+		p.rest.Put(old)
+	}
+}
+
+// ahead returns up to want units of cq from at on, and reads as many as have room, up to end, when it does not have them.
+func (rd *reader) ahead(cq *consumequeue.Queue, at, end record.Index, want int) ([]consumequeue.Unit, error) {
+	if rd.cq != cq || at < rd.from || at >= rd.from+record.Index(rd.n) {
+		n, err := cq.Read(at, rd.units[:min(record.Index(len(rd.units)), end-at)])
+		rd.cq, rd.from, rd.n = cq, at, n
+		if n == 0 {
+			return nil, err
+		}
+	}
+	us := rd.units[at-rd.from : rd.n]
+	return us[:min(want, len(us))], nil
+}
 
 // Read returns messages of q from r.From on, appended to dst.
 func (s *Store) Read(q *Queue, r *Read, dst []byte) ReadResult {
@@ -85,10 +134,9 @@ func (s *Store) Read(q *Queue, r *Read, dst []byte) ReadResult {
 	case r.From > res.Max:
 		res.Status, res.Next = OffsetOverflowBadly, res.Max
 	default:
-		rd := s.readers.Get().(*reader)
+		rd := s.readers.take(cq)
 		s.read(rd, q, cq, r, &res)
-		rd.log.Close()
-		s.readers.Put(rd)
+		s.readers.giveBack(cq, rd)
 	}
 	return res
 }
@@ -109,20 +157,16 @@ func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res 
 	begin := s.log.Min()
 	res.Status = NoMatchedMessage
 	for scan > 0 && res.Count < count && res.Next < res.Max {
-		want := min(scan, len(rd.units), int(res.Max-res.Next))
-		if r.Match == nil {
-			want = min(want, count-res.Count)
-		}
-		n, err := cq.Read(res.Next, rd.units[:want])
-		if n == 0 {
+		units, err := rd.ahead(cq, res.Next, res.Max, scan)
+		if len(units) == 0 {
 			if !s.skipUnits(q, res, err) {
 				return
 			}
 			continue
 		}
-		scan -= n
-		for i := range rd.units[:n] {
-			u := &rd.units[i]
+		scan -= len(units)
+		for i := range units {
+			u := &units[i]
 			if res.Count > 0 && len(res.Records)-start+int(u.Size) > maxBytes {
 				return
 			}

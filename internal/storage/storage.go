@@ -88,7 +88,7 @@ type Store struct {
 	thoroughs atomic.Int64
 
 	cleaned record.Offset // the cleaner's: begin of the log that queues and index know
-	readers sync.Pool     // *reader
+	readers readers
 	stats   counters
 	closed  atomic.Bool
 }
@@ -112,7 +112,7 @@ func Open(fsys vfs.FS, o Options) (*Store, error) {
 		dispatching: make(chan struct{}, 1), keeping: make(chan struct{}, 1), keep: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 	}
 	s.queues.topics = map[string]*topicQueues{}
-	s.readers.New = func() any { return newReader(s) }
+	s.readers.init(s)
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.release())
 	}
