@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/broker/clients"
+	"github.com/cometmq/cometmq/internal/broker/delay"
 	"github.com/cometmq/cometmq/internal/broker/longpoll"
 	"github.com/cometmq/cometmq/internal/broker/meta"
 	"github.com/cometmq/cometmq/internal/broker/rebalance"
@@ -69,6 +70,9 @@ type Options struct {
 	NoBalancing   bool          // serverLoadBalancerEnable = false
 	OffsetFold    time.Duration // flushConsumerOffsetInterval, default 5 s
 
+	DelayLevels delay.Levels  // messageDelayLevel, default Java's; the store needs the same ones, see ScheduleTags
+	DelayFold   time.Duration // flushDelayOffsetInterval, default 10 s
+
 	// Announce tells the name servers about changed topics; nil when there is none.
 	Announce func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error
 	// Routes returns the readable queues of a topic on all brokers, none when the topic is unknown; nil: only ours.
@@ -109,6 +113,9 @@ func (o Options) withDefaults() Options {
 	span(&o.ShortPolling, time.Second)
 	if o.HotBytes <= 0 {
 		o.HotBytes = 3 << 30
+	}
+	if len(o.DelayLevels) == 0 {
+		o.DelayLevels = delay.JavaLevels()
 	}
 	if o.MaxWaiting <= 0 {
 		o.MaxWaiting = 128 << 20
@@ -162,7 +169,8 @@ type Broker struct {
 	figures figures
 	routes  routeCache
 	parts   []part
-	inners  sync.Pool // *inner
+	inners  sync.Pool      // *inner
+	delays  *delay.Machine // nil on a slave
 }
 
 var (
@@ -178,7 +186,8 @@ func Open(o Options) (*Broker, error) {
 		return nil, err
 	}
 	tables, err := meta.Open(o.FS, o.Dir, meta.Options{
-		SystemTopics: meta.SystemTopics(o.systemOptions()), OffsetFold: o.OffsetFold, Now: o.Now, Log: o.Log,
+		SystemTopics: meta.SystemTopics(o.systemOptions()), OffsetFold: o.OffsetFold,
+		LogEnd: o.Store.Intact(), Now: o.Now, Log: o.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open broker tables: %w", err)
@@ -195,9 +204,7 @@ func Open(o Options) (*Broker, error) {
 	if err := b.openParts(); err != nil {
 		return nil, errors.Join(err, b.closeParts(), tables.Close())
 	}
-	if !o.NoLongPolling {
-		o.Store.OnDispatch(b.arrived)
-	}
+	o.Store.OnDispatch(b.arrived)
 	return b, nil
 }
 
@@ -246,5 +253,10 @@ func (b *Broker) Close() error {
 
 // arrived is called by the store for each message that becomes readable.
 func (b *Broker) arrived(q *storage.Queue, d *storage.Dispatched) {
-	b.polls.Arrived(q.Topic(), q.ID(), d.Index, d.TagsCode)
+	if !b.o.NoLongPolling {
+		b.polls.Arrived(q.Topic(), q.ID(), d.Index, d.TagsCode)
+	}
+	if b.delays != nil && q.Topic() == delay.Topic {
+		b.delays.Arrived(q.ID())
+	}
 }

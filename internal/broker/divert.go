@@ -1,8 +1,10 @@
 package broker
 
 import (
+	"strconv"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/bytesview"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 )
@@ -27,6 +29,17 @@ func (b *Broker) divert(props record.Props, scan *propScan, r *mq.SendRequest, t
 // keepUntilDue is divert for a message that is not part of an undecided transaction: also one that was just committed or is
 // given back by its consumer.
 func (b *Broker) keepUntilDue(props record.Props, scan *propScan, to place, _ time.Time) (place, record.Props, *mq.Error) {
+	if scan.delayed {
+		text, _ := props.Get(record.PropDelay)
+		level, err := strconv.ParseInt(bytesview.String(text), 10, 32)
+		switch {
+		case err != nil:
+			return to, props, errNumber(mq.KindInternal, record.PropDelay, text)
+		case level > 0:
+			to, props = b.keepForLevel(props, int32(level), to)
+			return to, props, nil
+		}
+	}
 	if name := scan.unsupported(); name != "" {
 		return to, props, errUnsupported(name)
 	}

@@ -10,6 +10,8 @@
 //	topics.go, groups.go   what operators change
 //	runtime.go  per topic, queue and group state of the hot path; counters.go, info.go figures
 //	names.go    legal names and Java's texts about them; refusals.go errors that several files use
+//	divert.go   messages that are kept until something happens; delays.go delay levels
+//	delay/      delivers them when they are due
 //	clients/    who is connected; longpoll/ parked requests; rebalance/ allocation and queue locks;
 //	meta/       topics, groups and offsets as tables on disk
 //

@@ -40,6 +40,7 @@ func (b *Broker) RuntimeInfo(context.Context) (map[string]string, error) {
 		num(key, 0)
 	}
 	m["timerEnqueueTps"], m["timerDequeueTps"] = "0.0", "0.0"
+	b.putDelays(m)
 	num("remainTransientStoreBufferNumbs", 1<<31-1)
 	return m, nil
 }

@@ -16,7 +16,9 @@ type part interface {
 }
 
 // openParts makes the parts. Each of them finds in the store and the tables what it had left there.
-func (b *Broker) openParts() error { return nil }
+func (b *Broker) openParts() error {
+	return b.openDelays()
+}
 
 func (b *Broker) runParts(ctx context.Context) error {
 	errs := make([]error, len(b.parts))

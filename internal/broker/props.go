@@ -92,8 +92,6 @@ func (s *propScan) unsupported() string {
 	switch {
 	case s.prepared:
 		return record.PropTransaction
-	case s.delayed:
-		return record.PropDelay
 	case s.later != "" && !s.timerOut:
 		return s.later
 	}

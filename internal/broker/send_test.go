@@ -190,7 +190,8 @@ func TestSendRefusals(t *testing.T) {
 		{"long body", message("T", 0, strings.Repeat("x", 1001)), mq.KindMessageIllegal, illegal},
 		{"long properties", message("T", 0, "x", "k", strings.Repeat("x", 32700)), mq.KindMessageIllegal, illegal},
 		{"no key", message("Compact", 0, "x"), mq.KindMessageIllegal, "Required message key is missing"},
-		{"delay", message("T", 0, "x", "DELAY", "3"), mq.KindMessageIllegal, later("DELAY")},
+		{"delay", message("T", 0, "x", "DELAY", "abc"), mq.KindInternal, `property DELAY = "abc" is not a number`},
+		{"large delay", message("T", 0, "x", "DELAY", "2147483648"), mq.KindInternal, `property DELAY = "2147483648" is not a number`},
 		{"timer", message("T", 0, "x", "TIMER_DELIVER_MS", "3"), mq.KindMessageIllegal, later("TIMER_DELIVER_MS")},
 		{"timer", message("T", 0, "x", "TIMER_DELAY_MS", "3"), mq.KindMessageIllegal, later("TIMER_DELAY_MS")},
 		{"timer", message("T", 0, "x", "TIMER_DELAY_SEC", "3"), mq.KindMessageIllegal, later("TIMER_DELAY_SEC")},
@@ -216,7 +217,7 @@ func TestSendRefusals(t *testing.T) {
 		})
 	}
 	ok := []mq.SendRequest{
-		message("Six", 5, "x"), message("Compact", 0, "x", "KEYS", "k"), message("T", 0, "x", "DELAY", "0"),
+		message("Six", 5, "x"), message("Compact", 0, "x", "KEYS", "k"), message("T", 0, "x", "DELAY", "0"), message("T", 0, "x", "DELAY", "-1"),
 		message("T", 0, "x", "TIMER_DELIVER_MS", "3", "TIMER_OUT_MS", "3"), message("T", 0, "x", "TRAN_MSG", "false"),
 		message("T", 0, strings.Repeat("x", 1000)), batch(message("T", 0, one)),
 	}

@@ -12,6 +12,7 @@ type Broker struct {
 	Routes   Routes
 	Topics   Topics
 	Consume  Consume
+	Delay    Delay
 	Store    Store
 	Process  Process
 }
@@ -128,6 +129,7 @@ func DefaultBroker(h Host) Broker {
 			// one large sequential read, and small answers would only cost the consumer its catch-up rate.
 			MaxBytesCold: 256 << 10, MaxMessagesCold: 32, HotRatio: 40, QueryMax: 32,
 		},
+		Delay: Delay{Levels: javaDelayLevels, Fold: 10 * time.Second},
 		Store: Store{
 			Root: filepath.Join(h.Home, "store"), SegmentSize: 1 << 30, QueueFileSize: 6000000,
 			FlushDisk: FlushAsync, FlushInterval: 500 * time.Millisecond, FlushTimeout: 5 * time.Second,

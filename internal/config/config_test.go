@@ -138,7 +138,6 @@ func TestOfficialLookingFiles(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	want := []string{
-		"messageDelayLevel: has no effect here: delay levels",
 		"checkTransactionMessageEnable: unknown key, it is ignored",
 		"sendMessageThreadPoolNums: has no effect",
 		"storePathConsumeQueue: unknown key, it is ignored; did you mean mappedFileSizeConsumeQueue?",

@@ -220,8 +220,8 @@ var fates = []struct {
 		timerStopDequeue timerEnableRetryUntilSuccess timerCongestNumEachSlot timerMetricSmallThreshold
 		timerProgressLogIntervalMs timerWheelSnapshotIntervalMs appendTopicForTimerDeleteKey recallMessageEnable
 		allowRecallWhenBrokerNotWriteable`},
-	{accepted, "delay levels are not implemented yet", `
-		messageDelayLevel flushDelayOffsetInterval delayOffsetUpdateVersionStep enableScheduleMessageStats enableScheduleAsyncDeliver
+	{accepted, "delay levels are delivered by one goroutine, in batches and in order, and counted always", `
+		delayOffsetUpdateVersionStep enableScheduleMessageStats enableScheduleAsyncDeliver
 		scheduleAsyncDeliverMaxPendingLimit scheduleAsyncDeliverMaxResendNum2Blocked`},
 	{accepted, "transactions are not implemented yet", `
 		rejectTransactionMessage

@@ -55,6 +55,9 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 	if c.Listen.HAPort == 0 && c.Listen.Port > 0 && c.Listen.Port < 65535 {
 		c.Listen.HAPort = c.Listen.Port + 1
 	}
+	if levels, err := parseDelayLevels(c.Delay.Levels); err != nil || len(levels) == 0 {
+		bad("messageDelayLevel", c.Delay.Levels, "numbers with s, m, h or d, separated by spaces, such as 1s 5s 1m 2h")
+	}
 	l.checkPaths(c, set)
 }
 

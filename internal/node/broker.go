@@ -16,6 +16,7 @@ import (
 
 	"github.com/cometmq/cometmq/internal/api/remotingapi"
 	"github.com/cometmq/cometmq/internal/broker"
+	"github.com/cometmq/cometmq/internal/broker/delay"
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/membership"
 	"github.com/cometmq/cometmq/internal/mq"
@@ -211,7 +212,7 @@ func storeOptions(o *Options, c *config.Broker, host netip.AddrPort) storage.Opt
 		ReservedTime: s.Reserved, DeleteWhen: s.DeleteWhen, DiskMaxUsed: s.DiskMaxUsed, ForceClean: s.ForceClean, Warning: s.Warning,
 		KeepForced: !s.CleanForcibly, CleanInterval: s.CleanInterval, MarkInterval: s.QueueInterval, ThoroughInterval: s.Thorough,
 		Log: o.Log.With("role", "store"), StoreHost: host,
-		TagsCode: broker.ScheduleTags,
+		TagsCode: delay.Levels(c.Delay.DelayLevels()).Tags,
 	}
 }
 
@@ -228,6 +229,7 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 		NoLongPolling: !u.LongPolling, ShortPolling: u.ShortPolling, NoLitePull: !u.LitePull,
 		PullMessages: u.MaxMessagesHot, PullBytes: u.MaxBytesHot, DiskMessages: u.MaxMessagesCold, DiskBytes: u.MaxBytesCold,
 		HotBytes: hotBytes(physicalMemory(), u.HotRatio), QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, OffsetFold: u.OffsetFold,
+		DelayLevels: c.Delay.DelayLevels(), DelayFold: c.Delay.Fold,
 	}
 	if t.AcceptFrom > 0 {
 		b.StartAccept = time.UnixMilli(t.AcceptFrom)

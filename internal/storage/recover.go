@@ -97,6 +97,9 @@ func (s *Store) open() (err error) {
 	if err := s.replay(start); err != nil {
 		return err
 	}
+	if s.intact = start.Durable; m != nil && sameBoot {
+		s.intact = s.log.Appended() // nothing that was written is lost while the operating system runs
+	}
 	s.stale = !trusted || aborted && !sameBoot
 	return s.writeAbort()
 }

@@ -87,6 +87,7 @@ type Store struct {
 	stale     bool          // queue files may hold units behind the end of the log
 	thoroughs atomic.Int64
 
+	intact  record.Offset // see Intact
 	cleaned record.Offset // the cleaner's: begin of the log that queues and index know
 	readers readers
 	stats   counters
@@ -232,6 +233,10 @@ func (s *Store) Replicated() record.Offset { return s.log.Replicated() }
 
 // SetReplicated says how much of the log replicas have.
 func (s *Store) SetReplicated(off record.Offset) { s.log.SetReplicated(off) }
+
+// Intact returns up to where the log that was found at Open is what had been written: after a power cut there may be holes behind
+// that, and nothing may be taken for done because the log is longer.
+func (s *Store) Intact() record.Offset { return s.intact }
 
 // MinOffset returns the begin of the log.
 func (s *Store) MinOffset() record.Offset { return s.log.Min() }

@@ -6,6 +6,7 @@
 //	Topics   config/topics.json              cometmq/topics.<n>.journal
 //	Groups   config/subscriptionGroup.json   cometmq/groups.<n>.journal
 //	Offsets  config/consumerOffset.json      cometmq/offsets.<n>.journal
+//	Delays   config/delayOffset.json         cometmq/delays.<n>.journal
 //
 // A change is appended to the journal (topics and groups: on disk before Put returns; offsets: in the page cache when
 // Sync returns) and folded into the JSON by Run and Close. So creating 10,000 topics does not write the whole

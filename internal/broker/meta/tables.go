@@ -23,6 +23,9 @@ type Options struct {
 	OffsetFold time.Duration
 	// OffsetFlush: a commit without Sync is in the journal after that time. Default 20 ms.
 	OffsetFlush time.Duration
+	// LogEnd is up to where the commit log certainly holds what was written (storage.Store.Intact): delay positions in the
+	// journal that need more are void.
+	LogEnd mq.Offset
 	// Retry is the pause after a failed write. Default 1 s.
 	Retry time.Duration
 
@@ -58,6 +61,7 @@ type Tables struct {
 	Topics  *Topics
 	Groups  *Groups
 	Offsets *Offsets
+	Delays  *Delays
 	o       Options
 }
 
@@ -68,10 +72,14 @@ func Open(fsys vfs.FS, root string, o Options) (*Tables, error) {
 		Topics:  newTopics(newLedger(fsys, root, "topics.json", "topics", o.Log), o.Now),
 		Groups:  newGroups(newLedger(fsys, root, "subscriptionGroup.json", "groups", o.Log), o.Now),
 		Offsets: newOffsets(newLedger(fsys, root, "consumerOffset.json", "offsets", o.Log), o.Now),
+		Delays:  newDelays(newLedger(fsys, root, "delayOffset.json", "delays", o.Log), o.Now, int64(o.LogEnd)),
 		o:       o,
 	}
-	if err := errors.Join(t.Topics.load(), t.Groups.load(), t.Offsets.load()); err != nil {
+	if err := errors.Join(t.Topics.load(), t.Groups.load(), t.Offsets.load(), t.Delays.load()); err != nil {
 		return nil, err
+	}
+	if n := t.Delays.stale; n > 0 {
+		o.Log.Warn("delayed messages will be delivered again: the log lost the first delivery", "positions", n)
 	}
 	for _, c := range o.SystemTopics {
 		t.Topics.seed(c.Name, c)
@@ -102,7 +110,7 @@ func (t *Tables) Run(ctx context.Context) error {
 // Close writes the JSON files and ends. Run must have returned.
 func (t *Tables) Close() error {
 	return errors.Join(
-		t.Topics.Fold(), t.Groups.Fold(), t.Offsets.Fold(),
-		t.Topics.led.close(), t.Groups.led.close(), t.Offsets.led.close(),
+		t.Topics.Fold(), t.Groups.Fold(), t.Offsets.Fold(), t.Delays.Fold(),
+		t.Topics.led.close(), t.Groups.led.close(), t.Offsets.led.close(), t.Delays.led.close(),
 	)
 }
