@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the golden files of testdata/java again with the real Apache RocketMQ classes. The only things it needs are a JDK
 # (17 or newer) and the jars: ROCKETMQ_JARS names their directory; without it Maven resolves them by name. usage:
-#   [ROCKETMQ_VERSION=5.5.0] [ROCKETMQ_JARS=dir] test/golden/generate.sh [store|json]
+#   [ROCKETMQ_VERSION=5.5.0] [ROCKETMQ_JARS=dir] test/golden/generate.sh [store|json|sql]
 # Records and JSON bodies are made for 5.5.0 only; of other versions there are store directories.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -19,13 +19,17 @@ if [ -z "$jars" ]; then
     echo '</dependencies></project>'; } >"$tmp/pom.xml"
   mvn -q -B -f "$tmp/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars"
 fi
-if [ "$what" != json ]; then
+if [ "$what" = all ] || [ "$what" = store ]; then
   javac -nowarn -d "$tmp/classes" -cp "$jars/*" test/golden/store/GoldenStore.java
   records="$PWD/internal/record/testdata/java/$version"
   [ "$version" = 5.5.0 ] || records=""
   java -Xmx512m -Dfile.encoding=UTF-8 -Duser.timezone=UTC -Djava.io.tmpdir="$tmp" -cp "$jars/*:$tmp/classes" GoldenStore \
     "$records" "$PWD/internal/storage/testdata/java/$version"
 fi
-if [ "$what" != store ] && [ "$version" = 5.5.0 ] && [ -x test/golden/json/run.sh ]; then
+if { [ "$what" = all ] || [ "$what" = json ]; } && [ "$version" = 5.5.0 ] && [ -x test/golden/json/run.sh ]; then
   test/golden/json/run.sh "$jars" "$version"
+fi
+# The verdicts of Java's filter on generated expressions; needs the peer set-up (test/peer/setup.sh).
+if [ "$what" = all ] || [ "$what" = sql ]; then
+  go test -count=1 -tags peer -run TestSQL92VerdictsAsJava ./test/peer -sql-golden "$PWD/internal/selector/testdata/java/5.5.0/sql.tsv"
 fi
