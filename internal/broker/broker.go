@@ -68,6 +68,8 @@ type Options struct {
 	HotBytes      int64         // the end of the log that counts as in memory, default 3 GiB; Java: 40 % of the memory
 	QueryMax      int           // defaultQueryMaxNum, default 32
 	NoBalancing   bool          // serverLoadBalancerEnable = false
+	ClientReset   bool          // useServerSideResetOffset = false: positions are reset by the clients that are online
+	NoReplyStore  bool          // storeReplyMessageEnable = false: answers to request messages are delivered, not stored
 	OffsetFold    time.Duration // flushConsumerOffsetInterval, default 5 s
 
 	DelayLevels delay.Levels  // messageDelayLevel, default Java's; the store needs the same ones, see ScheduleTags
@@ -171,6 +173,7 @@ type Broker struct {
 	parts   []part
 	inners  sync.Pool      // *inner
 	delays  *delay.Machine // nil on a slave
+	replies sync.Pool      // *replies
 }
 
 var (
@@ -223,7 +226,7 @@ func (b *Broker) Run(ctx context.Context) error {
 
 // tick samples the figures each second and lets clients and locks expire.
 func (b *Broker) tick(ctx context.Context) {
-	const expireEvery = 10 // seconds, as Java's scan
+	const expireEvery = int(rateStep / time.Second) // as Java's scan
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for n := 1; ; n++ {
@@ -234,6 +237,7 @@ func (b *Broker) tick(ctx context.Context) {
 		}
 		b.figures.sample(b.o.Now())
 		if n%expireEvery == 0 {
+			b.sampleRates()
 			if closed := b.clients.Expire(); closed > 0 {
 				b.o.Log.Warn("closed connections without a heartbeat", "count", closed)
 			}

@@ -15,6 +15,9 @@ func (b *Broker) CommitIndex(_ context.Context, group, topic string, queue int32
 	if _, ok := b.meta.Topics.Get(topic); !ok {
 		return mq.Errorf(mq.KindTopicNotExist, "Topic %s not exist!", topic)
 	}
+	if b.meta.Offsets.Pending(group, topic, queue) {
+		return errReset
+	}
 	b.meta.Offsets.Commit(group, topic, queue, at)
 	// An acknowledged commit survives a kill of the process. When the journal cannot be written, which is logged and
 	// tried again, the commit still counts: a full disk must not stop consumers.
@@ -23,6 +26,9 @@ func (b *Broker) CommitIndex(_ context.Context, group, topic string, queue int32
 	}
 	return nil
 }
+
+// errReset answers a commit of a client that does not know of a reset yet.
+var errReset = &mq.Error{Kind: mq.KindIgnored, Detail: "Offset has been previously reset"}
 
 // QueryIndex implements mq.Service.
 func (b *Broker) QueryIndex(_ context.Context, group, topic string, queue int32, zeroIfNotFound bool) (mq.Index, error) {

@@ -38,6 +38,7 @@ func (r *rig) fill(topic string, queue int32, n int, tags ...string) {
 func session(id string) *mq.Session { return &mq.Session{ClientID: id, Peer: &peer{}, Remote: client} }
 
 type peer struct {
+	mq.Peer
 	told   atomic.Int32
 	closed atomic.Bool
 }

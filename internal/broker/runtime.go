@@ -21,6 +21,7 @@ type topic struct {
 
 	mu     sync.Mutex // held while queues grows
 	queues atomic.Pointer[[]atomic.Pointer[queue]]
+	rate   rate
 }
 
 // queue is what the hot path keeps of a queue.
@@ -105,6 +106,8 @@ type group struct {
 type groupTopic struct {
 	gets  flow
 	asked atomic.Pointer[expression]
+	rate  rate
+	pulled
 }
 
 // expression is a subscription that came with a pull, compiled. Pulls repeat it, so the last one is kept.

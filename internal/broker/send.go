@@ -104,12 +104,20 @@ const maxKept = 1 << 20
 // gate refuses everything while the broker does not take messages yet or has too much to write. It adds size to what
 // waits unless it refuses.
 func (b *Broker) gate(now time.Time, size int64) *mq.Error {
-	if now.Before(b.o.StartAccept) {
-		return mq.Errorf(mq.KindInternal, "broker unable to service, until %s", b.o.StartAccept.Format("2006-01-02 15:04:05,000"))
+	if refusal := b.notYet(now); refusal != nil {
+		return refusal
 	}
 	if b.waiting.bytes.Add(size) > b.o.MaxWaiting+size { // one batch alone is always taken
 		b.waiting.bytes.Add(-size)
 		return errBusy
+	}
+	return nil
+}
+
+// notYet refuses sends before the time from which they are accepted.
+func (b *Broker) notYet(now time.Time) *mq.Error {
+	if now.Before(b.o.StartAccept) {
+		return mq.Errorf(mq.KindInternal, "broker unable to service, until %s", b.o.StartAccept.Format("2006-01-02 15:04:05,000"))
 	}
 	return nil
 }
@@ -126,13 +134,8 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 	if res.Err = b.sendTopic(ctx, s, r); res.Err != nil {
 		return
 	}
-	id, n := r.QueueID, max(s.cfg.WriteQueues, s.cfg.ReadQueues)
-	if id < 0 && s.cfg.WriteQueues > 0 {
-		id = rand.Int32N(s.cfg.WriteQueues)
-	}
-	if id < 0 || id >= n || id >= maxQueues {
-		res.Err = mq.Errorf(mq.KindInvalidParameter, "request queueId[%d] is illegal, %s Producer: %s",
-			r.QueueID, javaTopic(&s.cfg), r.BornHost.String())
+	var id int32
+	if id, res.Err = chooseQueue(s, r); res.Err != nil {
 		return
 	}
 	if len(r.Body) == 0 || len(r.Body) > b.o.MaxMessageSize {
@@ -157,6 +160,19 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 		res.QueueID = id
 		s.wait = s.wait || !s.scan.noWait
 	}
+}
+
+// chooseQueue returns the queue of a send, whose topic sendTopic has left in s.
+func chooseQueue(s *sender, r *mq.SendRequest) (int32, *mq.Error) {
+	id, n := r.QueueID, max(s.cfg.WriteQueues, s.cfg.ReadQueues)
+	if id < 0 && s.cfg.WriteQueues > 0 {
+		id = rand.Int32N(s.cfg.WriteQueues)
+	}
+	if id < 0 || id >= n || id >= maxQueues {
+		return 0, mq.Errorf(mq.KindInvalidParameter, "request queueId[%d] is illegal, %s Producer: %s",
+			r.QueueID, javaTopic(&s.cfg), r.BornHost.String())
+	}
+	return id, nil
 }
 
 // multiTag is Java's TopicFilterType whose messages carry a bit of the system flag.

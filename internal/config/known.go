@@ -243,10 +243,8 @@ var fates = []struct {
 	{accepted, "system topics are always guarded", `validateSystemTopicWhenUpdateTopic`},
 	{accepted, "a query by key returns at most 64 messages", `maxMsgsNumBatch`},
 	{accepted, "a client is dropped when its connection is idle too long (serverChannelMaxIdleTimeSeconds)", `channelExpiredTimeout`},
-	{accepted, "request-reply is not implemented yet", `storeReplyMessageEnable`},
 	{accepted, "offsets of broadcast consumers are not kept in the broker yet", `
 		enableBroadcastOffsetStore broadcastOffsetExpireSecond broadcastOffsetExpireMaxSecond`},
-	{accepted, "offsets are not reset in the broker yet", `useServerSideResetOffset`},
 	{accepted, "consumers are not switched off or refused by the broker yet", `
 		rejectPullConsumerEnable disableConsumeIfConsumerReadSlowly consumerFallbehindThreshold useStaticSubscription
 		subscriptionExpiredTimeout`},

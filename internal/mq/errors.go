@@ -30,6 +30,7 @@ const (
 	KindTimeout                           // 207 CONSUME_MSG_TIMEOUT
 	KindNoMessage                         // 208 NO_MESSAGE
 	KindNotMaster                         // 11 SLAVE_NOT_AVAILABLE: this broker is a slave
+	KindIgnored                           // 0 SUCCESS with a remark: not done, and not to be tried again
 	kindCount
 )
 

@@ -10,6 +10,4 @@ type (
 	Transactions interface{}
 	// Pops is consuming without owning queues.
 	Pops interface{}
-	// Replies is answering a request message.
-	Replies interface{}
 )

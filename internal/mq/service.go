@@ -83,4 +83,6 @@ type Admin interface {
 	TopicAdmin
 	GroupAdmin
 	BrokerAdmin
+	ClientAdmin
+	PositionAdmin
 }

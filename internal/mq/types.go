@@ -223,14 +223,6 @@ type Waiter struct {
 	Link any
 }
 
-// Peer is how the core calls a connected client back. A door implements it.
-type Peer interface {
-	// ConsumerIDsChanged tells the client that members of group came or went (code 40, one-way).
-	ConsumerIDsChanged(group string)
-	// Close ends the connection.
-	Close()
-}
-
 // Session is one client connection as the core knows it. Identity is the pointer, not the client id.
 type Session struct {
 	ClientID string

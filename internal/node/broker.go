@@ -230,6 +230,7 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 		PullMessages: u.MaxMessagesHot, PullBytes: u.MaxBytesHot, DiskMessages: u.MaxMessagesCold, DiskBytes: u.MaxBytesCold,
 		HotBytes: hotBytes(physicalMemory(), u.HotRatio), QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, OffsetFold: u.OffsetFold,
 		DelayLevels: c.Delay.DelayLevels(), DelayFold: c.Delay.Fold,
+		ClientReset: !u.ServerReset, NoReplyStore: !u.StoreReplies,
 	}
 	if t.AcceptFrom > 0 {
 		b.StartAccept = time.UnixMilli(t.AcceptFrom)

@@ -3,6 +3,7 @@ package remoting
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/protocol"
 )
@@ -18,20 +19,81 @@ func (c *Conn) Oneway(code int32, h HeaderAppender, body []byte) error {
 	return c.ask(&protocol.Head{Code: code, Opaque: c.opaque.Add(1), Flag: protocol.FlagOneway}, h, body)
 }
 
+// Ask asks the peer and returns. done is called exactly once, under no lock and from any goroutine, with the answer, which
+// owns its memory, or with an error: context.DeadlineExceeded when there was none within timeout, else why the connection
+// has ended. It must not block. Nothing waits meanwhile but a timer. The request leaves with the next Flush.
+func (c *Conn) Ask(timeout time.Duration, code int32, h HeaderAppender, body []byte, done func(*Response, error)) {
+	head := &protocol.Head{Code: code, Opaque: c.opaque.Add(1)}
+	if !c.await(head.Opaque, waiting{code: code, done: done}) {
+		done(nil, c.callError(code, c.Reason()))
+		return
+	}
+	if err := c.queueRequest(head, h, body); err != nil {
+		if c.forget(head.Opaque) {
+			done(nil, c.callError(code, err))
+		}
+		return
+	}
+	c.pmu.Lock()
+	defer c.pmu.Unlock()
+	if w, ok := c.pending[head.Opaque]; ok {
+		w.timer = time.AfterFunc(timeout, func() {
+			if c.forget(head.Opaque) {
+				done(nil, c.callError(code, context.DeadlineExceeded))
+			}
+		})
+		c.pending[head.Opaque] = w
+	}
+}
+
+// waiting is a request whose answer has not come: a channel of a Call, or what an Ask is to call.
+type waiting struct {
+	answer chan *Command
+	code   int32
+	done   func(*Response, error)
+	timer  *time.Timer
+}
+
+// tell ends the wait: with an answer, or with an error. A panic of done costs that answer, not the process.
+func (c *Conn) tell(w *waiting, r *Response, err error) {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	switch {
+	case w.done != nil:
+		defer func() {
+			if p := recover(); p != nil {
+				c.logPanic("what waited for an answer", p)
+			}
+		}()
+		w.done(r, err)
+	case r != nil:
+		w.answer <- r
+	default:
+		close(w.answer)
+	}
+}
+
+// await enters a request in the table. It reports false when the connection has ended.
+func (c *Conn) await(opaque int32, w waiting) bool {
+	c.pmu.Lock()
+	defer c.pmu.Unlock()
+	if c.pclosed {
+		return false
+	}
+	if c.pending == nil {
+		c.pending = make(map[int32]waiting)
+	}
+	c.pending[opaque] = w
+	return true
+}
+
 func (c *Conn) call(ctx context.Context, head *protocol.Head, h HeaderAppender, body []byte) (*Command, error) {
 	head.Opaque = c.opaque.Add(1)
 	answer := make(chan *Command, 1)
-	c.pmu.Lock()
-	if c.pclosed {
-		c.pmu.Unlock()
+	if !c.await(head.Opaque, waiting{answer: answer, code: head.Code}) {
 		return nil, c.callError(head.Code, c.Reason())
 	}
-	if c.pending == nil {
-		c.pending = make(map[int32]chan *Command)
-	}
-	c.pending[head.Opaque] = answer
-	c.pmu.Unlock()
-
 	if err := c.ask(head, h, body); err != nil {
 		c.forget(head.Opaque)
 		return nil, err
@@ -74,37 +136,45 @@ func (c *Conn) queueRequest(head *protocol.Head, h HeaderAppender, body []byte) 
 	return c.frameLocked(head, c.core.serial, h, body, nil)
 }
 
-func (c *Conn) forget(opaque int32) {
+// forget ends the wait for an answer. It reports false when somebody else did.
+func (c *Conn) forget(opaque int32) bool {
 	c.pmu.Lock()
 	defer c.pmu.Unlock()
+	w, ok := c.pending[opaque]
 	delete(c.pending, opaque)
+	if ok && w.timer != nil {
+		w.timer.Stop()
+	}
+	return ok
 }
 
 // deliver hands an answer to the call that waits for it. One that nobody waits for came too late and is dropped.
 func (c *Conn) deliver(opaque int32, s Serial, header, body []byte) error {
 	c.pmu.Lock()
-	answer := c.pending[opaque]
+	w, ok := c.pending[opaque]
 	delete(c.pending, opaque)
 	c.pmu.Unlock()
-	if answer == nil {
+	if !ok {
 		return nil
 	}
 	r, err := newCommand(s, header, body)
 	if err != nil {
-		close(answer)
-		return fmt.Errorf("%w: %w", ErrMalformed, err)
+		err = fmt.Errorf("%w: %w", ErrMalformed, err)
+		c.tell(&w, nil, c.callError(w.code, err))
+		return err
 	}
-	answer <- r
+	c.tell(&w, r, nil)
 	return nil
 }
 
 // failPending ends all calls of a connection that has ended.
 func (c *Conn) failPending() {
 	c.pmu.Lock()
-	defer c.pmu.Unlock()
 	c.pclosed = true
-	for _, answer := range c.pending {
-		close(answer)
-	}
+	all := c.pending
 	c.pending = nil
+	c.pmu.Unlock()
+	for _, w := range all {
+		c.tell(&w, nil, c.callError(w.code, c.Reason()))
+	}
 }

@@ -22,7 +22,7 @@ var (
 	ErrShutdown = errors.New("shutting down")
 )
 
-// Conn is one connection to a peer, of a Server or a Client. Reply, ReplyBuf, Flush, Go, Call, Oneway and Close may be
+// Conn is one connection to a peer, of a Server or a Client. Reply, ReplyBuf, Flush, Go, Call, Ask, Oneway and Close may be
 // called from any goroutine, also after the connection has ended: then they do nothing or say so.
 //
 // A connection is driven by its reader goroutine (run): it reads, dispatches, and ends everything. Output is a list of
@@ -73,7 +73,7 @@ type Conn struct {
 	deadlined bool    // a write deadline is set
 
 	pmu     sync.Mutex // guards the fields below
-	pending map[int32]chan *Command
+	pending map[int32]waiting
 	pclosed bool
 
 	opaque  atomic.Int32

@@ -21,7 +21,7 @@ func heartBeat(a *API, s *session, r *remoting.Request) {
 		m = &mq.Session{
 			// Cloned, or it would keep the whole body.
 			ClientID: strings.Clone(d.ClientID), Language: strings.Clone(r.LanguageName()), Version: r.Version, Remote: s.conn.Remote(),
-			Peer: &peer{conn: s.conn},
+			Peer: &peer{conn: s.conn, storeHost: a.o.StoreHost.String()},
 		}
 		if s.member != nil {
 			a.svc.Detach(s.member)
@@ -57,14 +57,3 @@ func subscription(d *protocol.SubscriptionData) mq.Subscription {
 		Version: d.SubVersion, ClassFilter: d.ClassFilterMode,
 	}
 }
-
-// peer is how the core calls a client back.
-type peer struct{ conn *remoting.Conn }
-
-// ConsumerIDsChanged sends NOTIFY_CONSUMER_IDS_CHANGED (40). A client that is gone need not hear of it.
-func (p *peer) ConsumerIDsChanged(group string) {
-	_ = p.conn.Oneway(protocol.ReqNotifyConsumerIDsChanged, &protocol.NotifyConsumerIdsChangedRequestHeader{ConsumerGroup: group}, nil)
-}
-
-// Close ends the connection.
-func (p *peer) Close() { p.conn.Close(errSilent) }

@@ -100,7 +100,11 @@ func basicHandlers() map[int32]handler {
 
 // collects reports whether code's handler adds to the connection's burst instead of answering.
 func collects(code int32) bool {
-	return code == protocol.ReqSendMessage || code == protocol.ReqSendMessageV2 || code == protocol.ReqSendBatchMessage
+	switch code {
+	case protocol.ReqSendMessage, protocol.ReqSendMessageV2, protocol.ReqSendBatchMessage, protocol.ReqSendReplyMessage, protocol.ReqSendReplyMessageV2:
+		return true
+	}
+	return false
 }
 
 // Attach registers the door's handlers and connection hooks with a server that is not serving yet.
@@ -111,6 +115,7 @@ func (a *API) Attach(rs *remoting.Server) {
 			s := a.sessionOf(c)
 			if flush {
 				s.flushSends()
+				s.flushReplies()
 			}
 			h(a, s, r)
 		})
@@ -122,6 +127,7 @@ func (a *API) Hooks() (onBurstEnd, onClose func(*remoting.Conn)) {
 	return func(c *remoting.Conn) {
 			if s, ok := c.State().(*session); ok {
 				s.flushSends()
+				s.flushReplies()
 			}
 		}, func(c *remoting.Conn) {
 			if s, ok := c.State().(*session); ok {
@@ -143,9 +149,10 @@ type session struct {
 
 	// The rest is the reader goroutine's own: handlers and hooks of one connection run one after the other. Headers and
 	// the pull are reused; what they refer to is gone when the handler has returned.
-	burst  *burst            // sends collected in this read, nil when none
-	member *mq.Session       // what the heartbeat registered, nil before
-	names  map[string]string // interned topic and group names
+	burst   *burst            // sends collected in this read, nil when none
+	replies []mq.ReplyRequest // answers to request messages, likewise
+	member  *mq.Session       // what the heartbeat registered, nil before
+	names   map[string]string // interned topic and group names
 
 	sendV1 protocol.SendMessageRequestHeader
 	sendV2 protocol.SendMessageRequestHeaderV2

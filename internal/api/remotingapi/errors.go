@@ -48,6 +48,8 @@ func codeOf(k mq.Kind) int32 {
 		return protocol.RespNoMessage
 	case mq.KindNotMaster:
 		return protocol.RespSlaveNotAvailable
+	case mq.KindIgnored:
+		return protocol.RespSuccess
 	case mq.KindInternal:
 		return protocol.RespSystemError
 	default:

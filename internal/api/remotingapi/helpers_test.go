@@ -27,6 +27,9 @@ var storeHost = netip.MustParseAddrPort("10.0.0.2:10911")
 
 // fake is a core that writes down what it is asked. err, if set, is what everything answers.
 type fake struct {
+	mq.ClientAdmin
+	mq.PositionAdmin
+	mq.Replies
 	mu    sync.Mutex
 	err   error
 	calls []string

@@ -21,6 +21,7 @@ type Registry struct {
 	sessions  map[*mq.Session]*client
 	consumers map[string]*group
 	producers map[string]map[*mq.Session]struct{}
+	senders   map[string][]*mq.Session // by client id: its connections that produce, the one that came last at the end
 	// prints holds the last heartbeat fingerprint of each consumer group. It outlives the group, as in Java, so that
 	// a client of a group that comes back sends its full data.
 	prints map[string]int32
@@ -53,7 +54,7 @@ type Subscription struct {
 func New(now func() time.Time) *Registry {
 	return &Registry{
 		now: now, sessions: make(map[*mq.Session]*client), consumers: make(map[string]*group),
-		producers: make(map[string]map[*mq.Session]struct{}), prints: make(map[string]int32),
+		producers: make(map[string]map[*mq.Session]struct{}), senders: make(map[string][]*mq.Session), prints: make(map[string]int32),
 	}
 }
 
@@ -147,6 +148,9 @@ func (r *Registry) Produce(s *mq.Session, groupName string) {
 			r.producers[groupName] = make(map[*mq.Session]struct{})
 		}
 		r.producers[groupName][s] = struct{}{}
+		if len(c.produces) == 0 {
+			r.senders[s.ClientID] = append(r.senders[s.ClientID], s)
+		}
 	}
 	c.produces[groupName] = now
 }

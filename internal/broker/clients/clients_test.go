@@ -19,6 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // peer counts what it is told.
 type peer struct {
+	mq.Peer
 	mu     sync.Mutex
 	told   []string
 	closed bool

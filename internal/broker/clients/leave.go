@@ -1,6 +1,8 @@
 package clients
 
 import (
+	"slices"
+
 	"github.com/cometmq/cometmq/internal/mq"
 )
 
@@ -103,7 +105,14 @@ func (r *Registry) Expire() int {
 
 func (r *Registry) dropProducerLocked(s *mq.Session, groupName string) {
 	if c := r.sessions[s]; c != nil {
+		_, member := c.produces[groupName]
 		delete(c.produces, groupName)
+		if member && len(c.produces) == 0 {
+			list := slices.DeleteFunc(r.senders[s.ClientID], func(o *mq.Session) bool { return o == s })
+			if r.senders[s.ClientID] = list; len(list) == 0 {
+				delete(r.senders, s.ClientID)
+			}
+		}
 	}
 	members := r.producers[groupName]
 	delete(members, s)

@@ -23,6 +23,7 @@ const (
 	recPair       byte = 2 // group, topic
 	recCommit     byte = 3 // queue, offset
 	recDeletePair byte = 4 // group, topic
+	recReset      byte = 5 // queue, offset: a commit that is a pending reset
 )
 
 // Offsets holds the positions of the consumer groups, Java's consumerOffset.json.
@@ -42,6 +43,7 @@ type Offsets struct {
 	spare []*slot
 
 	commits atomic.Int64 // since the start
+	resets  atomic.Int64 // slots that are pending resets
 	dirty   atomic.Bool  // the JSON is behind
 
 	vmu     sync.Mutex // guards the fields below
@@ -66,7 +68,8 @@ type slot struct {
 	queue  int32
 	at     atomic.Int64
 	listed atomic.Bool
-	dead   atomic.Bool // deleted: must not be written any more
+	reset  atomic.Int64 // pending reset: its position + 1, which counts instead of at; 0 = none
+	dead   atomic.Bool  // deleted: must not be written any more
 }
 
 func newOffsets(led *ledger, now func() time.Time) *Offsets {
@@ -87,7 +90,19 @@ func (o *Offsets) Commit(group, topic string, queue int32, at mq.Index) {
 	if s == nil {
 		s = o.add(group, topic, queue)
 	}
+	o.set(s, at)
+}
+
+func (o *Offsets) set(s *slot, at mq.Index) {
 	s.at.Store(int64(at))
+	o.touch(s)
+	if o.commits.Add(1)%versionStep == 0 {
+		o.bump()
+	}
+}
+
+// touch puts a slot on the list for the journal.
+func (o *Offsets) touch(s *slot) {
 	if !s.listed.Swap(true) {
 		o.dmu.Lock()
 		o.list = append(o.list, s)
@@ -99,9 +114,6 @@ func (o *Offsets) Commit(group, topic string, queue int32, at mq.Index) {
 		if !o.dirty.Swap(true) {
 			o.kick.fold()
 		}
-	}
-	if o.commits.Add(1)%versionStep == 0 {
-		o.bump()
 	}
 }
 
@@ -139,7 +151,7 @@ func (o *Offsets) Query(group, topic string, queue int32) (mq.Index, bool) {
 	defer o.mu.RUnlock()
 	if p := o.pairs[pairKey{group, topic}]; p != nil {
 		if s := p.queues[queue]; s != nil {
-			return mq.Index(s.at.Load()), true
+			return s.position(), true
 		}
 	}
 	return 0, false
@@ -155,7 +167,7 @@ func (o *Offsets) Queues(group, topic string) map[int32]mq.Index {
 	}
 	out := make(map[int32]mq.Index, len(p.queues))
 	for q, s := range p.queues {
-		out[q] = mq.Index(s.at.Load())
+		out[q] = s.position()
 	}
 	return out
 }
@@ -219,6 +231,7 @@ func (o *Offsets) delete(match func(pairKey) bool) error {
 		delete(o.pairs, k)
 		for _, s := range p.queues {
 			s.dead.Store(true)
+			o.mark(s, 0)
 		}
 		rec := appendBytes(append(o.led.unwritten, recDeletePair), k.group)
 		o.led.unwritten = appendBytes(rec, k.topic)
@@ -248,8 +261,13 @@ func (o *Offsets) drain(dst []byte) ([]byte, uint64) {
 			dst = appendBytes(append(dst, recPair), last.key.group)
 			dst = appendBytes(dst, last.key.topic)
 		}
-		dst = binary.AppendVarint(append(dst, recCommit), int64(s.queue))
-		dst = binary.AppendVarint(dst, s.at.Load())
+		kind := recCommit
+		at := s.at.Load()
+		if r := s.reset.Load(); r > 0 {
+			kind, at = recReset, r-1
+		}
+		dst = binary.AppendVarint(append(dst, kind), int64(s.queue))
+		dst = binary.AppendVarint(dst, at)
 	}
 	clear(list)
 	if cap(list) <= 1<<16 {
@@ -271,6 +289,7 @@ type cell struct {
 	key   *pairKey
 	queue int32
 	at    int64
+	reset bool
 }
 
 // snapshot copies the positions. It is called under the turn.
@@ -280,7 +299,7 @@ func (o *Offsets) snapshot() func() []byte {
 	cells := make([]cell, 0, len(o.pairs)*4)
 	for _, p := range o.pairs {
 		for q, s := range p.queues {
-			cells = append(cells, cell{&p.key, q, s.at.Load()})
+			cells = append(cells, cell{&p.key, q, int64(s.position()), s.reset.Load() > 0})
 		}
 	}
 	o.mu.RUnlock()
@@ -303,7 +322,7 @@ func (o *Offsets) snapshot() func() []byte {
 
 func encodeOffsets(cells []cell, version mq.DataVersion, pull fastjson.Value, extra, odd []fastjson.Member) []byte {
 	w := fastjson.NewWriter(nil, fastjson.Pretty)
-	writeObject(w, []member{
+	members := []member{
 		{"dataVersion", func(w *fastjson.Writer) { writeVersion(w, version) }},
 		{"groupTopicMap", func(w *fastjson.Writer) { writeGroupTopics(w, cells) }},
 		{"offsetTable", func(w *fastjson.Writer) { writeOffsetTable(w, cells, odd) }},
@@ -315,7 +334,12 @@ func encodeOffsets(cells []cell, version mq.DataVersion, pull fastjson.Value, ex
 			w.ObjStart()
 			w.ObjEnd()
 		}},
-	}, extra)
+	}
+	if slices.ContainsFunc(cells, func(c cell) bool { return c.reset }) {
+		pending := slices.DeleteFunc(slices.Clone(cells), func(c cell) bool { return !c.reset })
+		members = append(members, member{resetTable, func(w *fastjson.Writer) { writeOffsetTable(w, pending, nil) }})
+	}
+	writeObject(w, members, extra)
 	return w.Bytes()
 }
 
@@ -382,6 +406,7 @@ func (o *Offsets) decode(data []byte) error {
 		if err != nil {
 			return err
 		}
+		var resets fastjson.Value
 		for _, m := range doc.Members() {
 			switch m.Key.Str() {
 			case "dataVersion":
@@ -391,6 +416,8 @@ func (o *Offsets) decode(data []byte) error {
 			case "groupTopicMap": // derived
 			case "pullOffsetTable":
 				next.pull = m.Val
+			case resetTable:
+				resets = m.Val
 			default:
 				next.extra = append(next.extra, m)
 			}
@@ -398,9 +425,15 @@ func (o *Offsets) decode(data []byte) error {
 				return err
 			}
 		}
+		if resets.Exists() {
+			if err := next.decodeResets(resets); err != nil {
+				return err
+			}
+		}
 	}
 	o.mu.Lock()
 	o.pairs = next.pairs
+	o.resets.Store(next.resets.Load())
 	o.mu.Unlock()
 	o.vmu.Lock()
 	o.version, o.pull, o.extra, o.odd = next.version, next.pull, next.extra, next.odd
@@ -454,14 +487,22 @@ func (o *Offsets) replay(payload []byte) error {
 			}
 		case recPair:
 			key = pairKey{string(r.bytes()), string(r.bytes())}
-		case recCommit:
+		case recCommit, recReset:
 			q, at := r.varint(), r.varint()
 			if r.err == nil {
-				o.addLocked(key.group, key.topic, int32(q)).at.Store(at)
+				s := o.addLocked(key.group, key.topic, int32(q))
+				s.at.Store(at)
+				if kind == recCommit {
+					at = -1
+				}
+				o.mark(s, at+1)
 			}
 		case recDeletePair:
 			k := pairKey{string(r.bytes()), string(r.bytes())}
-			if r.err == nil {
+			if p := o.pairs[k]; r.err == nil && p != nil {
+				for _, s := range p.queues {
+					o.mark(s, 0)
+				}
 				delete(o.pairs, k)
 			}
 		default:

@@ -1,0 +1,91 @@
+package clients
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/cometmq/cometmq/internal/mq"
+)
+
+// Consumer returns the connection of one client of a consumer group, nil when it is not there. Of several connections with
+// the same client id it is the one that was heard of last.
+func (r *Registry) Consumer(groupName, clientID string) *mq.Session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	g := r.consumers[groupName]
+	if g == nil {
+		return nil
+	}
+	var found *mq.Session
+	for s := range g.members {
+		if s.ClientID != clientID {
+			continue
+		}
+		if found == nil || r.sessions[found].consumes[g.name].Before(r.sessions[s].consumes[g.name]) {
+			found = s
+		}
+	}
+	return found
+}
+
+// Consumers returns the connections of a consumer group, sorted by client id.
+func (r *Registry) Consumers(groupName string) []*mq.Session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	g := r.consumers[groupName]
+	if g == nil {
+		return nil
+	}
+	return sorted(g.members)
+}
+
+func sorted(set map[*mq.Session]struct{}) []*mq.Session {
+	out := make([]*mq.Session, 0, len(set))
+	for s := range set {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b *mq.Session) int {
+		return cmp.Or(strings.Compare(a.ClientID, b.ClientID), a.Remote.Compare(b.Remote))
+	})
+	return out
+}
+
+// Producer returns the connection of a client that sends for any group: the one that came last. nil when there is none.
+func (r *Registry) Producer(clientID string) *mq.Session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if list := r.senders[clientID]; len(list) > 0 {
+		return list[len(list)-1]
+	}
+	return nil
+}
+
+// Subscriptions returns what a consumer group subscribes to, sorted by topic.
+func (r *Registry) Subscriptions(groupName string) []*Subscription {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	g := r.consumers[groupName]
+	if g == nil {
+		return nil
+	}
+	out := make([]*Subscription, 0, len(g.subs))
+	for _, s := range g.subs {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b *Subscription) int { return strings.Compare(a.Topic, b.Topic) })
+	return out
+}
+
+// GroupsOf returns the consumer groups that subscribe to a topic.
+func (r *Registry) GroupsOf(topic string) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var out []string
+	for name, g := range r.consumers {
+		if g.subs[topic] != nil {
+			out = append(out, name)
+		}
+	}
+	return out
+}
