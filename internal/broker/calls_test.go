@@ -78,8 +78,8 @@ func TestAResetWakesWhoWaitsAndIsToldOnce(t *testing.T) {
 	if err != nil || f.Status != mq.FetchOffsetReset || f.Next != 0 || f.Min != 0 || f.Max != 10 {
 		t.Errorf("%+v %v", f, err)
 	}
-	if at, err := r.QueryIndex(t.Context(), "g", "T", 0, false); err != nil || at != 0 {
-		t.Errorf("the pull that was told undid the reset: %d %v", at, err)
+	if at, qerr := r.QueryIndex(t.Context(), "g", "T", 0, false); qerr != nil || at != 0 {
+		t.Errorf("the pull that was told undid the reset: %d %v", at, qerr)
 	}
 	f, err = r.Pull(t.Context(), pull("T", 0, 0), nil)
 	if err != nil || f.Count != 10 {

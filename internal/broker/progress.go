@@ -128,8 +128,8 @@ type pulled struct {
 	queues atomic.Pointer[[]atomic.Int64]
 }
 
-// set notes a position. A queue that is new makes the list longer; two at once may lose a note, which the next pull repeats.
-func (p *pulled) set(queue int32, at mq.Index) {
+// notePull notes a position. A queue that is new makes the list longer; two at once may lose a note, which the next pull repeats.
+func (p *pulled) notePull(queue int32, at mq.Index) {
 	list := p.queues.Load()
 	if list == nil || int(queue) >= len(*list) {
 		grown := make([]atomic.Int64, max(4, 2*int(queue)))

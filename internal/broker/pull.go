@@ -54,7 +54,7 @@ func (b *Broker) Pull(_ context.Context, r *mq.PullRequest, dst []byte) (mq.Fetc
 	f.Status = mq.FetchStatus(res.Status)
 	f.Records, f.Count, f.Next, f.Min, f.Max = res.Records, res.Count, res.Next, res.Min, res.Max
 	f.SuggestBroker = b.suggest(&gc, &res)
-	gt.pulled.set(r.QueueID, res.Next)
+	gt.notePull(r.QueueID, res.Next)
 	if res.Count > 0 {
 		n, size := int64(res.Count), int64(len(res.Records)-len(dst))
 		q.gets.add(n, size)

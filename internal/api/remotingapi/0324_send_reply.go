@@ -71,7 +71,7 @@ func (s *session) answerReply(to remoting.ReplyTo, res *mq.ReplyResult) {
 		h.MsgID = string(record.AppendOffsetID(nil, s.a.o.StoreHost, res.Offset))
 		h.QueueID, h.QueueOffset = res.QueueID, int64(res.Index)
 	}
-	code, remark := int32(protocol.RespSuccess), ""
+	code, remark := protocol.RespSuccess, ""
 	if res.Err != nil {
 		code, remark = codeOf(res.Err.Kind), res.Err.Detail
 	}
