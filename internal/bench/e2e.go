@@ -136,11 +136,11 @@ func (o Options) sendStamped(ctx context.Context, start time.Time, total int64) 
 		ts[q] = newTemplate(c, o.Topic, o.Group, o.Props, q, filler(o.Size), 1)
 	}
 	per := float64(time.Second) / o.Rate
-	tick := time.NewTicker(50 * time.Microsecond)
-	defer tick.Stop()
+	tick := newPace()
+	defer tick.stop()
 	var out []byte
-	for n := int64(0); n < total && ctx.Err() == nil; <-tick.C {
-		due := min(int64(float64(time.Since(start))/per), total)
+	for n := int64(0); n < total && ctx.Err() == nil; tick.wait() {
+		due := min(int64(float64(time.Since(start))/per)+1, total) // the first one at once
 		if due <= n {
 			continue
 		}
