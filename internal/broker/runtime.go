@@ -105,6 +105,8 @@ type group struct {
 // groupTopic is a group in one topic.
 type groupTopic struct {
 	gets  flow
+	backs atomic.Int64 // messages that were given back (Java SNDBCK_PUT_NUMS)
+	dead  atomic.Int64 // those of them that became dead letters (Java SNDBCK2DLQ_TIMES)
 	asked atomic.Pointer[expression]
 	rate  rate
 	pulled

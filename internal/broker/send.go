@@ -20,6 +20,7 @@ type sender struct {
 	msg     record.Message
 	scan    propScan
 	props   []byte // of the message that is being added
+	spare   []byte // another place for them
 	keys    []byte // unique keys; results refer to it
 	offsets []mq.Offset
 	placed  []placed
@@ -154,7 +155,7 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 	if r.Batch {
 		res.Err = b.admitBatch(s, i, r, q)
 	} else {
-		res.Err = b.admitOne(s, i, r, q, res, now)
+		res.Err = b.admitOne(ctx, s, i, r, q, res, now)
 	}
 	if res.Err == nil {
 		res.QueueID = id
@@ -179,9 +180,15 @@ func chooseQueue(s *sender, r *mq.SendRequest) (int32, *mq.Error) {
 const multiTag = "MULTI_TAG"
 
 // admitOne adds a single message.
-func (b *Broker) admitOne(s *sender, i int, r *mq.SendRequest, q *queue, res *mq.SendResult, now time.Time) *mq.Error {
-	if refusal := b.retryGroup(s); refusal != nil {
-		return refusal
+func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendRequest, q *queue, res *mq.SendResult, now time.Time) *mq.Error {
+	if strings.HasPrefix(s.last.entry.Name(), retryPrefix) {
+		dead, refusal := b.sendBack(ctx, s, r)
+		if refusal != nil {
+			return refusal
+		}
+		if dead != nil {
+			q = dead
+		}
 	}
 	if s.cfg.Attributes["cleanup.policy"] == "COMPACTION" && isBlank(bytesview.String(s.scan.keys)) {
 		return mq.Errorf(mq.KindMessageIllegal, "Required message key is missing")
@@ -196,7 +203,7 @@ func (b *Broker) admitOne(s *sender, i int, r *mq.SendRequest, q *queue, res *mq
 		s.keys = b.ids.Append(s.keys, now)
 		s.props = record.AppendProp(s.props, record.PropUniqKey, bytesview.String(s.keys[from:]))
 	}
-	asked := place{s.last.entry.Name(), q.store.ID()}
+	asked := place{q.store.Topic(), q.store.ID()}
 	to, props, refusal := b.divert(s.props, &s.scan, r, asked, now)
 	s.props = props
 	if refusal != nil {
@@ -204,6 +211,7 @@ func (b *Broker) admitOne(s *sender, i int, r *mq.SendRequest, q *queue, res *mq
 		return refusal
 	}
 	dst := q.store
+	s.msg.Topic = bytesview.Bytes(asked.topic)
 	if to != asked {
 		dst = b.store.Queue(to.topic, to.queue)
 		s.msg.Topic = bytesview.Bytes(to.topic)
@@ -254,19 +262,6 @@ func (b *Broker) admitBatch(s *sender, i int, r *mq.SendRequest, q *queue) *mq.E
 	}
 	s.batch.EndGroup(true)
 	s.placed = append(s.placed, placed{request: i, first: first, n: n, batch: true, queue: q})
-	return nil
-}
-
-// retryGroup checks a send to a retry topic: its group must exist. Here is also the place where a message that has been
-// tried too often turns into one for the group's dead-letter topic.
-func (b *Broker) retryGroup(s *sender) *mq.Error {
-	name, isRetry := strings.CutPrefix(s.last.entry.Name(), retryPrefix)
-	if !isRetry {
-		return nil
-	}
-	if b.ensureGroup(name) == nil {
-		return mq.Errorf(mq.KindGroupNotExist, "subscription group not exist, %s %s", name, faq)
-	}
 	return nil
 }
 

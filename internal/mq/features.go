@@ -2,8 +2,6 @@ package mq
 
 // The parts of Service that have a file of their own: what clients do besides sending, pulling and committing.
 type (
-	// Retries is giving messages back that could not be consumed.
-	Retries interface{}
 	// Timers is taking back messages that are not due yet.
 	Timers interface{}
 	// Transactions is deciding half messages.

@@ -1101,25 +1101,19 @@ func (h *UnregisterClientRequestHeader) AppendTo(w *FieldWriter) {
 // ConsumerSendMsgBackRequestHeader is Java's class of that name: request code 36.
 // Texts alias what was decoded.
 type ConsumerSendMsgBackRequestHeader struct {
-	Offset            int64  // offset
-	Group             string // group
-	DelayLevel        int32  // delayLevel
-	OriginMsgID       string // originMsgId, optional
-	OriginTopic       string // originTopic, optional
-	UnitMode          bool   // unitMode, optional
-	MaxReconsumeTimes int32  // maxReconsumeTimes, optional, default -1
-}
-
-// SetDefaults makes h the header in which nothing is set.
-func (h *ConsumerSendMsgBackRequestHeader) SetDefaults() {
-	*h = ConsumerSendMsgBackRequestHeader{
-		MaxReconsumeTimes: -1,
-	}
+	Offset               int64  // offset
+	Group                string // group
+	DelayLevel           int32  // delayLevel
+	OriginMsgID          string // originMsgId, optional
+	OriginTopic          string // originTopic, optional
+	UnitMode             bool   // unitMode, optional
+	MaxReconsumeTimes    int32  // maxReconsumeTimes
+	HasMaxReconsumeTimes bool   // whether maxReconsumeTimes is there
 }
 
 // Decode sets h from f. Every field is tried; the error is about the first bad one.
 func (h *ConsumerSendMsgBackRequestHeader) Decode(f Fields) error {
-	h.SetDefaults()
+	*h = ConsumerSendMsgBackRequestHeader{}
 	var bad error
 	for i := range f {
 		v := f[i].Val
@@ -1141,6 +1135,7 @@ func (h *ConsumerSendMsgBackRequestHeader) Decode(f Fields) error {
 			h.UnitMode = parseBool(v)
 		case "maxReconsumeTimes":
 			h.MaxReconsumeTimes = parseInt32(v, "maxReconsumeTimes", &bad)
+			h.HasMaxReconsumeTimes = true
 		}
 	}
 	return bad
@@ -1160,7 +1155,7 @@ func (h *ConsumerSendMsgBackRequestHeader) AppendTo(w *FieldWriter) {
 	if h.UnitMode {
 		w.Bool("unitMode", h.UnitMode)
 	}
-	if h.MaxReconsumeTimes != -1 {
+	if h.HasMaxReconsumeTimes {
 		w.Int32("maxReconsumeTimes", h.MaxReconsumeTimes)
 	}
 }

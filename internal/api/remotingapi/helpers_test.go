@@ -169,6 +169,11 @@ func (f *fake) CheckFilter(_ context.Context, group string, s *mq.Subscription) 
 	return f.note("check %s %s %s", group, s.Expression, s.ExpressionType)
 }
 
+func (f *fake) GiveBack(_ context.Context, r *mq.GiveBackRequest, done func(*mq.Error)) {
+	err, _ := f.note("back %+v", *r).(*mq.Error) //nolint:errorlint // the fake's own
+	done(err)
+}
+
 func (f *fake) PutTopic(_ context.Context, t mq.TopicConfig) error {
 	return f.note("put topic %+v", t)
 }
