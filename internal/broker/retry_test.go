@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/delay"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/vfs"
@@ -26,22 +28,6 @@ func (r *rig) back(q mq.GiveBackRequest) error {
 		return nil
 	}
 	return err
-}
-
-// read returns all messages of a queue.
-func (r *rig) read(topic string, queue int32) []record.Message {
-	r.t.Helper()
-	r.settle()
-	q := pull(topic, queue, 0)
-	q.Group = "reader"
-	f, err := r.Pull(context.Background(), q, nil)
-	must(r.t, err)
-	return messages(r.t, f.Records)
-}
-
-func prop(m *record.Message, name string) string {
-	v, _ := m.Props.Get(name)
-	return string(v)
 }
 
 func offsetID(at record.Offset) string { return string(record.AppendOffsetID(nil, storeHost, at)) }
@@ -215,7 +201,7 @@ func TestSendToRetryTopicBecomesADeadLetter(t *testing.T) {
 		r.topicsAnnounced()
 		res := r.put(m)
 		dead := r.read("%DLQ%g", 0)
-		if len(dead) == 0 || string(dead[len(dead)-1].Body) != string(m.Body) || int(res.Index) != len(dead)-1 {
+		if len(dead) == 0 || !bytes.Equal(dead[len(dead)-1].Body, m.Body) || int(res.Index) != len(dead)-1 {
 			t.Fatalf("%s: dead letters %d, result %+v", m.Body, len(dead), res)
 		}
 		last := &dead[len(dead)-1]
@@ -248,5 +234,87 @@ func TestOrderlyGroupsSendDeadLettersAtOnce(t *testing.T) {
 	}
 	if n := len(r.read("%RETRY%g", 0)); n != 1 {
 		t.Errorf("%d messages to try again, want 1", n)
+	}
+}
+
+// ladder is how long Java waits before each new try.
+var ladder = []time.Duration{
+	10 * time.Second, 30 * time.Second, 1 * time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute,
+	6 * time.Minute, 7 * time.Minute, 8 * time.Minute, 9 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
+	1 * time.Hour, 2 * time.Hour, 2 * time.Hour, 2 * time.Hour,
+}
+
+// tries consumes a message that always fails and returns when it was delivered, counted from the first time.
+func (r *rig) tries(group string, q mq.GiveBackRequest) (at []time.Duration) {
+	r.t.Helper()
+	r.put(message("T", 0, "poison", "TAGS", "blue"))
+	begin := time.Now()
+	todo := r.read("T", 0)[1:]
+	seen, retry := 0, "%RETRY%"+group
+	for quiet := time.Duration(0); quiet < 3*time.Hour; {
+		for i := range todo {
+			if want := int32(len(at)); todo[i].Reconsume != want || string(todo[i].Body) != "poison" || prop(&todo[i], "TAGS") != "blue" {
+				r.t.Errorf("delivery %d: %+v", want, todo[i])
+			}
+			at = append(at, time.Since(begin).Round(time.Second))
+			q.Group, q.At = group, todo[i].Offset
+			must(r.t, r.back(q))
+			quiet = 0
+		}
+		time.Sleep(500 * time.Millisecond)
+		quiet += 500 * time.Millisecond
+		all := r.read(retry, 0)
+		todo, seen = all[seen:], len(all)
+	}
+	return at
+}
+
+func TestExactlyTheConfiguredNumberOfDeliveries(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		times int32
+		q     mq.GiveBackRequest
+		gaps  []time.Duration
+	}{
+		{"the default ladder", 16, mq.GiveBackRequest{}, ladder[:16]},
+		{"longer than the ladder", 18, mq.GiveBackRequest{}, ladder[:18]},
+		{"the group allows three", 3, mq.GiveBackRequest{}, ladder[:3]},
+		{"the group allows none", 0, mq.GiveBackRequest{}, nil},
+		{"the client allows two", 16, mq.GiveBackRequest{MaxReconsume: 2, HasMax: true}, ladder[:2]},
+		{"a level of the client's", 4, mq.GiveBackRequest{DelayLevel: 2}, []time.Duration{5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second}},
+		{"a level that is too high", 1, mq.GiveBackRequest{DelayLevel: 99}, []time.Duration{2 * time.Hour}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, func(o *setup) { o.storage.TagsCode = delay.JavaLevels().Tags })
+				r.topic("T", 1)
+				g := mq.DefaultGroupConfig("g")
+				g.RetryMaxTimes = tc.times
+				must(t, r.PutGroup(t.Context(), g))
+				first := r.put(message("T", 0, "fine")).Offset // what is not given back is not delivered again
+				got := r.tries("g", tc.q)
+				want := []time.Duration{0}
+				for _, gap := range tc.gaps {
+					want = append(want, want[len(want)-1]+gap)
+				}
+				if len(got) != len(want) {
+					t.Fatalf("%d deliveries, want %d", len(got), len(want))
+				}
+				for i := range want {
+					if d := got[i] - want[i]; d < 0 || d > time.Duration(i+1)*time.Second {
+						t.Errorf("delivery %d after %v, want %v", i, got[i], want[i])
+					}
+				}
+				dead := r.read("%DLQ%g", 0)
+				if len(dead) != 1 {
+					t.Fatalf("%d dead letters, want 1", len(dead))
+				}
+				m := &dead[0]
+				if int(m.Reconsume) != len(want) || prop(m, "RETRY_TOPIC") != "T" || prop(m, "ORIGIN_MESSAGE_ID") == offsetID(first) || prop(m, "DELAY") != "0" {
+					t.Errorf("dead letter %+v", m)
+				}
+			})
+		})
 	}
 }

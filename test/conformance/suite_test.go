@@ -42,7 +42,19 @@ func TestConformance(t *testing.T) {
 	for _, set := range []struct {
 		group string
 		cases []testCase
-	}{{"namesrv", namesrvCases}, {"send", sendCases}, {"pull", pullCases}, {"offsets", offsetCases}, {"client", clientCases}, {"query", queryCases}, {"admin", adminCases}, {"frames", frameCases}, {"calls", callCases}, {"reply", replyCases}} {
+	}{
+		{"namesrv", namesrvCases},
+		{"send", sendCases},
+		{"pull", pullCases},
+		{"offsets", offsetCases},
+		{"client", clientCases},
+		{"query", queryCases},
+		{"admin", adminCases},
+		{"frames", frameCases},
+		{"calls", callCases},
+		{"reply", replyCases},
+		{"retry", retryCases},
+	} {
 		t.Run(set.group, func(t *testing.T) {
 			for _, tc := range set.cases {
 				ok := t.Run(tc.name, func(t *testing.T) {

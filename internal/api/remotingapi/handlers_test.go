@@ -83,6 +83,18 @@ func requests() []asked {
 		{"min", 31, queue, "", "min T/1", ext{"offset": "1"}, ""},
 		{"earliest", 32, queue, "", "earliest T/1", ext{"timestamp": "1234"}, ""},
 		{"view", 33, ext{"offset": "4711"}, "", "view 4711", nil, "record"},
+		{
+			"give back", 36,
+			ext{"offset": "4711", "group": "G", "delayLevel": "-1", "originMsgId": "id", "originTopic": "T", "unitMode": "true", "maxReconsumeTimes": "0"},
+			"",
+			"back {Group:G At:4711 DelayLevel:-1 MaxReconsume:0 HasMax:true UnitMode:true}", nil, "",
+		},
+		{
+			"give back, no limit", 36,
+			ext{"offset": "4711", "group": "G", "delayLevel": "0"},
+			"",
+			"back {Group:G At:4711 DelayLevel:0 MaxReconsume:0 HasMax:false UnitMode:false}", nil, "",
+		},
 		{"members", 38, ext{"consumerGroup": "G"}, "", "members G", nil, `{"consumerIdList":["c1","c2"]}`},
 		{
 			"lock", 41, nil, `{"clientId":"c","consumerGroup":"G","mqSet":[{"brokerName":"b","queueId":1,"topic":"T"},{"brokerName":"b","queueId":2,"topic":"T"}],"onlyThisBroker":false}`,
