@@ -15,6 +15,7 @@ import (
 	"github.com/cometmq/cometmq/internal/broker/longpoll"
 	"github.com/cometmq/cometmq/internal/broker/meta"
 	"github.com/cometmq/cometmq/internal/broker/rebalance"
+	"github.com/cometmq/cometmq/internal/broker/tx"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage"
@@ -72,8 +73,14 @@ type Options struct {
 	NoReplyStore  bool          // storeReplyMessageEnable = false: answers to request messages are delivered, not stored
 	OffsetFold    time.Duration // flushConsumerOffsetInterval, default 5 s
 
-	DelayLevels delay.Levels  // messageDelayLevel, default Java's; the store needs the same ones, see ScheduleTags
-	DelayFold   time.Duration // flushDelayOffsetInterval, default 10 s
+	DelayLevels     delay.Levels  // messageDelayLevel, default Java's; the store needs the same ones, see ScheduleTags
+	DelayFold       time.Duration // flushDelayOffsetInterval, default 10 s
+	NoTransactions  bool          // rejectTransactionMessage
+	TxTimeout       time.Duration // transactionTimeOut, default 6 s
+	TxCheckInterval time.Duration // transactionCheckInterval, default 30 s
+	TxCheckMax      int           // transactionCheckMax, default 15
+	TxOpSize        int           // transactionOpMsgMaxSize, default 4096
+	Reserved        time.Duration // fileReservedTime, default 72 h: undecided half messages are given up
 
 	// Announce tells the name servers about changed topics; nil when there is none.
 	Announce func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error
@@ -174,6 +181,7 @@ type Broker struct {
 	inners  sync.Pool      // *inner
 	delays  *delay.Machine // nil on a slave
 	replies sync.Pool      // *replies
+	tx      *tx.Machine
 }
 
 var (

@@ -96,7 +96,6 @@ var undelivered = []struct {
 	part   string
 }{
 	{meta.TopicTimer, 1, "timers"},
-	{meta.TopicHalf, 1, "transactions"},
 }
 
 // warnUndelivered tells the operator of a Java store what stays in it until Java runs again.

@@ -19,9 +19,12 @@ type place struct {
 // until they are decided, delayed ones until they are due. props are the message's own, as they will be stored; more are
 // appended to them. As in Java a half message keeps its delay until it is committed, and a delay level wins over a timer.
 func (b *Broker) divert(props record.Props, scan *propScan, r *mq.SendRequest, to place, now time.Time) (place, record.Props, *mq.Error) {
+	if scan.isHalf(r) {
+		return b.keepHalf(props, to)
+	}
 	kind := r.SysFlag & record.SysFlagTransactionMask
-	if scan.prepared || kind == record.SysFlagPrepared || kind == record.SysFlagRollback {
-		return to, props, errUnsupported(record.PropTransaction)
+	if !scan.prepared && (kind == record.SysFlagPrepared || kind == record.SysFlagRollback) {
+		return to, props, errNoHalf
 	}
 	return b.keepUntilDue(props, scan, to, now)
 }
@@ -45,6 +48,12 @@ func (b *Broker) keepUntilDue(props record.Props, scan *propScan, to place, _ ti
 	}
 	return to, props, nil
 }
+
+// errNoHalf refuses a message whose system flag alone says that it is a half message.
+//
+// Differs from Java: it stores such a message where nobody ever finds it, and answers that all is well.
+var errNoHalf = mq.Errorf(mq.KindMessageIllegal,
+	"the message is illegal, sysFlag says that it is a half message but property %s is not true", record.PropTransaction)
 
 func errUnsupported(property string) *mq.Error {
 	return mq.Errorf(mq.KindMessageIllegal, "the message is illegal, property %s is not supported yet", property)

@@ -17,6 +17,7 @@ type part interface {
 
 // openParts makes the parts. Each of them finds in the store and the tables what it had left there.
 func (b *Broker) openParts() error {
+	b.openTransactions()
 	return b.openDelays()
 }
 

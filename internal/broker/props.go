@@ -90,8 +90,6 @@ func (s *propScan) note(name, value []byte) (keep bool) {
 // unsupported names the property that asks for something this broker does not do yet, "" when there is none.
 func (s *propScan) unsupported() string {
 	switch {
-	case s.prepared:
-		return record.PropTransaction
 	case s.later != "" && !s.timerOut:
 		return s.later
 	}

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -41,10 +42,22 @@ type peer struct {
 	mq.Peer
 	told   atomic.Int32
 	closed atomic.Bool
+	checks chan mq.TransactionCheck // nil: it takes none
 }
 
 func (p *peer) ConsumerIDsChanged(string) { p.told.Add(1) }
-func (p *peer) Close()                    { p.closed.Store(true) }
+
+func (p *peer) CheckTransaction(c *mq.TransactionCheck) bool {
+	if p.checks == nil {
+		return false
+	}
+	kept := *c
+	kept.Group, kept.TransactionID, kept.OffsetID = strings.Clone(c.Group), strings.Clone(c.TransactionID), strings.Clone(c.OffsetID)
+	kept.Record = bytes.Clone(c.Record)
+	p.checks <- kept
+	return true
+}
+func (p *peer) Close() { p.closed.Store(true) }
 
 func (r *rig) consume(s *mq.Session, d mq.ConsumerData) {
 	r.t.Helper()

@@ -25,6 +25,7 @@ type sender struct {
 	offsets []mq.Offset
 	placed  []placed
 	wait    bool // somebody wants to know that it is safe
+	ending  ending
 
 	// The topic of the last message: mostly the next one's, too.
 	last *topic
@@ -54,6 +55,7 @@ func (s *sender) reset() {
 	s.batch.Reset()
 	s.keys, s.offsets, s.placed = s.keys[:0], s.offsets[:0], s.placed[:0]
 	s.wait, s.last = false, nil
+	s.ending.reset()
 }
 
 // Send implements mq.Service.
@@ -75,12 +77,25 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 		refuseAll(sb, refusal)
 		return false
 	}
-	defer b.waiting.bytes.Add(-size)
+	defer func() {
+		b.waiting.bytes.Add(-size)
+		b.finishEnds(s, sb, errBusy) // nothing to do but after a panic
+	}()
+	if len(sb.Ends) > 0 {
+		// New topics are made before the first end is looked at: name servers may be slow, copies must not wait for them.
+		for i := range sb.Requests {
+			_ = b.sendTopic(ctx, s, &sb.Requests[i]) // admit says what it says
+		}
+	}
 	for i := range sb.Requests {
+		b.endsBefore(s, sb, i, now)
 		b.admit(ctx, s, i, sb, now)
 	}
-	if len(s.placed) == 0 {
-		return false
+	b.closeEnds(s, sb, now)
+	if s.batch.Len() == 0 {
+		b.finishEnds(s, sb, nil)
+		s.await.End = b.store.Appended() // what was decided before may not be safe yet
+		return b.await(s, sb, now)
 	}
 	if err := b.store.Append(&s.batch); err != nil {
 		b.figures.failed.Add(int64(len(s.placed)))
@@ -88,9 +103,11 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 		for _, p := range s.placed {
 			sb.Results[p.request].Err = refusal
 		}
+		b.finishEnds(s, sb, refusal)
 		return false
 	}
 	b.publish(s, sb)
+	b.finishEnds(s, sb, nil)
 	b.figures.put(b.o.Now().Sub(now))
 	s.await.End = s.batch.End()
 	if s.batch.Size() > maxKept {
@@ -126,6 +143,9 @@ func (b *Broker) notYet(now time.Time) *mq.Error {
 func refuseAll(sb *mq.SendBatch, refusal *mq.Error) {
 	for i := range sb.Results {
 		sb.Results[i].Err = refusal
+	}
+	for i := range sb.Ends {
+		sb.Ends[i].Err = refusal
 	}
 }
 
@@ -215,6 +235,9 @@ func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendReque
 	if to != asked {
 		dst = b.store.Queue(to.topic, to.queue)
 		s.msg.Topic = bytesview.Bytes(to.topic)
+	}
+	if s.scan.prepared { // a half message, or one that only was
+		s.msg.SysFlag &^= record.SysFlagTransactionMask
 	}
 	s.msg.Props = s.props
 	first, err := s.batch.Add(dst, &s.msg)

@@ -195,8 +195,10 @@ func TestSendRefusals(t *testing.T) {
 		{"timer", message("T", 0, "x", "TIMER_DELIVER_MS", "3"), mq.KindMessageIllegal, later("TIMER_DELIVER_MS")},
 		{"timer", message("T", 0, "x", "TIMER_DELAY_MS", "3"), mq.KindMessageIllegal, later("TIMER_DELAY_MS")},
 		{"timer", message("T", 0, "x", "TIMER_DELAY_SEC", "3"), mq.KindMessageIllegal, later("TIMER_DELAY_SEC")},
-		{"half", message("T", 0, "x", "TRAN_MSG", "true"), mq.KindMessageIllegal, later("TRAN_MSG")},
-		{"half by flag", flag(message("T", 0, "x"), record.SysFlagPrepared), mq.KindMessageIllegal, later("TRAN_MSG")},
+		{
+			"half by flag", flag(message("T", 0, "x"), record.SysFlagPrepared), mq.KindMessageIllegal,
+			"the message is illegal, sysFlag says that it is a half message but property TRAN_MSG is not true",
+		},
 		{"inner batch", message("T", 0, "x", "INNER_NUM", "3"), mq.KindMessageIllegal, illegal},
 		{"inner batch by flag", flag(message("T", 0, "x"), record.SysFlagInnerBatch), mq.KindMessageIllegal, illegal},
 		{"batch to a retry topic", batch(message("%RETRY%g", 0, one)), mq.KindMessageIllegal, "batch request does not support retry group %RETRY%g"},

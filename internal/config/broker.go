@@ -11,6 +11,7 @@ type Broker struct {
 	Listen   Listen
 	Routes   Routes
 	Topics   Topics
+	Transact Transactions
 	Consume  Consume
 	Delay    Delay
 	Store    Store
@@ -55,7 +56,16 @@ type Topics struct {
 	ReviveQueues  int32  `key:"reviveQueueNum" min:"1" max:"65535" doc:"queues of pop's own log"`
 	Timer         bool   `key:"timerWheelEnable" doc:"have a topic for messages with an arbitrary delay"`
 	MaxMessage    int    `key:"maxMessageSize" live:"true" min:"1" max:"16711680" doc:"largest body in bytes"`
+	NoTransaction bool   `key:"rejectTransactionMessage" live:"true" doc:"refuse half messages"`
 	AcceptFrom    int64  `key:"startAcceptSendRequestTimeStamp" min:"0" doc:"sends are refused before that time, ms since 1970"`
+}
+
+// Transactions is what happens to half messages.
+type Transactions struct {
+	Timeout  time.Duration `key:"transactionTimeOut" unit:"ms" live:"true" min:"1" max:"2147483647" doc:"age from which the producer of an undecided half message is asked"`
+	Interval time.Duration `key:"transactionCheckInterval" unit:"ms" live:"true" min:"1" max:"2147483647" doc:"time between looks at what is undecided"`
+	CheckMax int           `key:"transactionCheckMax" live:"true" min:"1" max:"2147483647" doc:"how often producers are asked before a half message goes to TRANS_CHECK_MAX_TIME_TOPIC"`
+	OpSize   int           `key:"transactionOpMsgMaxSize" live:"true" min:"1" max:"1048576" doc:"bytes of a record about decided half messages"`
 }
 
 // Consume is what consumers meet.
@@ -124,6 +134,7 @@ func DefaultBroker(h Host) Broker {
 			AutoCreate: true, DefaultQueues: 8, ClusterTopic: true, BrokerTopic: true, TraceTopic: "RMQ_SYS_TRACE_TOPIC",
 			TraceOn: true, ReviveQueues: 8, Timer: true, MaxMessage: 4 << 20,
 		},
+		Transact: Transactions{Timeout: 6 * time.Second, Interval: 30 * time.Second, CheckMax: 15, OpSize: 4096},
 		Consume: Consume{
 			AutoCreateGroup: true, SystemGroups: true, LongPolling: true, ShortPolling: time.Second, LitePull: true,
 			ServerBalance: true, OffsetFold: 5 * time.Second, MaxBytesHot: 256 << 10, MaxMessagesHot: 32,

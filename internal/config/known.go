@@ -223,10 +223,10 @@ var fates = []struct {
 	{accepted, "delay levels are delivered by one goroutine, in batches and in order, and counted always", `
 		delayOffsetUpdateVersionStep enableScheduleMessageStats enableScheduleAsyncDeliver
 		scheduleAsyncDeliverMaxPendingLimit scheduleAsyncDeliverMaxResendNum2Blocked`},
-	{accepted, "transactions are not implemented yet", `
-		rejectTransactionMessage
-		transactionTimeOut transactionCheckMax transactionCheckInterval transactionMetricFlushInterval
-		transactionOpMsgMaxSize transactionOpBatchInterval`},
+	{accepted, "what is decided about a half message is written with the message that it becomes, not collected", `
+		transactionOpBatchInterval`},
+	{accepted, "the file transactionMetrics, which only Java's metrics exporter reads, is not written", `
+		transactionMetricFlushInterval`},
 	{accepted, "pop is not implemented yet", `
 		defaultMessageRequestMode defaultPopShareQueueNum
 		popPollingSize popPollingMapSize popPollingMapExpireTimeSeconds maxPopPollingSize reviveInterval reviveMaxSlow

@@ -26,6 +26,9 @@ type Peer interface {
 
 	// Flush sends what PushReply left.
 	Flush()
+	// CheckTransaction asks the client about a half message (code 39, one-way). It returns false when nothing was sent
+	// because the connection is gone or does not take what it is sent already.
+	CheckTransaction(c *TransactionCheck) bool
 	// Close ends the connection.
 	Close()
 }

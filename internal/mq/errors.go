@@ -31,6 +31,7 @@ const (
 	KindNoMessage                         // 208 NO_MESSAGE
 	KindNotMaster                         // 11 SLAVE_NOT_AVAILABLE: this broker is a slave
 	KindIgnored                           // 0 SUCCESS with a remark: not done, and not to be tried again
+	KindIllegalOperation                  // 604 ILLEGAL_OPERATION
 	kindCount
 )
 

@@ -4,8 +4,6 @@ package mq
 type (
 	// Timers is taking back messages that are not due yet.
 	Timers interface{}
-	// Transactions is deciding half messages.
-	Transactions interface{}
 	// Pops is consuming without owning queues.
 	Pops interface{}
 )

@@ -6,11 +6,11 @@ import "context"
 type Service interface {
 	Retries
 	Timers
-	Transactions
 	Pops
 	Replies
 
-	// Send validates and stores the messages of b in order and fills b.Results. A message that is refused has
+	// Send validates and stores the messages of b in order, decides the half messages of b.Ends at their places among them,
+	// and fills b.Results and the Err of each End. A message that is refused has
 	// Results[i].Err and does not stop the others. pending = true: stored, but the promised durability is not reached
 	// yet, b.Done will be called and b belongs to the core until then. pending = false: decided, b.Done is not called.
 	Send(ctx context.Context, b *SendBatch) (pending bool)

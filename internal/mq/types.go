@@ -132,6 +132,7 @@ type SendResult struct {
 type SendBatch struct {
 	Requests []SendRequest
 	Results  []SendResult // filled by Send, one for each request
+	Ends     []End        // half messages to decide, by After
 	// Done is called exactly once, from any goroutine and never under a lock, when a Send that returned
 	// pending = true has been decided. It must not block. Status is the worst of the batch.
 	Done func(b *SendBatch, s SendStatus)
@@ -145,6 +146,8 @@ func (b *SendBatch) Reset() {
 	b.Requests = b.Requests[:0]
 	clear(b.Results)
 	b.Results = b.Results[:0]
+	clear(b.Ends)
+	b.Ends = b.Ends[:0]
 }
 
 // FetchStatus is the store's answer to a pull (names as Java's GetMessageStatus, which are the remarks on the wire).

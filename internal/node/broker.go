@@ -232,6 +232,9 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 		DelayLevels: c.Delay.DelayLevels(), DelayFold: c.Delay.Fold,
 		ClientReset: !u.ServerReset, NoReplyStore: !u.StoreReplies,
 	}
+	b.NoTransactions = t.NoTransaction
+	b.TxTimeout, b.TxCheckInterval = c.Transact.Timeout, c.Transact.Interval
+	b.TxCheckMax, b.TxOpSize, b.Reserved = c.Transact.CheckMax, c.Transact.OpSize, c.Store.Reserved
 	if t.AcceptFrom > 0 {
 		b.StartAccept = time.UnixMilli(t.AcceptFrom)
 	}

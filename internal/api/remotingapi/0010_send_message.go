@@ -27,7 +27,7 @@ func sendMessage(_ *API, s *session, r *remoting.Request) {
 
 // flushFull hands over a burst that has reached its limit.
 func (s *session) flushFull() {
-	if b := s.burst; b != nil && len(b.to) >= maxBurst {
+	if b := s.burst; b != nil && len(b.to)+len(b.endTo) >= maxBurst {
 		s.flushSends()
 	}
 }

@@ -101,7 +101,8 @@ func basicHandlers() map[int32]handler {
 // collects reports whether code's handler adds to the connection's burst instead of answering.
 func collects(code int32) bool {
 	switch code {
-	case protocol.ReqSendMessage, protocol.ReqSendMessageV2, protocol.ReqSendBatchMessage, protocol.ReqSendReplyMessage, protocol.ReqSendReplyMessageV2:
+	case protocol.ReqSendMessage, protocol.ReqSendMessageV2, protocol.ReqSendBatchMessage, protocol.ReqSendReplyMessage, protocol.ReqSendReplyMessageV2,
+		protocol.ReqEndTransaction:
 		return true
 	}
 	return false
@@ -156,6 +157,7 @@ type session struct {
 
 	sendV1 protocol.SendMessageRequestHeader
 	sendV2 protocol.SendMessageRequestHeaderV2
+	end    protocol.EndTransactionRequestHeader
 	pull   protocol.PullMessageRequestHeader
 	pullRQ mq.PullRequest
 	pullRP protocol.PullMessageResponseHeader

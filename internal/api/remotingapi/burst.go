@@ -8,7 +8,7 @@ import (
 	"github.com/cometmq/cometmq/internal/remoting"
 )
 
-// maxBurst is how many sends are handed to the core at once; a larger read makes several batches.
+// maxBurst is how many sends and decisions are handed to the core at once; a larger read makes several batches.
 const maxBurst = 1024
 
 // burst collects the sends of one read. While the core decides about durability it belongs to the core; then it goes
@@ -17,6 +17,7 @@ type burst struct {
 	s     *session
 	batch mq.SendBatch
 	to    []remoting.ReplyTo
+	endTo []remoting.ReplyTo // of batch.Ends
 	reply protocol.SendMessageResponseHeader
 	ids   []byte
 }
@@ -24,6 +25,21 @@ type burst struct {
 // collect adds an empty request to the burst of this read. What the caller puts in may alias the request: the bytes stay
 // until OnBurstEnd.
 func (s *session) collect(r *remoting.Request) *mq.SendRequest {
+	b := s.openBurst()
+	b.to = append(b.to, r.ReplyTo())
+	b.batch.Requests = append(b.batch.Requests, mq.SendRequest{})
+	return &b.batch.Requests[len(b.batch.Requests)-1]
+}
+
+// collectEnd adds the decision about a half message to the burst of this read, behind the sends that came before it.
+func (s *session) collectEnd(r *remoting.Request) *mq.End {
+	b := s.openBurst()
+	b.endTo = append(b.endTo, r.ReplyTo())
+	b.batch.Ends = append(b.batch.Ends, mq.End{After: len(b.batch.Requests)})
+	return &b.batch.Ends[len(b.batch.Ends)-1]
+}
+
+func (s *session) openBurst() *burst {
 	b := s.burst
 	if b == nil {
 		b, _ = s.a.bursts.Get().(*burst)
@@ -34,9 +50,7 @@ func (s *session) collect(r *remoting.Request) *mq.SendRequest {
 		b.s = s
 		s.burst = b
 	}
-	b.to = append(b.to, r.ReplyTo())
-	b.batch.Requests = append(b.batch.Requests, mq.SendRequest{})
-	return &b.batch.Requests[len(b.batch.Requests)-1]
+	return b
 }
 
 // flushSends hands the collected sends to the core and queues the answers of what is decided.
@@ -80,6 +94,13 @@ func (b *burst) answer(st mq.SendStatus) {
 			continue
 		}
 		b.s.conn.Reply(to, sendCode(st), "", b.accepted(res), nil)
+	}
+	for i := range b.batch.Ends {
+		if err := b.batch.Ends[i].Err; err != nil {
+			b.s.conn.Reply(b.endTo[i], codeOf(err.Kind), err.Detail, nil, nil)
+			continue
+		}
+		b.s.conn.Reply(b.endTo[i], sendCode(st), "", nil, nil)
 	}
 }
 
@@ -139,7 +160,7 @@ func sendCode(st mq.SendStatus) int32 {
 func (b *burst) release() {
 	a := b.s.a
 	b.batch.Reset()
-	b.to = b.to[:0]
+	b.to, b.endTo = b.to[:0], b.endTo[:0]
 	b.s = nil
 	b.reply = protocol.SendMessageResponseHeader{}
 	a.bursts.Put(b)

@@ -50,6 +50,8 @@ func codeOf(k mq.Kind) int32 {
 		return protocol.RespSlaveNotAvailable
 	case mq.KindIgnored:
 		return protocol.RespSuccess
+	case mq.KindIllegalOperation:
+		return protocol.RespIllegalOperation
 	case mq.KindInternal:
 		return protocol.RespSystemError
 	default:

@@ -31,6 +31,8 @@ func (p *peer) ConsumerIDsChanged(group string) {
 	p.told = append(p.told, group)
 }
 
+func (p *peer) CheckTransaction(*mq.TransactionCheck) bool { return true }
+
 func (p *peer) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
