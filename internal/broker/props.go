@@ -89,11 +89,10 @@ func (s *propScan) note(name, value []byte) (keep bool) {
 
 // unsupported names the property that asks for something this broker does not do yet, "" when there is none.
 func (s *propScan) unsupported() string {
-	switch {
-	case s.later != "" && !s.timerOut:
-		return s.later
+	if s.timerOut {
+		return ""
 	}
-	return ""
+	return s.later
 }
 
 // isTrue is Java's Boolean.parseBoolean.
