@@ -71,6 +71,7 @@ type Options struct {
 	NoBalancing   bool          // serverLoadBalancerEnable = false
 	ClientReset   bool          // useServerSideResetOffset = false: positions are reset by the clients that are online
 	NoReplyStore  bool          // storeReplyMessageEnable = false: answers to request messages are delivered, not stored
+	NewGroups     NewGroups     // newGroupStart, default NewGroupsCompat
 	OffsetFold    time.Duration // flushConsumerOffsetInterval, default 5 s
 
 	DelayLevels     delay.Levels  // messageDelayLevel, default Java's; the store needs the same ones, see ScheduleTags

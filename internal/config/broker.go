@@ -84,6 +84,7 @@ type Consume struct {
 	HotRatio        int           `key:"accessMessageInMemoryMaxRatio" min:"1" max:"100" doc:"percent of the machine's memory; the end of the log of that size counts as in memory"`
 	ServerReset     bool          `key:"useServerSideResetOffset" doc:"positions are reset in the broker; off: by the clients that are online"`
 	StoreReplies    bool          `key:"storeReplyMessageEnable" doc:"store the answers to request messages, too"`
+	NewGroupStart   string        `key:"newGroupStart" enum:"compat latest earliest" doc:"where a group begins that has no position in a queue yet: as Java and the client decide, behind what is there, or at the first message"`
 	QueryMax        int           `key:"defaultQueryMaxNum" live:"true" min:"1" max:"65535" doc:"most messages of one query"`
 }
 
@@ -140,7 +141,7 @@ func DefaultBroker(h Host) Broker {
 			ServerBalance: true, OffsetFold: 5 * time.Second, MaxBytesHot: 256 << 10, MaxMessagesHot: 32,
 			// Differs from Java: 64 KiB and 8 messages there, to spare a broker that reads page by page. A cold read here is
 			// one large sequential read, and small answers would only cost the consumer its catch-up rate.
-			MaxBytesCold: 256 << 10, MaxMessagesCold: 32, HotRatio: 40, QueryMax: 32, ServerReset: true, StoreReplies: true,
+			MaxBytesCold: 256 << 10, MaxMessagesCold: 32, HotRatio: 40, NewGroupStart: "compat", QueryMax: 32, ServerReset: true, StoreReplies: true,
 		},
 		Delay: Delay{Levels: javaDelayLevels, Fold: 10 * time.Second},
 		Store: Store{

@@ -228,7 +228,7 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 		FlushSync: c.Store.FlushDisk == config.FlushSync, FlushTimeout: c.Store.FlushTimeout,
 		NoLongPolling: !u.LongPolling, ShortPolling: u.ShortPolling, NoLitePull: !u.LitePull,
 		PullMessages: u.MaxMessagesHot, PullBytes: u.MaxBytesHot, DiskMessages: u.MaxMessagesCold, DiskBytes: u.MaxBytesCold,
-		HotBytes: hotBytes(physicalMemory(), u.HotRatio), QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, OffsetFold: u.OffsetFold,
+		HotBytes: hotBytes(physicalMemory(), u.HotRatio), QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, NewGroups: broker.NewGroups(u.NewGroupStart), OffsetFold: u.OffsetFold,
 		DelayLevels: c.Delay.DelayLevels(), DelayFold: c.Delay.Fold,
 		ClientReset: !u.ServerReset, NoReplyStore: !u.StoreReplies,
 	}

@@ -38,6 +38,16 @@ func (q *Queue) Min() record.Index { return q.queue().Min() }
 // Max returns the index after the last one that can be read.
 func (q *Queue) Max() record.Index { return q.queue().Next() }
 
+// Bounds returns Min and Max, or why they are not known: the files of a queue are opened when it is used first, and Min and
+// Max are 0 when that fails.
+func (q *Queue) Bounds() (lo, hi record.Index, err error) {
+	cq := q.queue()
+	if err := cq.Open(); err != nil {
+		return 0, 0, fmt.Errorf("open queue %s/%d: %w", q.topic, q.id, err)
+	}
+	return cq.Min(), cq.Next(), nil
+}
+
 // queue returns the queue's files, opened. An error of opening shows again in whatever is done with it.
 func (q *Queue) queue() *consumequeue.Queue { return q.cq.Load() }
 

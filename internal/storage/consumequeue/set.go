@@ -169,7 +169,8 @@ func (s *Set) Lookup(name string, id int32) (*Queue, bool) {
 		if id < 0 || checkName(name) != nil {
 			return nil, false
 		}
-		if st, err := s.fs.Stat(s.queueDir(name, id)); err != nil || !st.IsDir() {
+		st, err := s.fs.Stat(s.queueDir(name, id))
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !st.IsDir() {
 			return nil, false
 		}
 		q = s.Queue(name, id)
