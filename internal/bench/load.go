@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,36 +77,6 @@ func (o Options) prepare(ctx context.Context) error {
 	}
 	defer c.Close()
 	return c.CreateTopic(o.Topic, o.Queues)
-}
-
-// CreateTopics creates n topics, prefix-0 and on, with many requests in flight.
-func CreateTopics(ctx context.Context, dial Dialer, broker, prefix string, n, queues int) error {
-	c, err := Dial(ctx, dial, broker, protocol.Binary)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	const inFlight = 64
-	for sent, done := 0, 0; done < n; {
-		for ; sent < n && sent-done < inFlight; sent++ {
-			h := topicHeader(topicName(prefix, sent), queues)
-			if err := c.Start(protocol.ReqUpdateAndCreateTopic, h, nil, int32(sent)); err != nil {
-				return err
-			}
-		}
-		if err := c.FlushOut(); err != nil {
-			return err
-		}
-		r, _, err := c.Next(time.Minute)
-		if err == nil {
-			err = r.Err()
-		}
-		if err != nil {
-			return fmt.Errorf("create topic: %w", err)
-		}
-		done++
-	}
-	return nil
 }
 
 // Produce sends with Window requests in flight on each connection.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,12 +20,8 @@ func (f *osFile) Writev(bufs [][]byte, off int64) (int, error) {
 	}
 	total := 0
 	for len(bufs) > 0 {
-		var n int
 		batch := bufs[:min(len(bufs), iovMax)]
-		err := f.call("pwritev", func(fd int) (err error) {
-			n, err = unix.Pwritev(fd, batch, off)
-			return err
-		})
+		n, err := f.pwritev(batch, off)
 		if err != nil {
 			return total, err
 		}
@@ -47,6 +44,44 @@ func (f *osFile) Writev(bufs [][]byte, off int64) (int, error) {
 		bufs = bufs[1:]
 	}
 	return total, nil
+}
+
+// vector is one call of pwritev. Calls are kept, because what a descriptor is lent to must be a function, and making one
+// for each write would be most of what the log allocates.
+type vector struct {
+	bufs [][]byte
+	off  int64
+	n    int
+	err  error
+	run  func(fd uintptr)
+}
+
+var vectors = sync.Pool{New: func() any {
+	v := new(vector)
+	v.run = func(fd uintptr) {
+		for {
+			if v.n, v.err = unix.Pwritev(int(fd), v.bufs, v.off); !errors.Is(v.err, unix.EINTR) {
+				return
+			}
+		}
+	}
+	return v
+}}
+
+func (f *osFile) pwritev(bufs [][]byte, off int64) (int, error) {
+	v := vectors.Get().(*vector)
+	v.bufs, v.off = bufs, off
+	err := f.rc.Control(v.run)
+	if err == nil {
+		err = v.err
+	}
+	if err != nil {
+		err = &os.PathError{Op: "pwritev", Path: f.f.Name(), Err: err}
+	}
+	n := v.n
+	v.bufs, v.n, v.err = nil, 0, nil
+	vectors.Put(v)
+	return n, err
 }
 
 // Allocate reserves blocks with fallocate(2); file systems without it get a sparse file.

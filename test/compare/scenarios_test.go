@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -91,7 +92,7 @@ func produced(tb testing.TB, addr string, pid int, o bench.Options) result {
 }
 
 func produceScenario(name, what, goal string, o bench.Options, conf map[string]string, warm, withCeiling bool, more ...row) scenario {
-	sc := scenario{name: name, rows: append([]row{{what: what, figure: "rate", unit: "msg/s", goal: goal}}, more...)}
+	sc := scenario{name: name, memory: o.Rate == 0, rows: append([]row{{what: what, figure: "rate", unit: "msg/s", goal: goal}}, more...)}
 	sc.run = func(tb testing.TB, kind string) result {
 		tb.Helper()
 		s := start(tb, kind, conf)
@@ -115,7 +116,7 @@ func produceScenario(name, what, goal string, o bench.Options, conf map[string]s
 
 func consumeScenario(name, what, goal string, size, queues int, fill int64) scenario {
 	return scenario{
-		name: name, rows: []row{{what: what, figure: "rate", unit: "msg/s", goal: goal}},
+		name: name, memory: true, rows: []row{{what: what, figure: "rate", unit: "msg/s", goal: goal}},
 		run: func(tb testing.TB, kind string) result {
 			tb.Helper()
 			s := start(tb, kind, nil)
@@ -226,7 +227,7 @@ func idle() scenario {
 // longQueue fills one queue, drains it while a producer runs, and restarts with that backlog.
 func longQueue() scenario {
 	return scenario{
-		name: "long queue", rounds: 1,
+		name: "long queue", rounds: 1, memory: true,
 		rows: []row{
 			{what: fmt.Sprintf("%d messages of 128 B in one queue: drained beside a producer of 2,000 msg/s", *big), figure: "drain", unit: "msg/s", goal: ">= 5 x"},
 			{what: "its p99 during the drain", figure: "p99_busy", unit: "us", goal: "<= 2 x without", lowIsGood: true},
@@ -276,10 +277,11 @@ func longQueue() scenario {
 	}
 }
 
-// manyTopics creates 10,000 topics with 8 queues, restarts and spreads a load over them.
+// manyTopics spreads a load over 10,000 topics with 8 queues and restarts. The topics are in topics.json before the first
+// start: Java takes minutes to create so many.
 func manyTopics() scenario {
 	return scenario{
-		name: "many topics", rounds: 1,
+		name: "many topics", rounds: 1, memory: true,
 		rows: []row{
 			{what: "10,000 topics x 8 queues: restart to first acknowledgement", figure: "start_ms", unit: "ms", goal: "<= 2 s", lowIsGood: true},
 			{what: "produce over 10,000 topics / over one topic", figure: "share", unit: "", goal: ">= 0.8", oursOnly: true},
@@ -287,15 +289,14 @@ func manyTopics() scenario {
 		},
 		run: func(tb testing.TB, kind string) result {
 			tb.Helper()
-			s := start(tb, kind, nil)
+			const topics = 10_000
+			s := startOn(tb, kind, nil, func(store string) {
+				if err := writeTopics(filepath.Join(store, "config"), "many", topics, 8); err != nil {
+					tb.Fatal(err)
+				}
+			})
 			defer s.end()
 			ctx := context.Background()
-			const topics = 10_000
-			t := time.Now()
-			if err := bench.CreateTopics(ctx, nil, s.Addrs[0], "many", topics, 8); err != nil {
-				tb.Fatal(err)
-			}
-			tb.Logf("created in %v", time.Since(t))
 			warmUp(tb, s, bench.Options{Queues: 8, Size: 1024})
 			o := bench.Options{Broker: s.Addrs[0], Topic: "one", Queues: 8, Size: 1024, Create: true, Duration: loadTime()}
 			one := must(tb, first(bench.Produce(ctx, o)), nil)
@@ -304,10 +305,62 @@ func manyTopics() scenario {
 			if err := s.Brokers[0].Stop(2 * time.Minute); err != nil {
 				tb.Logf("stop: %v", err)
 			}
-			t = time.Now()
+			t := time.Now()
 			s.Brokers[0].Start()
 			s.ready()
 			return result{"start_ms": float64(time.Since(t).Microseconds()) / 1000, "share": many.PerSec / one.PerSec, "rate": many.PerSec}
+		},
+	}
+}
+
+// writeTopics makes Java's topics.json with n topics, prefix-0 and on.
+func writeTopics(dir, prefix string, n, queues int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString(`{"dataVersion":{"counter":1,"stateVersion":0,"timestamp":1700000000000},"topicConfigTable":{`)
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `"%[1]s-%[2]d":{"attributes":{},"order":false,"perm":6,"readQueueNums":%[3]d,"topicFilterType":"SINGLE_TAG",`+
+			`"topicName":"%[1]s-%[2]d","topicSysFlag":0,"writeQueueNums":%[3]d}`, prefix, i, queues)
+	}
+	b.WriteString("}}")
+	return os.WriteFile(filepath.Join(dir, "topics.json"), []byte(b.String()), 0o644)
+}
+
+var allocations = regexp.MustCompile(`([\d.]+) allocations for (?:(\d+) sends|a pull of (\d+) messages)`)
+
+// allocated runs the tests that hold the allocations of the whole way, from socket to socket, and reports what they saw.
+func allocated() scenario {
+	return scenario{
+		name: "allocations", rounds: 1, oursOnly: true,
+		rows: []row{
+			{what: "allocations a message on the send path, socket to socket, bursts of 64", figure: "send", goal: "0", oursOnly: true},
+			{what: "allocations a message on the pull path, socket to socket", figure: "pull", goal: "0", oursOnly: true},
+		},
+		run: func(tb testing.TB, _ string) result {
+			tb.Helper()
+			out, err := exec.CommandContext(tb.Context(), "go", "test", "-count=1", "-v", "-run", "^TestAllocationsOf", "../../internal/api/remotingapi").CombinedOutput()
+			if err != nil {
+				tb.Fatalf("%v\n%s", err, out)
+			}
+			r := result{}
+			for _, m := range allocations.FindAllStringSubmatch(string(out), -1) {
+				per, what := m[2], "send"
+				if per == "" {
+					per, what = m[3], "pull"
+				}
+				n, _ := strconv.ParseFloat(m[1], 64)
+				k, _ := strconv.ParseFloat(per, 64)
+				r[what] = max(r[what], n/k)
+			}
+			if len(r) != 2 {
+				tb.Fatalf("no figures in\n%s", out)
+			}
+			return r
 		},
 	}
 }
@@ -329,6 +382,6 @@ func scenarios() []scenario {
 		consumeScenario("drain 1 KiB x8", "catch-up consume, 1 KiB, eight queues", ">= 2.5 x", 1024, 8, 2_000_000),
 		consumeScenario("drain 128 B x8", "catch-up consume, 128 B, eight queues", ">= 4 x", 128, 8, 6_000_000),
 		e2eScenario(1000), e2eScenario(5000),
-		idle(), longQueue(), manyTopics(),
+		idle(), longQueue(), manyTopics(), allocated(),
 	}
 }

@@ -158,11 +158,10 @@ func answerSize(tb testing.TB, w *wire, out []byte, n int) int {
 	return size
 }
 
-// The budget of allocations on the way through transport, door, core and store: none for a message. What the log needs for
-// each 256 KiB, where a write spans two blocks of its cache, is five, or about one for a burst.
+// The budget of allocations on the way through transport, door, core and store: none.
 const (
 	burstSize    = 64
-	sendBudget   = 1 // for a burst
+	sendBudget   = 0 // for a burst
 	pullBudget   = 0 // for one pull
 	pullMessages = 32
 )

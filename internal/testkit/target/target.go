@@ -225,6 +225,8 @@ type Options struct {
 	Conf    map[string]string // more lines of broker.conf
 	Heap    string            // Java: heap of the broker, default 1g
 	Brokers int               // default 1
+	// Prepare, if set, fills the store directory of each broker before it starts.
+	Prepare func(store string)
 }
 
 // Cluster is a name server with brokers.
@@ -270,6 +272,9 @@ func New(tb testing.TB, o Options) *Cluster {
 		maps.Copy(lines, o.Conf)
 		if err := os.MkdirAll(filepath.Join(o.Dir, name), 0o755); err != nil {
 			tb.Fatal(err)
+		}
+		if o.Prepare != nil {
+			o.Prepare(filepath.Join(o.Dir, name, "store"))
 		}
 		conf := write(tb, filepath.Join(o.Dir, name, "broker.conf"), lines)
 		heap := o.Heap
