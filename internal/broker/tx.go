@@ -124,6 +124,9 @@ func (b *Broker) end(s *sender, r *mq.End, now time.Time) *mq.Error {
 }
 
 // commitHalf adds the message that the half message becomes.
+//
+// Differs from Java: a half message with a delay is delayed when it is committed. Java delays the half message itself, and
+// loses it: what it commits then has the half topic for its own. Java's clients send no such messages.
 func (b *Broker) commitHalf(s *sender, r *mq.End, now time.Time) *mq.Error {
 	e := &s.ending
 	h := &e.half

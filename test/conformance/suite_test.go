@@ -36,7 +36,7 @@ func TestConformance(t *testing.T) {
 	if *kind == "java" {
 		target.NeedJava(t, "server-5.5.0")
 	}
-	c := target.New(t, target.Options{Kind: target.Kind(*kind)})
+	c := target.New(t, target.Options{Kind: target.Kind(*kind), Conf: txConf})
 	waitReady(t, c)
 	var passed, failed atomic.Int64
 	for _, set := range []struct {
@@ -54,6 +54,7 @@ func TestConformance(t *testing.T) {
 		{"calls", callCases},
 		{"reply", replyCases},
 		{"retry", retryCases},
+		{"tx", txCases},
 	} {
 		t.Run(set.group, func(t *testing.T) {
 			for _, tc := range set.cases {
