@@ -57,6 +57,7 @@ func newBenchMode(env *Env, name, short string, run func(context.Context, bench.
 	f.StringVarP(&o.Topic, "topic", "t", "BenchTopic", "topic, created when missing")
 	f.StringVarP(&o.Group, "group", "g", "bench_group", "group")
 	f.IntVarP(&o.Queues, "queues", "q", 8, "queues of the topic")
+	f.IntVar(&o.Topics, "topics", 0, "produce: spread over so many topics NAME-0, NAME-1 ..., which must exist")
 	f.IntVarP(&o.Size, "size", "s", 1024, "bytes of a body")
 	f.IntVar(&o.Conns, "conns", 4, "connections")
 	f.IntVar(&o.Window, "window", 256, "requests in flight on each connection")
