@@ -61,6 +61,9 @@ type Options struct {
 	NoLongPolling bool          // longPollingEnable = false
 	ShortPolling  time.Duration // shortPollingTimeMills, default 1 s
 	NoLitePull    bool          // litePullMessageEnable = false
+	PropFilter    bool          // enablePropertyFilter: consumers may use SQL92
+	FilterRetry   bool          // filterSupportRetry: SQL92 on a retry topic means the expression for the original topic
+	FilterKeep    time.Duration // filterDataCleanTimeSpan, default 24 h
 	PullMessages  int           // maxTransferCountOnMessageInMemory, default 32
 	PullBytes     int           // maxTransferBytesOnMessageInMemory, default 256 KiB
 	DiskMessages  int           // maxTransferCountOnMessageInDisk, default PullMessages
@@ -198,7 +201,7 @@ func Open(o Options) (*Broker, error) {
 		return nil, err
 	}
 	tables, err := meta.Open(o.FS, o.Dir, meta.Options{
-		SystemTopics: meta.SystemTopics(o.systemOptions()), OffsetFold: o.OffsetFold,
+		SystemTopics: meta.SystemTopics(o.systemOptions()), OffsetFold: o.OffsetFold, FilterKeep: o.FilterKeep,
 		LogEnd: o.Store.Intact(), Now: o.Now, Log: o.Log,
 	})
 	if err != nil {
@@ -209,6 +212,7 @@ func Open(o Options) (*Broker, error) {
 		clients: clients.New(o.Now), polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now),
 		ids: record.NewUniqueIDs(o.Addr.Addr(), os.Getpid()), started: o.Now(),
 	}
+	b.clients.OnGone(tables.Filters.Leave)
 	b.suffix = brokerProps(o)
 	b.warnUndelivered()
 	b.figures.init(o.Now())
@@ -251,6 +255,7 @@ func (b *Broker) tick(ctx context.Context) {
 				b.o.Log.Warn("closed connections without a heartbeat", "count", closed)
 			}
 			b.locks.Expire()
+			b.meta.Filters.Clean()
 		}
 	}
 }
@@ -267,7 +272,7 @@ func (b *Broker) Close() error {
 // arrived is called by the store for each message that becomes readable.
 func (b *Broker) arrived(q *storage.Queue, d *storage.Dispatched) {
 	if !b.o.NoLongPolling {
-		b.polls.Arrived(q.Topic(), q.ID(), d.Index, d.TagsCode)
+		b.polls.Arrived(q.Topic(), q.ID(), d.Index, d.TagsCode, d.Props)
 	}
 	if b.delays != nil && q.Topic() == delay.Topic {
 		b.delays.Arrived(q.ID())

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cometmq/cometmq/internal/broker/rebalance"
 	"github.com/cometmq/cometmq/internal/mq"
-	"github.com/cometmq/cometmq/internal/selector"
 )
 
 // Heartbeat implements mq.Service.
@@ -27,6 +26,9 @@ func (b *Broker) Heartbeat(ctx context.Context, s *mq.Session, h *mq.Heartbeat) 
 		}
 		b.retryTopic(ctx, g, d)
 		withoutSubs := h.WithoutSubs && h.Fingerprint != 0
+		if !withoutSubs {
+			b.meta.Filters.Register(d.Group, d.Subscriptions)
+		}
 		if b.clients.Consume(s, d, withoutSubs, g.entry.Config().NotifyConsumerIDsChanged) {
 			b.o.Log.Info("consumer group changed", "group", g.entry.Name(), "peer", s.Remote, "client", s.ClientID)
 		}
@@ -100,14 +102,6 @@ func (b *Broker) Lock(_ context.Context, r *mq.LockRequest) ([]mq.Queue, error) 
 // Unlock implements mq.Service.
 func (b *Broker) Unlock(_ context.Context, r *mq.LockRequest) error {
 	b.locks.Unlock(r)
-	return nil
-}
-
-// CheckFilter implements mq.Service.
-func (b *Broker) CheckFilter(_ context.Context, _ string, s *mq.Subscription) error {
-	if !selector.IsTag(s.ExpressionType) {
-		return errNoFilter(s.ExpressionType)
-	}
 	return nil
 }
 

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"strings"
 
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
@@ -41,10 +40,10 @@ func (b *Broker) Pull(_ context.Context, r *mq.PullRequest, dst []byte) (mq.Fetc
 		b.meta.Offsets.Commit(r.Group, r.Topic, r.QueueID, r.CommitIndex)
 	}
 	gc := g.entry.Config()
-	f.Match = filter.Match()
+	f.Match, f.Props = filter.Match(), filter.Props()
 	f.TopicSysFlag, f.GroupSysFlag = t.entry.Config().SysFlag, gc.SysFlag
 	q := t.queue(b, r.QueueID)
-	read := storage.Read{From: r.From, MaxCount: int(min(r.MaxMessages, int32(b.o.PullMessages))), MaxBytes: b.o.PullBytes, Match: f.Match}
+	read := storage.Read{From: r.From, MaxCount: int(min(r.MaxMessages, int32(b.o.PullMessages))), MaxBytes: b.o.PullBytes, Match: f.Match, Props: f.Props}
 	if read.MaxCount <= 0 {
 		read.MaxCount = 1
 	}
@@ -101,10 +100,11 @@ func (b *Broker) admitPull(r *mq.PullRequest) (*group, *topic, *mq.Error) {
 	return g, t, nil
 }
 
-// filterOf returns the filter of a pull: of the expression that comes with it, or of the group's heartbeat.
-func (b *Broker) filterOf(r *mq.PullRequest, g *group, gt *groupTopic) (*selector.Tags, *mq.Error) {
+// filterOf returns the filter of a pull: of the expression that comes with it, or of the group's heartbeat. The order of the
+// checks is Java's (remoting spec 4.8).
+func (b *Broker) filterOf(r *mq.PullRequest, g *group, gt *groupTopic) (selector.Filter, *mq.Error) {
 	if r.HasExpression {
-		return gt.compile(r)
+		return b.asked(r, gt)
 	}
 	sub, broadcast, online := b.clients.Find(r.Group, r.Topic)
 	if !online {
@@ -121,38 +121,19 @@ func (b *Broker) filterOf(r *mq.PullRequest, g *group, gt *groupTopic) (*selecto
 		return nil, mq.Errorf(mq.KindSubscriptionNotExist, "the consumer's subscription not exist%s", faq)
 	case sub.Version < r.SubVersion:
 		return nil, mq.Errorf(mq.KindSubscriptionNotLatest, "the consumer's subscription not latest")
-	case sub.Filter == nil:
+	case sub.Filter != nil:
+		return sub.Filter, nil
+	}
+	data := b.meta.Filters.Get(r.Topic, r.Group)
+	switch {
+	case data == nil || data.Filter == nil:
+		return nil, errNoData(&sub.Subscription)
+	case data.Version < r.SubVersion:
+		return nil, mq.Errorf(mq.KindFilterDataNotLatest, "the consumer's consumer filter data not latest")
+	case !b.o.PropFilter:
 		return nil, errNoFilter(sub.ExpressionType)
 	}
-	return sub.Filter, nil
-}
-
-// errNoFilter refuses an expression that is not made of tags, as Java does while enablePropertyFilter is false.
-func errNoFilter(kind string) *mq.Error {
-	return mq.Errorf(mq.KindInternal, "The broker does not support consumer to filter message by %s", kind)
-}
-
-// compile returns the filter of an expression that came with a pull. The last one of a group in a topic is kept.
-func (gt *groupTopic) compile(r *mq.PullRequest) (*selector.Tags, *mq.Error) {
-	if e := gt.asked.Load(); e != nil && e.text == r.Expression && e.kind == r.ExpressionType {
-		return e.filter, nil
-	}
-	if !selector.IsTag(r.ExpressionType) {
-		if r.Expression == "" {
-			return nil, errParse()
-		}
-		return nil, errNoFilter(r.ExpressionType)
-	}
-	tags, err := selector.ParseTags(r.Expression)
-	if err != nil {
-		return nil, errParse()
-	}
-	gt.asked.Store(&expression{text: strings.Clone(r.Expression), kind: strings.Clone(r.ExpressionType), filter: tags})
-	return tags, nil
-}
-
-func errParse() *mq.Error {
-	return mq.Errorf(mq.KindSubscriptionIllegal, "parse the consumer's subscription failed")
+	return b.forRetries(r, gt, data.Filter), nil
 }
 
 // suggest says where the group had better pull from: a replica when it reads far behind the end of the log.

@@ -137,7 +137,9 @@ func TestPullRefusals(t *testing.T) {
 		return mq.Subscription{Topic: topic, Expression: "*", ExpressionType: kind, Version: 10}
 	}
 	group("live", func(*mq.GroupConfig) {})
-	r.consume(s, mq.ConsumerData{Group: "live", Subscriptions: []mq.Subscription{sub("T", "TAG"), sub("Ordered", "SQL92")}})
+	r.consume(s, mq.ConsumerData{Group: "live", Subscriptions: []mq.Subscription{sub("T", "TAG"), {
+		Topic: "Ordered", Expression: "a > 1", ExpressionType: "SQL92", Version: 10,
+	}}})
 	r.consume(s, mq.ConsumerData{Group: "nobc", Broadcast: true, Subscriptions: []mq.Subscription{sub("T", "")}})
 	for _, c := range []struct {
 		name      string
@@ -329,7 +331,7 @@ func TestLongPolling(t *testing.T) {
 			f, err := r.Pull(t.Context(), p, nil)
 			must(t, err)
 			return r.Park(&mq.Waiter{
-				Topic: "T", QueueID: queue, From: f.Next, Match: f.Match, Deadline: time.Now().Add(wait),
+				Topic: "T", QueueID: queue, From: f.Next, Match: f.Match, Props: f.Props, Deadline: time.Now().Add(wait),
 				Wake: func(*mq.Waiter) { wakes <- time.Since(began).Round(time.Second) },
 			})
 		}

@@ -108,6 +108,7 @@ type groupTopic struct {
 	backs atomic.Int64 // messages that were given back (Java SNDBCK_PUT_NUMS)
 	dead  atomic.Int64 // those of them that became dead letters (Java SNDBCK2DLQ_TIMES)
 	asked atomic.Pointer[expression]
+	retry atomic.Pointer[retryFilter] // filterSupportRetry
 	rate  rate
 	pulled
 }
@@ -115,7 +116,7 @@ type groupTopic struct {
 // expression is a subscription that came with a pull, compiled. Pulls repeat it, so the last one is kept.
 type expression struct {
 	text, kind string
-	filter     *selector.Tags
+	filter     selector.Filter
 }
 
 // group returns the runtime of a group that exists; the name may be borrowed.

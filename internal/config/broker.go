@@ -75,6 +75,9 @@ type Consume struct {
 	LongPolling     bool          `key:"longPollingEnable" live:"true" doc:"pulls wait for messages"`
 	ShortPolling    time.Duration `key:"shortPollingTimeMills" unit:"ms" live:"true" min:"1" max:"600000" doc:"how long a pull waits without long polling"`
 	LitePull        bool          `key:"litePullMessageEnable" live:"true" doc:"allow lite pull"`
+	PropertyFilter  bool          `key:"enablePropertyFilter" doc:"consumers may choose messages by SQL92 expressions"`
+	FilterRetry     bool          `key:"filterSupportRetry" doc:"a SQL92 expression on a retry topic means the one for the original topic"`
+	FilterKeep      time.Duration `key:"filterDataCleanTimeSpan" unit:"ms" min:"1" max:"31536000000" doc:"the expressions of a group that has left are kept that long"`
 	ServerBalance   bool          `key:"serverLoadBalancerEnable" live:"true" doc:"assign queues in the broker when a client asks"`
 	OffsetFold      time.Duration `key:"flushConsumerOffsetInterval" unit:"ms" min:"10" max:"3600000" doc:"age of consumerOffset.json"`
 	MaxBytesHot     int           `key:"maxTransferBytesOnMessageInMemory" live:"true" min:"1" max:"16711680" doc:"most bytes of one pull of recent messages"`
@@ -138,7 +141,7 @@ func DefaultBroker(h Host) Broker {
 		Transact: Transactions{Timeout: 6 * time.Second, Interval: 30 * time.Second, CheckMax: 15, OpSize: 4096},
 		Consume: Consume{
 			AutoCreateGroup: true, SystemGroups: true, LongPolling: true, ShortPolling: time.Second, LitePull: true,
-			ServerBalance: true, OffsetFold: 5 * time.Second, MaxBytesHot: 256 << 10, MaxMessagesHot: 32,
+			ServerBalance: true, FilterKeep: 24 * time.Hour, OffsetFold: 5 * time.Second, MaxBytesHot: 256 << 10, MaxMessagesHot: 32,
 			// Differs from Java: 64 KiB and 8 messages there, to spare a broker that reads page by page. A cold read here is
 			// one large sequential read, and small answers would only cost the consumer its catch-up rate.
 			MaxBytesCold: 256 << 10, MaxMessagesCold: 32, HotRatio: 40, NewGroupStart: "compat", QueryMax: 32, ServerReset: true, StoreReplies: true,

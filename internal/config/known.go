@@ -167,12 +167,10 @@ var fates = []struct {
 	{refused, "plug-ins are Java classes", `messageStorePlugIn`},
 	{refused, "one process is one broker; start one for each", `isBrokerContainer isInBrokerContainer inBrokerContainer`},
 	{refused, "a commit log over several folders is not supported", `readOnlyCommitLogStorePaths`},
-	{refused, "extended queue entries are not supported, tags would be misread", `enableConsumeQueueExt enableCalcFilterBitMap`},
-	{accepted, "extended queue entries are not supported", `
+	{accepted, "extended queue entries are read where Java wrote them and not written: SQL92 is evaluated on the messages", `
+		enableConsumeQueueExt enableCalcFilterBitMap
 		mappedFileSizeConsumeQueueExt bitMapLengthConsumeQueueExt expectConsumerNumUseFilter maxErrorRateOfBloomFilter`},
 	{refused, "messages could be read before they are on disk or copied", `readUnCommitted`},
-	{accepted, "SQL92 expressions are not implemented yet", `
-		enablePropertyFilter filterSupportRetry filterDataCleanTimeSpan`},
 	{accepted, "files are not mapped and there is no pool of buffers: writes are plain, grouped system calls", `
 		transientStorePoolEnable transientStorePoolSize fastFailIfNoBufferInStorePool writeWithoutMmap warmMapedFileEnable
 		flushLeastPagesWhenWarmMapedFile mappedFileSwapEnable commitLogForceSwapMapInterval commitLogSwapMapInterval

@@ -209,6 +209,8 @@ type Fetch struct {
 	GroupSysFlag  int32
 	// Match is the compiled tag filter of this pull, for parking; nil matches all.
 	Match func(tagsCode int64) bool
+	// Props is the compiled test on the properties, for parking; nil matches all. A message must pass both.
+	Props func(record.Props) bool
 }
 
 // Waiter is a parked long poll. The door owns it, the core links it.
@@ -217,6 +219,7 @@ type Waiter struct {
 	QueueID  int32
 	From     Index
 	Match    func(tagsCode int64) bool // nil matches all
+	Props    func(record.Props) bool   // nil matches all; it may be called under a lock and must not keep what it gets
 	Deadline time.Time
 	// Wake is called exactly once, never under a lock: a message may be there, the deadline passed or the broker
 	// shuts down. It must not block for long.

@@ -227,6 +227,7 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 		Perm: mq.Perm(c.Identity.Permission), MaxMessageSize: t.MaxMessage,
 		FlushSync: c.Store.FlushDisk == config.FlushSync, FlushTimeout: c.Store.FlushTimeout,
 		NoLongPolling: !u.LongPolling, ShortPolling: u.ShortPolling, NoLitePull: !u.LitePull,
+		PropFilter: u.PropertyFilter, FilterRetry: u.FilterRetry, FilterKeep: u.FilterKeep,
 		PullMessages: u.MaxMessagesHot, PullBytes: u.MaxBytesHot, DiskMessages: u.MaxMessagesCold, DiskBytes: u.MaxBytesCold,
 		HotBytes: hotBytes(physicalMemory(), u.HotRatio), QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, NewGroups: broker.NewGroups(u.NewGroupStart), OffsetFold: u.OffsetFold,
 		DelayLevels: c.Delay.DelayLevels(), DelayFold: c.Delay.Fold,

@@ -40,7 +40,7 @@ func TestAppendDispatchAndReadAllocateNothing(t *testing.T) {
 	q := s.Queue("T", 0)
 	dst := make([]byte, 0, 64<<10)
 	at := record.Index(0)
-	r := Read{Match: func(int64) bool { return true }, Filter: func(*record.Message) bool { return true }}
+	r := Read{Match: func(int64) bool { return true }, Props: func(record.Props) bool { return true }}
 	read := func() {
 		r.From = at
 		res := s.Read(q, &r, dst[:0])

@@ -43,8 +43,8 @@ type Read struct {
 	MaxScan  int // entries to look at, default 800 or MaxCount
 	// Match chooses by tag field, before the message is read; nil takes all.
 	Match func(tagsCode int64) bool
-	// Filter chooses by the message itself; nil takes all.
-	Filter func(m *record.Message) bool
+	// Props chooses by the properties of the message; nil takes all.
+	Props func(p record.Props) bool
 }
 
 // ReadResult is what a Read found.
@@ -242,10 +242,8 @@ func (s *Store) take(rd *reader, q *Queue, u *consumequeue.Unit, r *Read, res *R
 		s.complain("damaged message left out", q, res.Next, err)
 		return
 	}
-	if r.Filter != nil {
-		if _, err := record.Decode(rec, &rd.msg, false); err != nil || !r.Filter(&rd.msg) {
-			return
-		}
+	if r.Props != nil && !wanted(rec, r.Props) {
+		return
 	}
 	at := len(res.Records)
 	res.Records = append(res.Records, rec...)
@@ -255,6 +253,16 @@ func (s *Store) take(rd *reader, q *Queue, u *consumequeue.Unit, r *Read, res *R
 	}
 	res.Count++
 	res.Status = Found
+}
+
+// wanted asks for the properties of a sound record.
+func wanted(rec []byte, match func(record.Props) bool) bool {
+	h, err := record.Header(rec)
+	if err != nil {
+		return false
+	}
+	_, props, err := h.Tail(rec)
+	return err == nil && match(props)
 }
 
 var errOtherQueue = errors.New("the record belongs to another queue")

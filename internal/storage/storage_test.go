@@ -213,7 +213,7 @@ func TestReadStatuses(t *testing.T) {
 		{"tag", q, Read{Match: func(c int64) bool { return c == code }}, Found, 5, 10},
 		{"no tag", q, Read{Match: func(int64) bool { return false }}, NoMatchedMessage, 0, 10},
 		{"scan limit", q, Read{Match: func(int64) bool { return false }, MaxScan: 4}, NoMatchedMessage, 0, 4},
-		{"filter", q, Read{Filter: func(m *record.Message) bool { return m.Index%5 == 0 }}, Found, 2, 10},
+		{"properties", q, Read{Props: func(p record.Props) bool { return p.Indexed().TagsCode() != code }}, Found, 5, 10},
 		{"end", q, Read{From: 10}, OffsetOverflowOne, 0, 10},
 		{"behind the end", q, Read{From: 11}, OffsetOverflowBadly, 0, 10},
 		{"before the begin", q, Read{From: -1}, OffsetTooSmall, 0, 0},

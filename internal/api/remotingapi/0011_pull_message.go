@@ -143,7 +143,7 @@ func (s *session) park(to remoting.ReplyTo, q *mq.PullRequest, f *mq.Fetch, wait
 	p.req.Topic, p.req.Group = s.intern(q.Topic), s.intern(q.Group)
 	p.req.Expression, p.req.ExpressionType = s.intern(q.Expression), s.intern(q.ExpressionType)
 	p.req.Commit = false // only the first pass commits
-	p.Topic, p.QueueID, p.From, p.Match = p.req.Topic, q.QueueID, f.Next, f.Match
+	p.Topic, p.QueueID, p.From, p.Match, p.Props = p.req.Topic, q.QueueID, f.Next, f.Match, f.Props
 	p.Deadline = time.Now().Add(wait)
 	s.parked.Add(1)
 	if !s.a.svc.Park(&p.Waiter) {
@@ -174,7 +174,7 @@ func (p *parkedPull) resume() {
 			s.answerPull(p.to, pullCode(&f, p.req.From), &f, buf, &p.rp)
 		}
 	}
-	p.s, p.req, p.Topic, p.Match = nil, mq.PullRequest{}, "", nil
+	p.s, p.req, p.Topic, p.Match, p.Props = nil, mq.PullRequest{}, "", nil, nil
 	s.a.pulls.Put(p)
 }
 

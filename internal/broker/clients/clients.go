@@ -25,6 +25,8 @@ type Registry struct {
 	// prints holds the last heartbeat fingerprint of each consumer group. It outlives the group, as in Java, so that
 	// a client of a group that comes back sends its full data.
 	prints map[string]int32
+	gone   []string // groups whose last member has left, not told to onGone yet
+	onGone func(group string)
 }
 
 // client is one connection.
@@ -46,8 +48,8 @@ type group struct {
 // Subscription is what a group wants of one topic. It never changes after it was made.
 type Subscription struct {
 	mq.Subscription
-	// Filter is the compiled expression; nil when it is not a tag expression.
-	Filter *selector.Tags
+	// Filter is the compiled tag expression; nil when it is none: then what the group has registered with the broker counts.
+	Filter selector.Filter
 }
 
 // New returns an empty registry.
@@ -55,6 +57,23 @@ func New(now func() time.Time) *Registry {
 	return &Registry{
 		now: now, sessions: make(map[*mq.Session]*client), consumers: make(map[string]*group),
 		producers: make(map[string]map[*mq.Session]struct{}), senders: make(map[string][]*mq.Session), prints: make(map[string]int32),
+	}
+}
+
+// OnGone has f called, without a lock, for each consumer group whose last member has left. Call it before the first use.
+func (r *Registry) OnGone(f func(group string)) { r.onGone = f }
+
+// tellGone takes the lock: the names are handed out once.
+func (r *Registry) tellGone() {
+	if r.onGone == nil {
+		return
+	}
+	r.mu.Lock()
+	gone := r.gone
+	r.gone = nil
+	r.mu.Unlock()
+	for _, name := range gone {
+		r.onGone(name)
 	}
 }
 
@@ -217,7 +236,10 @@ func (g *group) subscribe(list []mq.Subscription) (changed bool) {
 }
 
 func newSubscription(in *mq.Subscription) *Subscription {
-	sub := &Subscription{Subscription: *in, Filter: compile(in)}
+	sub := &Subscription{Subscription: *in}
+	if selector.IsTag(in.ExpressionType) {
+		sub.Filter = compile(in)
+	}
 	sub.Topic, sub.Expression = strings.Clone(in.Topic), strings.Clone(in.Expression)
 	sub.ExpressionType = strings.Clone(in.ExpressionType)
 	sub.Codes = slices.Clone(in.Codes)
@@ -228,12 +250,9 @@ func newSubscription(in *mq.Subscription) *Subscription {
 	return sub
 }
 
-// compile returns the filter of a heartbeat's subscription. The client's hashes count, as in Java; a client that sends
+// compile returns the filter of a heartbeat's tag subscription. The client's hashes count, as in Java; a client that sends
 // none but names tags gets them computed.
 func compile(in *mq.Subscription) *selector.Tags {
-	if !selector.IsTag(in.ExpressionType) {
-		return nil
-	}
 	if in.ClassFilter || in.Expression == selector.All || in.Expression == "" {
 		all, _ := selector.ParseTags(selector.All)
 		return all

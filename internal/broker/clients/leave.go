@@ -27,6 +27,7 @@ func (r *Registry) LeaveConsumer(s *mq.Session, groupName string, notify bool) {
 	if g != nil {
 		notifyAll(tell, g.name)
 	}
+	r.tellGone()
 }
 
 // notice is what the members of a group have to be told.
@@ -40,6 +41,7 @@ func (r *Registry) Detach(s *mq.Session) {
 	r.mu.Lock()
 	notices := r.detachLocked(s, nil)
 	r.mu.Unlock()
+	r.tellGone()
 	for _, n := range notices {
 		notifyAll(n.peers, n.group)
 	}
@@ -94,6 +96,7 @@ func (r *Registry) Expire() int {
 		}
 	}
 	r.mu.Unlock()
+	r.tellGone()
 	for _, p := range closing {
 		p.Close()
 	}
@@ -136,6 +139,9 @@ func (r *Registry) dropConsumerLocked(s *mq.Session, groupName string) *group {
 	delete(g.members, s)
 	if len(g.members) == 0 {
 		delete(r.consumers, g.name)
+		if r.onGone != nil {
+			r.gone = append(r.gone, g.name)
+		}
 	}
 	return g
 }

@@ -2,7 +2,7 @@
 //
 // A parked request is one small record in a list of its queue and in a heap by deadline; there is no goroutine and no
 // timer for it. The store's dispatcher calls Arrived for each message that becomes readable; whoever is parked on that
-// queue at or before it, and whose filter takes its tags hash, is woken. One goroutine watches the deadlines, a small
+// queue at or before it, and whose filter takes its tags hash and properties, is woken. One goroutine watches the deadlines, a small
 // fixed set of workers runs the Wake callbacks.
 //
 // Invariants:

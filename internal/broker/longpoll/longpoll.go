@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/record"
 )
 
 const shardCount = 64
@@ -138,9 +139,9 @@ func (t *Table) takeBack(s *shard, k key, e *entry, turn uint32) bool {
 	return false
 }
 
-// Arrived tells that the message at index at of a queue can be read now and has this tags hash. The dispatcher calls it
-// for each message, so it is cheap when nobody waits. topic may be borrowed.
-func (t *Table) Arrived(topic string, queue int32, at mq.Index, tagsCode int64) {
+// Arrived tells that the message at index at of a queue can be read now and has this tags hash and these properties. The
+// dispatcher calls it for each message, so it is cheap when nobody waits. topic and props may be borrowed.
+func (t *Table) Arrived(topic string, queue int32, at mq.Index, tagsCode int64, props record.Props) {
 	s := t.shard(topic, queue)
 	if s.count.Load() == 0 {
 		return
@@ -151,7 +152,7 @@ func (t *Table) Arrived(topic string, queue int32, at mq.Index, tagsCode int64) 
 		following := e.next
 		switch {
 		case at < e.w.From:
-		case e.w.Match == nil || e.w.Match(tagsCode):
+		case (e.w.Match == nil || e.w.Match(tagsCode)) && (e.w.Props == nil || e.w.Props(props)):
 			t.removeLocked(s, e)
 			woken.add(e)
 		case !e.skipped:

@@ -39,7 +39,7 @@ func BenchmarkParkAndWake(b *testing.B) {
 	b.ResetTimer()
 	for b.Loop() {
 		table.Park(w, queue)
-		table.Arrived("T", 0, 0, 1)
+		table.Arrived("T", 0, 0, 1, nil)
 		<-again
 	}
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/crowd, "B/parked")
@@ -73,7 +73,7 @@ func BenchmarkPark100k(b *testing.B) {
 			table.Park(&waiters[i], nil)
 		}
 		for q := range int32(8000) {
-			table.Arrived("T", q, 0, 1)
+			table.Arrived("T", q, 0, 1, nil)
 		}
 		<-all
 	}
@@ -87,6 +87,6 @@ func BenchmarkArrivedNobodyWaits(b *testing.B) {
 	table := longpoll.New(longpoll.Options{})
 	b.ReportAllocs()
 	for b.Loop() {
-		table.Arrived("TopicTest", 3, 1, 2)
+		table.Arrived("TopicTest", 3, 1, 2, nil)
 	}
 }

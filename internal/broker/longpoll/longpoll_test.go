@@ -56,16 +56,16 @@ func TestParkedRequestIsWokenByAMatchingMessageOnly(t *testing.T) {
 		if !table.Park(w, at(7)) {
 			t.Fatal("not parked")
 		}
-		table.Arrived("T", 0, 9, 2) // another queue
-		table.Arrived("U", 1, 9, 2) // another topic
-		table.Arrived("T", 1, 6, 2) // before it
-		table.Arrived("T", 1, 7, 3) // wrong tag
+		table.Arrived("T", 0, 9, 2, nil) // another queue
+		table.Arrived("U", 1, 9, 2, nil) // another topic
+		table.Arrived("T", 1, 6, 2, nil) // before it
+		table.Arrived("T", 1, 7, 3, nil) // wrong tag
 		synctest.Wait()
 		if woken.Load() != 0 || table.Parked() != 1 {
 			t.Fatalf("woken %d, parked %d", woken.Load(), table.Parked())
 		}
-		table.Arrived("T", 1, 8, 2)
-		table.Arrived("T", 1, 9, 2)
+		table.Arrived("T", 1, 8, 2, nil)
+		table.Arrived("T", 1, 9, 2, nil)
 		synctest.Wait()
 		if woken.Load() != 1 || table.Parked() != 0 {
 			t.Fatalf("woken %d, parked %d", woken.Load(), table.Parked())
@@ -119,9 +119,9 @@ func TestAMessageThatDoesNotMatchShortensTheWait(t *testing.T) {
 			Wake: func(*mq.Waiter) { woken <- time.Since(start) },
 		}, at(0))
 		time.Sleep(time.Second)
-		table.Arrived("T", 0, 0, 1)
+		table.Arrived("T", 0, 0, 1, nil)
 		time.Sleep(time.Second)
-		table.Arrived("T", 0, 1, 1) // the first one counts
+		table.Arrived("T", 0, 1, 1, nil) // the first one counts
 		if d := <-woken; d != 6*time.Second {
 			t.Errorf("woken after %v", d)
 		}
@@ -216,7 +216,7 @@ func TestNoWakeIsLost(t *testing.T) {
 		go func() {
 			for i := range messages {
 				ends[q].Add(1)
-				table.Arrived("T", int32(q), mq.Index(i), 0)
+				table.Arrived("T", int32(q), mq.Index(i), 0, nil)
 			}
 		}()
 	}
@@ -240,7 +240,7 @@ func TestRandomDeadlinesAndArrivals(t *testing.T) {
 				Wake:     func(*mq.Waiter) { wakes[i].Add(1) },
 			}, nil)
 			if i%3 == 0 {
-				table.Arrived("T", rnd.Int32N(50), mq.Index(rnd.IntN(10)), rnd.Int64N(4))
+				table.Arrived("T", rnd.Int32N(50), mq.Index(rnd.IntN(10)), rnd.Int64N(4), nil)
 			}
 			if i%10 == 0 {
 				time.Sleep(7 * time.Millisecond)
@@ -264,7 +264,7 @@ func TestParkAllocatesNothingTheSecondTime(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { table.Park(w, queue) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { table.Arrived("T", 0, 5, 1) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { table.Arrived("T", 0, 5, 1, nil) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

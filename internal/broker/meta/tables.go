@@ -23,6 +23,9 @@ type Options struct {
 	OffsetFold time.Duration
 	// OffsetFlush: a commit without Sync is in the journal after that time. Default 20 ms.
 	OffsetFlush time.Duration
+	// FilterFold is the age of consumerFilter.json, default 10 s as in Java; FilterKeep is Java's filterDataCleanTimeSpan, default
+	// 24 h.
+	FilterFold, FilterKeep time.Duration
 	// LogEnd is up to where the commit log certainly holds what was written (storage.Store.Intact): delay positions in the
 	// journal that need more are void.
 	LogEnd mq.Offset
@@ -43,6 +46,8 @@ func (o Options) withDefaults() Options {
 	def(&o.GroupFold, 500*time.Millisecond)
 	def(&o.OffsetFold, 5*time.Second)
 	def(&o.OffsetFlush, 20*time.Millisecond)
+	def(&o.FilterFold, 10*time.Second)
+	def(&o.FilterKeep, 24*time.Hour)
 	def(&o.Retry, time.Second)
 	if o.SystemGroups == nil {
 		o.SystemGroups = SystemGroups()
@@ -62,6 +67,7 @@ type Tables struct {
 	Groups  *Groups
 	Offsets *Offsets
 	Delays  *Delays
+	Filters *Filters
 	o       Options
 }
 
@@ -73,9 +79,10 @@ func Open(fsys vfs.FS, root string, o Options) (*Tables, error) {
 		Groups:  newGroups(newLedger(fsys, root, "subscriptionGroup.json", "groups", o.Log), o.Now),
 		Offsets: newOffsets(newLedger(fsys, root, "consumerOffset.json", "offsets", o.Log), o.Now),
 		Delays:  newDelays(newLedger(fsys, root, "delayOffset.json", "delays", o.Log), o.Now, int64(o.LogEnd)),
+		Filters: newFilters(newLedger(fsys, root, "consumerFilter.json", "filters", o.Log), o.Now, o.FilterKeep),
 		o:       o,
 	}
-	if err := errors.Join(t.Topics.load(), t.Groups.load(), t.Offsets.load(), t.Delays.load()); err != nil {
+	if err := errors.Join(t.Topics.load(), t.Groups.load(), t.Offsets.load(), t.Delays.load(), t.Filters.load()); err != nil {
 		return nil, err
 	}
 	if n := t.Delays.stale; n > 0 {
@@ -96,6 +103,7 @@ func (t *Tables) Run(ctx context.Context) error {
 		{wake: t.Topics.kick.folds, delay: t.o.TopicFold, spare: foldSpare, work: t.Topics.Fold, what: t.Topics.led.json},
 		{wake: t.Groups.kick.folds, delay: t.o.GroupFold, spare: foldSpare, work: t.Groups.Fold, what: t.Groups.led.json},
 		{wake: t.Offsets.kick.folds, delay: t.o.OffsetFold, spare: foldSpare, work: t.Offsets.Fold, what: t.Offsets.led.json},
+		{wake: t.Filters.kick.folds, delay: t.o.FilterFold, spare: foldSpare, work: t.Filters.Fold, what: t.Filters.led.json},
 		{wake: t.Offsets.kick.flushes, delay: t.o.OffsetFlush, work: t.Offsets.Sync, what: t.Offsets.led.name + journalSuffix},
 	}
 	var wg sync.WaitGroup
@@ -110,7 +118,7 @@ func (t *Tables) Run(ctx context.Context) error {
 // Close writes the JSON files and ends. Run must have returned.
 func (t *Tables) Close() error {
 	return errors.Join(
-		t.Topics.Fold(), t.Groups.Fold(), t.Offsets.Fold(), t.Delays.Fold(),
-		t.Topics.led.close(), t.Groups.led.close(), t.Offsets.led.close(), t.Delays.led.close(),
+		t.Topics.Fold(), t.Groups.Fold(), t.Offsets.Fold(), t.Delays.Fold(), t.Filters.Fold(),
+		t.Topics.led.close(), t.Groups.led.close(), t.Offsets.led.close(), t.Delays.led.close(), t.Filters.led.close(),
 	)
 }
