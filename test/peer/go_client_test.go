@@ -3,14 +3,7 @@
 package peer
 
 import (
-	"context"
-	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/cometmq/cometmq/internal/testkit/target"
 )
@@ -19,30 +12,10 @@ import (
 func TestGoClient(t *testing.T) {
 	covers(t, goV2, "Send (sync, async, batch), push, orderly")
 	lacks(goV2, "POP consumption", "the client has none")
-	bin := filepath.Join(t.TempDir(), "goclient")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".")
-	build.Dir = "goclient"
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
 	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
 	run := func(args ...string) map[string]any {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, bin, args...)
-		cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
-		out, err := cmd.CombinedOutput()
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		var m map[string]any
-		if err == nil {
-			err = json.Unmarshal([]byte(lines[len(lines)-1]), &m)
-		}
-		if err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, out)
-		}
-		return m
+		return goMain(t, args...)
 	}
 	want(t, run("send", c.NS, "go_t", "go_g", "200"), "ok", 200)
 	want(t, run("batch", c.NS, "go_b", "go_g", "320"), "ok", 320)

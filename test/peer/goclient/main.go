@@ -105,6 +105,10 @@ func main() {
 		mu.Lock()
 		out["got"], out["distinct"] = got, len(seen)
 		mu.Unlock()
+	case "called":
+		called(ns, topic, group, count, out)
+	case "request":
+		request(ns, topic, group, count, out)
 	default:
 		check(fmt.Errorf("unknown action %q", action))
 	}

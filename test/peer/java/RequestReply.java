@@ -1,0 +1,85 @@
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.RequestCallback;
+import org.apache.rocketmq.client.utils.MessageUtil;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageExt;
+
+/** Requests that another consumer answers. Usage: RequestReply namesrv topic group count */
+public class RequestReply {
+    public static void main(String[] a) throws Exception {
+        String ns = a[0], topic = a[1], group = a[2];
+        int count = Integer.parseInt(a[3]);
+        DefaultMQProducer replier = new DefaultMQProducer(group + "_replier");
+        replier.setNamesrvAddr(ns);
+        replier.setInstanceName(group + "_replier");
+        replier.start();
+        AtomicInteger refused = new AtomicInteger();
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        consumer.setNamesrvAddr(ns);
+        consumer.setInstanceName(group + "_consumer");
+        consumer.subscribe(topic, "*");
+        consumer.registerMessageListener((MessageListenerConcurrently) (msgs, ctx) -> {
+            for (MessageExt m : msgs) {
+                try {
+                    String text = new String(m.getBody(), StandardCharsets.UTF_8);
+                    Message reply = MessageUtil.createReplyMessage(m, ("answer to " + text).getBytes(StandardCharsets.UTF_8));
+                    replier.send(reply, 5000);
+                } catch (Exception e) {
+                    System.err.println(e);
+                    refused.incrementAndGet();
+                }
+            }
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumer.start();
+
+        DefaultMQProducer producer = new DefaultMQProducer(group + "_asker");
+        producer.setNamesrvAddr(ns);
+        producer.setInstanceName(group + "_asker");
+        producer.start();
+        Thread.sleep(3000); // the first heartbeats
+
+        int sync = 0;
+        for (int i = 0; i < count; i++) {
+            Message r = producer.request(new Message(topic, ("sync " + i).getBytes(StandardCharsets.UTF_8)), 10000);
+            if (new String(r.getBody(), StandardCharsets.UTF_8).equals("answer to sync " + i)) sync++;
+        }
+        AtomicInteger async = new AtomicInteger();
+        CountDownLatch latch = new CountDownLatch(count);
+        for (int i = 0; i < count; i++) {
+            String text = "async " + i;
+            producer.request(new Message(topic, text.getBytes(StandardCharsets.UTF_8)), new RequestCallback() {
+                public void onSuccess(Message r) {
+                    if (new String(r.getBody(), StandardCharsets.UTF_8).equals("answer to " + text)) async.incrementAndGet();
+                    latch.countDown();
+                }
+
+                public void onException(Throwable e) {
+                    System.err.println(e);
+                    latch.countDown();
+                }
+            }, 10000);
+        }
+        latch.await(30, TimeUnit.SECONDS);
+        boolean timedOut = false;
+        try {
+            producer.request(new Message(topic + "_nobody", "x".getBytes(StandardCharsets.UTF_8)), 500);
+        } catch (org.apache.rocketmq.client.exception.RequestTimeoutException e) {
+            timedOut = true;
+        }
+        // The asker is gone: its answer is refused.
+        producer.shutdown();
+        consumer.shutdown();
+        replier.shutdown();
+        System.out.println("{\"action\":\"request\",\"sync\":" + sync + ",\"async\":" + async.get() + ",\"refused\":" + refused.get()
+            + ",\"timedOut\":" + timedOut + "}");
+        System.exit(0);
+    }
+}
