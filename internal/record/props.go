@@ -75,6 +75,24 @@ func (p Props) Indexed() (x Indexed) {
 	return x
 }
 
+// Multi returns the properties that say in which other queues a message is and at which indexes, nil when there is none. They
+// are parts of p.
+func (p Props) Multi() (queues, indexes []byte) {
+	for len(p) > 0 {
+		var piece []byte
+		if piece, p = p.next(); len(piece) == 0 || piece[0] != PropMultiDispatch[0] {
+			continue
+		}
+		switch {
+		case isKey(piece, PropMultiDispatch):
+			queues = piece[len(PropMultiDispatch)+1:]
+		case isKey(piece, PropMultiOffset):
+			indexes = piece[len(PropMultiOffset)+1:]
+		}
+	}
+	return queues, indexes
+}
+
 // TagsCode returns the code by which consumers' tags are compared: the Java hash of the TAGS property, 0 without one.
 func (x Indexed) TagsCode() int64 { return int64(HashCode(x.Tags)) }
 

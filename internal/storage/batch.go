@@ -7,7 +7,9 @@ import (
 
 // Batch is messages that are stored together, in order. It is reused: Reset keeps its memory. It is for one goroutine.
 type Batch struct {
-	b commitlog.Batch
+	b      commitlog.Batch
+	props  []byte    // of the message that is being added, see AddBatch
+	lights []lightAt // its light queues
 }
 
 // Reset empties the batch.
@@ -25,6 +27,10 @@ func (b *Batch) Add(q *Queue, m *record.Message) (int, error) {
 	if err := q.prepare(); err != nil {
 		return -1, err
 	}
+	return b.add(q, m)
+}
+
+func (b *Batch) add(q *Queue, m *record.Message) (int, error) {
 	m.QueueID, m.StoreHost, m.Index, m.Offset, m.StoreTime = q.id, q.s.o.StoreHost, 0, 0, 0
 	seq := &q.seq
 	switch m.SysFlag & record.SysFlagTransactionMask {

@@ -38,22 +38,33 @@ type machine struct {
 
 func queueName(topic string, id int32) string { return fmt.Sprintf("%s/%d", topic, id) }
 
-func (c *machine) topics() []string { return []string{"A", "B", "%RETRY%g"} }
+// batchTopic has batch queues; the last two topics are light queues, which have no messages of their own.
+const batchTopic = "BATCH"
+
+func (c *machine) topics() []string {
+	return []string{"A", "B", "%RETRY%g", batchTopic, "%LMQ%x", "%LMQ%y"}
+}
+
+func (c *machine) owners() []string { return c.topics()[:4] }
 
 func (c *machine) append(t *rapid.T) {
 	n := rapid.IntRange(1, 10).Draw(t, "messages")
 	group := rapid.IntRange(0, 5).Draw(t, "group") == 0
 	c.batch.Reset()
-	type what struct{ queue, body string }
+	type what struct {
+		queue, body string
+		count       int
+		lights      []string
+	}
 	var list []what
 	if group {
 		c.batch.BeginGroup()
 	}
-	topic := rapid.SampledFrom(c.topics()).Draw(t, "topic")
+	topic := rapid.SampledFrom(c.owners()).Draw(t, "topic")
 	id := int32(rapid.IntRange(0, 2).Draw(t, "queue"))
 	for range n {
 		if !group && rapid.Bool().Draw(t, "other") {
-			topic = rapid.SampledFrom(c.topics()).Draw(t, "topic")
+			topic = rapid.SampledFrom(c.owners()).Draw(t, "topic")
 			id = int32(rapid.IntRange(0, 2).Draw(t, "queue"))
 		}
 		c.m.serial++
@@ -64,10 +75,24 @@ func (c *machine) append(t *rapid.T) {
 		body := fmt.Sprintf("%d %s", c.m.serial, strings.Repeat("b", size))
 		m := message(topic, body, "t")
 		m.Props = record.AppendProp(m.Props, "KEYS", fmt.Sprintf("all k%d", c.m.serial))
-		if _, err := c.batch.Add(c.s.Queue(topic, id), m); err != nil {
+		w := what{queue: queueName(topic, id), body: body, count: 1}
+		var err error
+		switch names := rapid.IntRange(0, 3).Draw(t, "light"); {
+		case topic == batchTopic:
+			w.count = rapid.IntRange(1, 20).Draw(t, "count")
+			_, err = c.batch.AddBatch(c.s.Queue(topic, id), m, w.count)
+		case names > 0 && (topic == "A" || topic == "B"):
+			text := []string{"%LMQ%x", "other,%LMQ%y", "%LMQ%y,%LMQ%x,%LMQ%y,"}[names-1]
+			w.lights = [][]string{{"%LMQ%x/0"}, {"%LMQ%y/0"}, {"%LMQ%x/0", "%LMQ%y/0"}}[names-1]
+			m.Props = record.AppendProp(m.Props, "INNER_MULTI_DISPATCH", text)
+			_, err = c.batch.AddLight(c.s.Queue(topic, id), m, []byte(text))
+		default:
+			_, err = c.batch.Add(c.s.Queue(topic, id), m)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, what{queueName(topic, id), body})
+		list = append(list, w)
 	}
 	if group {
 		c.batch.EndGroup(true)
@@ -80,8 +105,13 @@ func (c *machine) append(t *rapid.T) {
 		if idx != c.m.next[w.queue] {
 			t.Fatalf("%s: index %d, want %d", w.queue, idx, c.m.next[w.queue])
 		}
-		c.m.next[w.queue]++
-		c.m.queues[w.queue][idx] = stored{body: w.body, end: off + record.Offset(c.batch.RecordSize(i))}
+		c.m.next[w.queue] += record.Index(w.count)
+		st := stored{body: w.body, end: off + record.Offset(c.batch.RecordSize(i))}
+		c.m.queues[w.queue][idx] = st
+		for _, l := range w.lights {
+			c.m.queues[l][c.m.next[l]] = st
+			c.m.next[l]++
+		}
 	}
 }
 
@@ -91,6 +121,7 @@ func (c *machine) reopen(t *rapid.T, fsys *vfs.Mem) {
 		t.Fatalf("open: %v", err)
 	}
 	c.fsys, c.s = fsys, s
+	c.do(t, "make batch queues", func() error { return s.MakeBatch(batchTopic) })
 }
 
 // check compares all queues with the model. durable: what ends behind it may be missing, and is forgotten then.
@@ -111,12 +142,19 @@ func (c *machine) checkQueue(t *rapid.T, topic string, id int32, durable record.
 	}
 	seen := map[record.Index]bool{}
 	for at := q.Min(); at < q.Max(); {
-		res := c.s.Read(q, &Read{From: at}, nil)
+		read := Read{From: at}
+		if IsLight(topic) {
+			read.MaxCount = 1 // the index of such a message is where it was found
+		}
+		res := c.s.Read(q, &read, nil)
 		for p := res.Records; len(p) > 0; {
 			var m record.Message
 			n, err := record.Decode(p, &m, true)
 			if err != nil {
 				t.Fatalf("%s at %d: %v", name, at, err)
+			}
+			if IsLight(topic) {
+				m.Index = res.Next - 1
 			}
 			if string(m.Body) != want[m.Index].body {
 				t.Fatalf("%s index %d: body %.30q, want %.30q", name, m.Index, m.Body, want[m.Index].body)
@@ -125,7 +163,7 @@ func (c *machine) checkQueue(t *rapid.T, topic string, id int32, durable record.
 				t.Fatalf("%s index %d comes twice", name, m.Index)
 			}
 			seen[m.Index] = true
-			if c.o.IndexEnabled {
+			if c.o.IndexEnabled && !IsLight(topic) {
 				serial, _, _ := strings.Cut(string(m.Body), " ")
 				hits, err := c.s.QueryKeys(topic, "k"+serial, 100, 0, math.MaxInt64)
 				if err != nil || !slices.Contains(hits.Offsets, m.Offset) {
@@ -170,6 +208,8 @@ func TestCrashesLoseNothingThatWasPromised(t *testing.T) {
 		c.o = options(testing.TB(nil))
 		c.o.SegmentSize = int64(rapid.SampledFrom([]int{4096, 8192, 20000, 600 << 10}).Draw(t, "segment"))
 		c.o.QueueFileSize = int64(rapid.SampledFrom([]int{200, 2000}).Draw(t, "queue file"))
+		c.o.BatchFileSize = int64(rapid.SampledFrom([]int{46 * 3, 46 * 100}).Draw(t, "batch file"))
+		c.o.LightQueues = true
 		c.o.FlushSync = rapid.Bool().Draw(t, "sync")
 		c.o.IndexEnabled = rapid.Bool().Draw(t, "index")
 		c.o.AppendPropCRC = rapid.Bool().Draw(t, "prop crc")
@@ -223,6 +263,7 @@ func TestCrashesLoseNothingThatWasPromised(t *testing.T) {
 					c.m.queues[queueName(topic, id)] = map[record.Index]stored{}
 					c.m.next[queueName(topic, id)] = 0
 				}
+				c.do(t, "make batch queues", func() error { return c.s.MakeBatch(batchTopic) })
 			},
 		})
 		c.do(t, "close", c.s.Close)

@@ -17,6 +17,7 @@ type Dispatched struct {
 	Index     record.Index
 	Offset    record.Offset
 	Size      int32
+	Count     int32 // messages in the record
 	TagsCode  int64
 	StoreTime int64 // ms
 	SysFlag   int32
@@ -143,6 +144,7 @@ func (s *Store) dispatchTo(end record.Offset) error {
 		}
 		if q != nil && s.o.OnDispatch != nil {
 			s.o.OnDispatch(q, &s.note)
+			s.tellLight()
 		}
 	}
 	if n > 0 {
@@ -185,17 +187,20 @@ func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 			q = s.queueOf(m.Topic, m.QueueID)
 			s.lastQueue = q
 		}
-		*d = Dispatched{Index: m.Index, Offset: sc.Offset, Size: int32(sc.Size), StoreTime: m.StoreTime, SysFlag: m.SysFlag, Props: m.Props}
+		*d = Dispatched{Index: m.Index, Offset: sc.Offset, Size: int32(sc.Size), StoreTime: m.StoreTime, SysFlag: m.SysFlag, Props: m.Props, Count: 1}
 		d.TagsCode = s.tagsCode(m, &props)
+		if m.SysFlag&record.SysFlagInnerBatch != 0 {
+			s.noteBatch(q, d)
+		}
 		var next record.Index
 		if s.replaying {
-			if next = q.queue().Next(); !s.likely(sc, q, next, &d.Index) {
+			if next = q.queue().Next(); !s.likely(sc, q, next, &d.Index, d.Count) {
 				return nil, nil
 			}
 		}
-		err := q.queue().Append(d.Index, sc.Offset, int32(sc.Size), d.TagsCode)
+		err := q.append(d)
 		if errors.Is(err, consumequeue.ErrDeleted) {
-			err = q.queue().Append(d.Index, sc.Offset, int32(sc.Size), d.TagsCode)
+			err = q.append(d)
 		}
 		if s.replaying && errors.Is(err, consumequeue.ErrIllegal) {
 			s.illegal(sc, err)
@@ -206,6 +211,11 @@ func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("queue %s/%d at %d: %w", q.topic, q.id, d.Index, err)
+		}
+	}
+	if q != nil && s.o.LightQueues {
+		if err := s.indexLight(d, sc.Msg.Topic); err != nil {
+			return nil, err
 		}
 	}
 	if s.keys != nil && kind != record.SysFlagRollback {

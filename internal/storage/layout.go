@@ -38,10 +38,6 @@ var foreign = []struct{ path, mode, todo string }{
 // queueKinds are queues that are files but that we do not have.
 var queueKinds = []struct{ path, mode, todo string }{
 	{
-		"batchconsumequeue", "batch queues (topic attribute queue.type=BatchCQ)",
-		"let consumers drain those topics and delete them with Java's \"mqadmin deleteTopic\"",
-	},
-	{
 		"consumequeue_ext", "extended queues (enableConsumeQueueExt=true)",
 		"move the consumequeue and consumequeue_ext folders away; the queues are built from the log then",
 	},

@@ -18,6 +18,8 @@ type Options struct {
 	CommitLogDir     string // storePathCommitLog, default <Dir>/commitlog
 	SegmentSize      int64  // mappedFileSizeCommitLog, default 1 GiB
 	QueueFileSize    int64  // mappedFileSizeConsumeQueue, default 6,000,000
+	BatchFileSize    int64  // mapperFileSizeBatchConsumeQueue, default 13,800,000
+	LightQueues      bool   // enableLmq and enableMultiDispatch: messages name more queues that they are in
 	IndexSlots       int    // maxHashSlotNum, default 5,000,000
 	IndexCapacity    int    // maxIndexNum, default 20,000,000
 	IndexTags        bool   // tags are keys too, as in Java 5.5.0 (text topic#T#tag); up to 5.3 they are not
@@ -67,6 +69,7 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.SegmentSize, 1<<30)
 	set(&o.QueueFileSize, 6_000_000)
+	set(&o.BatchFileSize, 13_800_000)
 	set(&o.CacheBytes, 64<<20)
 	pick(&o.IndexSlots, 5_000_000)
 	pick(&o.IndexCapacity, 20_000_000)
@@ -103,6 +106,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("mappedFileSizeCommitLog = %d: must be 1024 to %d", o.SegmentSize, 1<<31-1)
 	case o.QueueFileSize < 20 || o.QueueFileSize > 1<<31-1:
 		return fmt.Errorf("mappedFileSizeConsumeQueue = %d: must be 20 to %d", o.QueueFileSize, 1<<31-1)
+	case o.BatchFileSize < 46 || o.BatchFileSize > 1<<31-1:
+		return fmt.Errorf("mapperFileSizeBatchConsumeQueue = %d: must be 46 to %d", o.BatchFileSize, 1<<31-1)
 	case o.DiskMaxUsed < 10 || o.DiskMaxUsed > 95:
 		return fmt.Errorf("diskMaxUsedSpaceRatio = %d: must be 10 to 95", o.DiskMaxUsed)
 	}

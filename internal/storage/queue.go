@@ -140,7 +140,7 @@ func (s *Store) addQueue(topic string, id int32) *Queue {
 	}
 	i, q := t.find(id)
 	if q == nil {
-		q = &Queue{s: s, topic: t.name, id: id, own: !strings.HasPrefix(t.name, "%LMQ%")}
+		q = &Queue{s: s, topic: t.name, id: id, own: !IsLight(t.name)}
 		q.cq.Store(s.cqs.Queue(t.name, id))
 		t.list = slices.Insert(t.list, i, q)
 	}
@@ -179,8 +179,15 @@ func (s *Store) DeleteTopic(topic string) error {
 		if err := s.thorough(); err != nil {
 			return err
 		}
+		light := false
+		if IsLight(topic) {
+			_, light = s.cqs.Lookup(topic, 0)
+		}
 		if err := s.cqs.Delete(topic); err != nil {
 			return err
+		}
+		if light {
+			s.lightCount.Add(-1)
 		}
 		s.queues.mu.RLock()
 		defer s.queues.mu.RUnlock()

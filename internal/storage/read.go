@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
+	"sort"
 	"sync"
 	"sync/atomic"
 
@@ -65,10 +66,9 @@ type reader struct {
 	units [128]consumequeue.Unit
 	msg   record.Message
 
-	// units[:n] are those of cq from from on. They stay right: what a queue holds never changes while it lives.
-	cq   *consumequeue.Queue
-	from record.Index
-	n    int
+	// units[:n] are some of cq, one behind the other. They stay right: what a queue holds never changes while it lives.
+	cq *consumequeue.Queue
+	n  int
 }
 
 // readers lends out readers, to a queue the one that it had last if nobody else took it.
@@ -103,14 +103,19 @@ func (p *readers) giveBack(cq *consumequeue.Queue, rd *reader) {
 
 // ahead returns up to want units of cq from at on, and reads as many as have room, up to end, when it does not have them.
 func (rd *reader) ahead(cq *consumequeue.Queue, at, end record.Index, want int) ([]consumequeue.Unit, error) {
-	if rd.cq != cq || at < rd.from || at >= rd.from+record.Index(rd.n) {
+	if rd.cq != cq || rd.n == 0 || at < rd.units[0].Index || at >= rd.units[rd.n-1].Next() {
 		n, err := cq.Read(at, rd.units[:min(record.Index(len(rd.units)), end-at)])
-		rd.cq, rd.from, rd.n = cq, at, n
+		rd.cq, rd.n = cq, n
 		if n == 0 {
 			return nil, err
 		}
 	}
-	us := rd.units[at-rd.from : rd.n]
+	us := rd.units[:rd.n]
+	if cq.Batch() {
+		us = us[sort.Search(len(us)-1, func(i int) bool { return us[i].Next() > at }):]
+	} else {
+		us = us[at-us[0].Index:]
+	}
 	return us[:min(want, len(us))], nil
 }
 
@@ -167,7 +172,7 @@ func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res 
 		scan -= len(units)
 		for i := range units {
 			u := &units[i]
-			if res.Count > 0 && len(res.Records)-start+int(u.Size) > maxBytes {
+			if res.Count > 0 && (len(res.Records)-start+int(u.Size) > maxBytes || res.Count+int(u.Count) > count) {
 				return
 			}
 			switch {
@@ -175,14 +180,14 @@ func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res 
 				if res.Count == 0 {
 					res.Status = MessageWasRemoving
 				}
-				res.Next++
+				res.Next = u.Next()
 				continue
 			case r.Match != nil && !r.Match(u.Tags):
-				res.Next++
+				res.Next = u.Next()
 				continue
 			}
 			s.take(rd, q, u, r, res)
-			res.Next++
+			res.Next = u.Next()
 			if res.Count >= count {
 				return
 			}
@@ -228,7 +233,7 @@ func (s *Store) take(rd *reader, q *Queue, u *consumequeue.Unit, r *Read, res *R
 	res.Cold = res.Cold || disk
 	res.LastOffset = u.Offset
 	if err == nil {
-		err = s.belongs(rd, q, res.Next, rec)
+		err = s.belongs(rd, q, u.Index, rec)
 	}
 	switch {
 	case errors.Is(err, ErrGone) && u.Offset < s.log.Min():
@@ -239,7 +244,7 @@ func (s *Store) take(rd *reader, q *Queue, u *consumequeue.Unit, r *Read, res *R
 	case err != nil:
 		s.stats.damaged.Add(1)
 		res.Damaged++
-		s.complain("damaged message left out", q, res.Next, err)
+		s.complain("damaged message left out", q, u.Index, err)
 		return
 	}
 	if r.Props != nil && !wanted(rec, r.Props) {
@@ -249,9 +254,9 @@ func (s *Store) take(rd *reader, q *Queue, u *consumequeue.Unit, r *Read, res *R
 	res.Records = append(res.Records, rec...)
 	if q.own {
 		// The same value nearly always. A consumer goes by what the record says, so it must be where we found it.
-		binary.BigEndian.PutUint64(res.Records[at+atIndex:], uint64(res.Next))
+		binary.BigEndian.PutUint64(res.Records[at+atIndex:], uint64(u.Index))
 	}
-	res.Count++
+	res.Count += int(u.Count)
 	res.Status = Found
 }
 

@@ -50,13 +50,15 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	if s.log.Empty() {
-		found, ferr := anyQueue(s.fs, queueDir)
-		if ferr != nil {
-			return ferr
-		}
-		if found {
-			return fmt.Errorf("%s is empty but %s holds queues: is the disk with the log mounted? To start without the old messages move the consumequeue folder away",
-				s.o.CommitLogDir, queueDir)
+		for _, dir := range []string{queueDir, filepath.Join(s.o.Dir, "batchconsumequeue")} {
+			found, ferr := anyQueue(s.fs, dir)
+			if ferr != nil {
+				return ferr
+			}
+			if found {
+				return fmt.Errorf("%s is empty but %s holds queues: is the disk with the log mounted? To start without the old messages move the %s folder away",
+					s.o.CommitLogDir, dir, filepath.Base(dir))
+			}
 		}
 	}
 	if s.cp, err = loadCheckpoint(s.fs, s.o.Dir); err != nil {
@@ -85,7 +87,9 @@ func (s *Store) open() (err error) {
 			return err
 		}
 	}
-	s.cqs = consumequeue.NewSet(s.fs, queueDir, consumequeue.Options{FileSize: s.o.QueueFileSize, Log: s.o.Log})
+	s.cqs = consumequeue.NewSet(s.fs, queueDir, consumequeue.Options{
+		FileSize: s.o.QueueFileSize, BatchSize: s.o.BatchFileSize, Log: s.o.Log,
+	})
 	s.cqs.SetTrust(start.From)
 	s.cqs.SetLogMin(s.log.Min())
 	if s.o.IndexEnabled {
@@ -99,6 +103,11 @@ func (s *Store) open() (err error) {
 	}
 	if s.intact = start.Durable; m != nil && sameBoot {
 		s.intact = s.log.Appended() // nothing that was written is lost while the operating system runs
+	}
+	if s.o.LightQueues {
+		if err := s.countLight(); err != nil {
+			return err
+		}
 	}
 	s.stale = !trusted || aborted && !sameBoot
 	return s.writeAbort()
@@ -202,7 +211,7 @@ const (
 // likely decides whether the current record of sc, whose index leaves a gap in q, is where it says, and corrects the
 // index. No checksum covers it (storage spec 2.4), so a flipped bit would push the queue's end far away, or hide the
 // messages behind it. The next record of the same queue tells. False: the record belongs to no place in q.
-func (s *Store) likely(sc *commitlog.Scanner, q *Queue, next record.Index, idx *record.Index) bool {
+func (s *Store) likely(sc *commitlog.Scanner, q *Queue, next record.Index, idx *record.Index, count int32) bool {
 	if *idx >= 0 && *idx <= next {
 		return true
 	}
@@ -226,7 +235,7 @@ func (s *Store) likely(sc *commitlog.Scanner, q *Queue, next record.Index, idx *
 	case ok && at >= 0 && following > at:
 		return true // a real gap: what was in it is lost
 	case ok:
-		at = following - 1
+		at = following - record.Index(count)
 	case next == 0 && at >= 0 && at < 1<<40:
 		return true // the first record of a queue whose older ones have been deleted
 	case bits.OnesCount64(uint64(at^next)) == 1 && !s.lossy():

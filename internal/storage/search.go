@@ -36,7 +36,12 @@ func (s *Store) IndexAtTime(q *Queue, ms int64, upper bool) record.Index {
 	if !upper {
 		return lo
 	}
-	return max(lo-1, first)
+	lo = max(lo-1, first)
+	var u [1]consumequeue.Unit
+	if n, err := cq.Read(lo, u[:]); err == nil && n == 1 && u[0].Index < lo {
+		return u[0].Index // as Java: the first message of the batch
+	}
+	return lo
 }
 
 // KeyHits is what QueryKeys found.

@@ -72,6 +72,7 @@ type Store struct {
 	replaying   bool // recovery: the log may be damaged
 	replayed    replayed
 	tagKey      []byte
+	lights      []lightHit
 	dispatched  atomic.Int64
 	moved       chan struct{} // more is visible
 	crowd       crowd
@@ -87,7 +88,9 @@ type Store struct {
 	stale     bool          // queue files may hold units behind the end of the log
 	thoroughs atomic.Int64
 
-	intact  record.Offset // see Intact
+	intact     record.Offset // see Intact
+	lightCount atomic.Int64
+
 	cleaned record.Offset // the cleaner's: begin of the log that queues and index know
 	readers readers
 	stats   counters

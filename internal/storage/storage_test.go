@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,15 +92,23 @@ func put(tb testing.TB, s *Store, topic string, queue int32, body string, tags .
 func bodies(tb testing.TB, res ReadResult) []string {
 	tb.Helper()
 	var out []string
+	count := 0
 	for p := res.Records; len(p) > 0; {
 		var m record.Message
 		n, err := record.Decode(p, &m, true)
 		must(tb, err)
 		out = append(out, string(m.Body))
 		p = p[n:]
+		if v, ok := m.Props.Get(record.PropInnerNum); ok {
+			k, err := strconv.Atoi(string(v))
+			must(tb, err)
+			count += k
+		} else {
+			count++
+		}
 	}
-	if len(out) != res.Count {
-		tb.Fatalf("count %d, records %d", res.Count, len(out))
+	if count != res.Count {
+		tb.Fatalf("count %d, records have %d", res.Count, count)
 	}
 	return out
 }

@@ -175,7 +175,7 @@ func (l *Log) stamp() int64 {
 // place gives the records of b their positions and copies them to the tail blocks.
 func (l *Log) place(b *Batch) error {
 	w := &l.w
-	for i := 0; i < len(b.entries); {
+	for i, stamps := 0, 0; i < len(b.entries); {
 		n := max(b.entries[i].group, 1)
 		size := 0
 		for j := i; j < i+n; j++ {
@@ -194,11 +194,14 @@ func (l *Log) place(b *Batch) error {
 			e.offset, e.index = record.Offset(w.pos), 0
 			if e.seq != nil {
 				e.index = record.Index(e.seq.next)
-				e.seq.next++
+				e.seq.next += e.count
 			}
 			i++
 			b.placed = i
 			rec := b.buf[e.pos : e.pos+e.size]
+			for end := stamps + e.stamps; stamps < end; stamps++ {
+				b.stamps[stamps].put(rec)
+			}
 			record.Patch(rec, e.index, e.offset, b.storeMs)
 			if l.o.PropCRC {
 				record.SealCRC(rec)
@@ -322,13 +325,21 @@ func (l *Log) takeBack(group []*Batch, cause error) error {
 	}
 	w := &l.w
 	for _, b := range slices.Backward(group) {
+		stamps := 0
+		for j := range b.placed {
+			stamps += b.entries[j].stamps
+		}
 		for j := b.placed - 1; j >= 0; j-- {
 			e := &b.entries[j]
 			if int64(e.offset)+int64(e.size) <= w.written {
 				break
 			}
 			if e.seq != nil {
-				e.seq.next--
+				e.seq.next -= e.count
+			}
+			for range e.stamps {
+				stamps--
+				b.stamps[stamps].seq.next -= b.stamps[stamps].advance
 			}
 			b.placed = j
 			b.err = err

@@ -19,16 +19,40 @@ func (s *Seq) Next() record.Index { return record.Index(s.next) }
 type entry struct {
 	pos, size int
 	seq       *Seq // nil: the record has no position in a queue
-	group     int  // in the first entry of a group: how many belong to it
+	count     int64
+	stamps    int // of Batch.stamps, how many are its own
+	group     int // in the first entry of a group: how many belong to it
 	index     record.Index
 	offset    record.Offset
+}
+
+// stamp is a queue position that is written into the text of a record when the record gets its place.
+type stamp struct {
+	seq     *Seq
+	at      int   // where in the record, Digits bytes
+	back    int64 // how far before the next position of seq
+	advance int64 // how many positions of seq are taken
+}
+
+// Digits is the length of a position in text: decimal digits with leading zeros. No queue can have more positions.
+const Digits = 18
+
+// put writes the position into rec and takes it.
+func (s *stamp) put(rec []byte) {
+	n := s.seq.next - s.back
+	for i := Digits - 1; i >= 0; i-- {
+		rec[s.at+i] = byte('0' + n%10)
+		n /= 10
+	}
+	s.seq.next += s.advance
 }
 
 // Batch is records that are appended together, in order. It is reused; Reset keeps its memory.
 type Batch struct {
 	buf     []byte
 	entries []entry
-	open    int // 1 + first entry of the open group, 0 when none is open
+	stamps  []stamp // of all entries, in their order
+	open    int     // 1 + first entry of the open group, 0 when none is open
 	storeMs int64
 	placed  int // entries that the leader has given offsets to
 	err     error
@@ -47,7 +71,7 @@ var errGroup = errors.New("batch group is not closed")
 
 // Reset empties the batch.
 func (b *Batch) Reset() {
-	b.buf, b.entries, b.open = b.buf[:0], b.entries[:0], 0
+	b.buf, b.entries, b.stamps, b.open = b.buf[:0], b.entries[:0], b.stamps[:0], 0
 }
 
 // Len returns the number of records.
@@ -66,9 +90,38 @@ func (b *Batch) Add(seq *Seq, m *record.Message) (int, error) {
 		return -1, err
 	}
 	b.buf = buf
-	b.entries = append(b.entries, entry{pos: start, size: len(buf) - start, seq: seq, group: 1})
+	b.entries = append(b.entries, entry{pos: start, size: len(buf) - start, seq: seq, count: 1, group: 1})
 	return len(b.entries) - 1, nil
 }
+
+// Count makes the last record take n positions of its queue, which begin with its own.
+func (b *Batch) Count(n int) { b.last().count = int64(n) }
+
+// Own has the position of the last record written at byte at of it, too.
+func (b *Batch) Own(at int) {
+	e := b.last()
+	b.stamp(stamp{seq: e.seq, at: at, back: e.count})
+}
+
+// Also gives the last record a position of another queue, written at byte at of it. A queue that it has a position of
+// already gives no second one.
+func (b *Batch) Also(seq *Seq, at int) {
+	own := b.stamps[len(b.stamps)-b.last().stamps:]
+	for i := range own {
+		if own[i].seq == seq {
+			b.stamp(stamp{seq: seq, at: at, back: 1})
+			return
+		}
+	}
+	b.stamp(stamp{seq: seq, at: at, advance: 1})
+}
+
+func (b *Batch) stamp(s stamp) {
+	b.stamps = append(b.stamps, s)
+	b.last().stamps++
+}
+
+func (b *Batch) last() *entry { return &b.entries[len(b.entries)-1] }
 
 // BeginGroup starts a group: the records up to EndGroup stay in one file and are stored all or none.
 func (b *Batch) BeginGroup() { b.open = len(b.entries) + 1 }
@@ -82,6 +135,9 @@ func (b *Batch) EndGroup(keep bool) {
 	}
 	if !keep {
 		b.buf = b.buf[:b.entries[first].pos]
+		for _, e := range b.entries[first:] {
+			b.stamps = b.stamps[:len(b.stamps)-e.stamps]
+		}
 		b.entries = b.entries[:first]
 		return
 	}

@@ -101,5 +101,5 @@ func TestReadersSeeAllUnitsWhileOthersWork(t *testing.T) {
 }
 
 func unitOf(id int32, i record.Index) Unit {
-	return Unit{Offset: record.Offset(i)*1000 + record.Offset(id), Size: id + 1, Tags: int64(i) << id}
+	return Unit{Offset: record.Offset(i)*1000 + record.Offset(id), Size: id + 1, Tags: int64(i) << id, Index: i, Count: 1}
 }

@@ -18,13 +18,12 @@ type world struct {
 	set *Set
 
 	log     []logged
-	next    [3]record.Index // of each queue
+	next    [4]record.Index // of each queue; the last one is a batch queue
 	end     record.Offset   // of the log
 	min     record.Offset   // of the log
 	written record.Offset   // units of records below were flushed
 	synced  record.Offset   // and synced
 	rng     *rand.Rand
-	size    int64 // of a file
 }
 
 type logged struct {
@@ -33,21 +32,40 @@ type logged struct {
 	unit  Unit
 }
 
-func (w *world) queue(i int) *Queue { return w.set.Queue([]string{"a", "%RETRY%b", "c"}[i], int32(i)) }
+func (w *world) queue(i int) *Queue {
+	return w.set.Queue([]string{"a", "%RETRY%b", "c", "batch"}[i], int32(i))
+}
 
-func (w *world) open() { w.set = NewSet(w.fs, "/cq", Options{FileSize: smallFile, MaxOpenFiles: 2}) }
+func (w *world) open(tb rapid.TB) {
+	w.set = NewSet(w.fs, "/cq", Options{FileSize: smallFile, BatchSize: 7 * BatchUnitSize, MaxOpenFiles: 2})
+	if err := w.set.MakeBatch("batch"); err != nil {
+		tb.Fatal(err)
+	}
+}
 
 func (w *world) dispatch(t *rapid.T, l logged) {
-	if err := w.queue(l.queue).Append(l.idx, l.unit.Offset, l.unit.Size, l.unit.Tags); err != nil {
+	err := error(nil)
+	if u := &l.unit; l.queue == 3 {
+		err = w.queue(l.queue).AppendBatch(l.idx, u.Count, u.Offset, u.Size, u.Tags, int64(u.Offset))
+	} else {
+		err = w.queue(l.queue).Append(l.idx, u.Offset, u.Size, u.Tags)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (w *world) append(t *rapid.T) {
 	for range rapid.IntRange(1, 40).Draw(t, "units") {
-		i := rapid.IntRange(0, 2).Draw(t, "queue")
-		l := logged{i, w.next[i], Unit{w.end, int32(rapid.IntRange(1, 9).Draw(t, "size")), rapid.Int64().Draw(t, "tags")}}
-		w.next[i]++
+		i := rapid.IntRange(0, 3).Draw(t, "queue")
+		l := logged{i, w.next[i], Unit{
+			Offset: w.end, Size: int32(rapid.IntRange(1, 9).Draw(t, "size")), Tags: rapid.Int64().Draw(t, "tags"),
+			Index: w.next[i], Count: 1,
+		}}
+		if i == 3 {
+			l.unit.Count = int32(rapid.IntRange(1, 50).Draw(t, "count"))
+		}
+		w.next[i] = l.unit.Next()
 		w.end = l.unit.End()
 		w.log = append(w.log, l)
 		w.dispatch(t, l)
@@ -58,7 +76,7 @@ func (w *world) append(t *rapid.T) {
 // lost.
 func (w *world) crash(t *rapid.T, mode vfs.CrashMode, trust record.Offset) {
 	w.fs = w.fs.CrashClone(w.rng, mode)
-	w.open()
+	w.open(t)
 	w.set.SetTrust(trust)
 	if rapid.Bool().Draw(t, "log loses its end") {
 		for len(w.log) > 0 && w.log[len(w.log)-1].unit.Offset >= max(trust, w.min) && rapid.IntRange(0, 3).Draw(t, "more") > 0 {
@@ -80,7 +98,7 @@ func (w *world) crash(t *rapid.T, mode vfs.CrashMode, trust record.Offset) {
 }
 
 func (w *world) check(t *rapid.T) {
-	var want [3][]logged
+	var want [4][]logged
 	for _, l := range w.log {
 		if l.unit.Offset >= w.min {
 			want[l.queue] = append(want[l.queue], l)
@@ -91,7 +109,10 @@ func (w *world) check(t *rapid.T) {
 		if err := q.SetMinByOffset(w.min); err != nil {
 			t.Fatal(err)
 		}
-		first := w.next[i] - record.Index(len(units))
+		first := w.next[i]
+		if len(units) > 0 {
+			first = units[0].idx
+		}
 		if q.Next() != w.next[i] || q.Min() != first && len(units) > 0 {
 			t.Fatalf("queue %d has [%d, %d), want [%d, %d)", i, q.Min(), q.Next(), first, w.next[i])
 		}
@@ -100,7 +121,11 @@ func (w *world) check(t *rapid.T) {
 		}
 		buf := make([]Unit, 7)
 		for len(units) > 0 {
-			n, err := q.Read(units[0].idx, buf)
+			from := units[0].idx
+			if rapid.Bool().Draw(t, "from the middle") {
+				from = units[0].unit.Next() - 1
+			}
+			n, err := q.Read(from, buf)
 			if err != nil || n == 0 {
 				t.Fatalf("queue %d at %d: %d units, %v", i, units[0].idx, n, err)
 			}
@@ -118,8 +143,7 @@ func TestQueuesFollowTheModelThroughCrashes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		w := &world{fs: vfs.NewMem(vfs.MemOptions{}), rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))}
-		w.size = UnitSize * rapid.SampledFrom([]int64{10, 60, 300}).Draw(t, "file")
-		w.open()
+		w.open(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"append": w.append,
 			"flush": func(t *rapid.T) {
@@ -149,7 +173,7 @@ func TestQueuesFollowTheModelThroughCrashes(t *testing.T) {
 				if err := w.set.Close(); err != nil {
 					t.Fatal(err)
 				}
-				w.open()
+				w.open(t)
 				w.written = w.end
 			},
 			"kill":      func(t *rapid.T) { w.crash(t, vfs.ProcessKill, w.written) },
@@ -263,7 +287,7 @@ func TestAppendAndReadAllocateNothing(t *testing.T) {
 
 func FuzzOpenDamagedFile(f *testing.F) {
 	unit := make([]byte, UnitSize)
-	putUnit(unit, 0, 50, 7)
+	newKind(false, "", UnitSize, smallFile).put(unit, &Unit{Size: 50, Tags: 7}, 0)
 	f.Add(unit, int64(math.MaxInt64), int64(0))
 	f.Add(append(make([]byte, 3*UnitSize), unit...), int64(40), int64(10))
 	f.Fuzz(func(t *testing.T, data []byte, trust, logMin int64) {

@@ -151,12 +151,12 @@ func (c *handles) dropIf(match func(fileKey) bool) []vfs.File {
 	return idle
 }
 
-func (s *Set) queueDir(name string, id int32) string {
-	return filepath.Join(s.dir, name, strconv.Itoa(int(id)))
+func (k *kind) queueDir(name string, id int32) string {
+	return filepath.Join(k.dir, name, strconv.Itoa(int(id)))
 }
 
 func (s *Set) path(q *Queue, base int64) string {
-	return filepath.Join(s.queueDir(q.topic.name, q.id), fileName(base))
+	return filepath.Join(q.kind.queueDir(q.topic.name, q.id), fileName(base))
 }
 
 // fileName is FILE20: 20 decimal digits.
@@ -234,7 +234,7 @@ func (s *Set) create(q *Queue, base int64) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = f.Truncate(s.o.FileSize); err != nil {
+	if err = f.Truncate(q.kind.fileSize); err != nil {
 		s.closeFile(f)
 		return nil, errors.Join(err, s.fs.Remove(name))
 	}

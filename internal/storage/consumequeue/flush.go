@@ -115,11 +115,7 @@ func (s *Set) syncFiles() error {
 	}
 	var err error
 	if all {
-		if err = s.fs.SyncFS(s.dir); errors.Is(err, fs.ErrNotExist) {
-			err = nil // nothing was ever written
-		} else if err != nil {
-			err = fmt.Errorf("sync file system of %s: %w", s.dir, err)
-		}
+		err = errors.Join(s.syncBelow(s.simple.dir), s.syncBelow(s.batch.dir))
 	} else {
 		err = s.syncEach(list)
 	}
@@ -129,6 +125,14 @@ func (s *Set) syncFiles() error {
 		s.syncMu.Unlock()
 	}
 	return err
+}
+
+// syncBelow syncs the file system that dir is on.
+func (s *Set) syncBelow(dir string) error {
+	if err := s.fs.SyncFS(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("sync file system of %s: %w", dir, err)
+	}
+	return nil // it is not there when nothing was ever written
 }
 
 func (s *Set) syncEach(list []unsyncedFile) error {
@@ -147,8 +151,9 @@ func (s *Set) syncEach(list []unsyncedFile) error {
 			return fmt.Errorf("sync queue file %s: %w", s.path(u.key.q, u.key.base), err)
 		}
 		if u.created {
-			dir := s.queueDir(u.key.q.topic.name, u.key.q.id)
-			dirs = append(dirs, dir, filepath.Dir(dir), s.dir, filepath.Dir(s.dir))
+			k := u.key.q.kind
+			dir := k.queueDir(u.key.q.topic.name, u.key.q.id)
+			dirs = append(dirs, dir, filepath.Dir(dir), k.dir, filepath.Dir(k.dir))
 		}
 	}
 	slices.Sort(dirs)

@@ -54,7 +54,7 @@ func (j javaStore) check(t *testing.T, s *Set) {
 	for _, r := range j.Records {
 		us := make([]Unit, 1)
 		n, err := s.Queue(r.Topic, r.QueueID).Read(r.Index, us)
-		if want := (Unit{r.Offset, r.Size, r.TagsCode}); n != 1 || err != nil || us[0] != want {
+		if want := (Unit{Offset: r.Offset, Size: r.Size, Tags: r.TagsCode, Index: r.Index, Count: 1}); n != 1 || err != nil || us[0] != want {
 			t.Errorf("%s/%d[%d] = %+v (%d, %v), want %+v", r.Topic, r.QueueID, r.Index, us[0], n, err, want)
 		}
 	}

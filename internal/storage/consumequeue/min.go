@@ -16,7 +16,7 @@ func (q *Queue) SetMinByOffset(logMin record.Offset) error {
 	if err != nil || done {
 		return err
 	}
-	at, u, err := searchOffset(q.Read, lo, hi, logMin)
+	at, u, err := searchOffset(q.read, lo, hi, logMin)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (q *Queue) findMinAbove(logMin record.Offset) error {
 
 // minSearchLocked returns the range in which the first unit at or above logMin is, unless the answer is known: then
 // it has set the first index.
-func (q *Queue) minSearchLocked(logMin record.Offset) (lo, hi record.Index, done bool) {
+func (q *Queue) minSearchLocked(logMin record.Offset) (lo, hi slot, done bool) {
 	if q.min == q.next || q.minOff >= logMin {
 		return 0, 0, true
 	}
@@ -53,16 +53,21 @@ func (q *Queue) minSearchLocked(logMin record.Offset) (lo, hi record.Index, done
 	return q.min + 1, q.next, false
 }
 
-func (q *Queue) moveMinLocked(at record.Index, u Unit) {
+func (q *Queue) moveMinLocked(at slot, u Unit) {
 	if at > q.min && at <= q.next {
-		q.min, q.minOff = at, u.Offset
+		q.min, q.minOff, q.batch.min = at, u.Offset, u.Index
 	}
 }
 
-type readFunc func(from record.Index, dst []Unit) (int, error)
+type readFunc func(from slot, dst []Unit) (int, error)
 
-// searchOffset finds the first unit in [lo, hi) whose record is at or above off; blank units do not count.
-func searchOffset(read readFunc, lo, hi record.Index, off record.Offset) (record.Index, Unit, error) {
+// searchOffset finds the first unit in [lo, hi) whose record is at or above off.
+func searchOffset(read readFunc, lo, hi slot, off record.Offset) (slot, Unit, error) {
+	return search(read, lo, hi, func(u *Unit) bool { return u.Offset >= off })
+}
+
+// search finds the first unit in [lo, hi) that is far enough, as all behind it are; blank units do not count.
+func search(read readFunc, lo, hi slot, far func(u *Unit) bool) (slot, Unit, error) {
 	found, end := Unit{}, hi
 	for lo < hi {
 		mid := (lo + hi) / 2
@@ -70,7 +75,7 @@ func searchOffset(read readFunc, lo, hi record.Index, off record.Offset) (record
 		if err != nil {
 			return 0, Unit{}, err
 		}
-		if at < hi && u.Offset < off {
+		if at < hi && !far(&u) {
 			lo = at + 1
 			continue
 		}
@@ -84,23 +89,23 @@ func searchOffset(read readFunc, lo, hi record.Index, off record.Offset) (record
 
 // firstUnit returns the first unit in [at, end) that is not blank, and end when there is none. Missing files and
 // damaged units are passed over.
-func firstUnit(read readFunc, at, end record.Index) (record.Index, Unit, error) {
+func firstUnit(read readFunc, at, end slot) (slot, Unit, error) {
 	var us [16]Unit
 	for at < end {
-		n, err := read(at, us[:min(record.Index(len(us)), end-at)])
+		n, err := read(at, us[:min(slot(len(us)), end-at)])
 		for i := range n {
 			if !us[i].Blank() {
-				return at + record.Index(i), us[i], nil
+				return at + slot(i), us[i], nil
 			}
 		}
-		at += record.Index(n)
+		at += slot(n)
 		var hole *HoleError
 		var corrupt *CorruptError
 		switch {
 		case errors.As(err, &hole):
-			at = hole.Next
+			at = hole.next
 		case errors.As(err, &corrupt):
-			at = corrupt.Index + 1
+			at = corrupt.at + 1
 		case err != nil:
 			return 0, Unit{}, err
 		case n == 0:
@@ -118,10 +123,10 @@ func firstUnit(read readFunc, at, end record.Index) (record.Index, Unit, error) 
 func (s *Set) Clean(logMin record.Offset) (int, error) {
 	s.SetLogMin(logMin)
 	removed := 0
-	err := s.walk(func(name string, id int32) error {
+	err := s.walk(func(name string, id int32, k *kind) error {
 		q := s.inMemory(name, id)
 		if q == nil || !q.inUse() {
-			bases, err := s.listFiles(&Queue{topic: &topic{set: s, name: name}, id: id})
+			bases, err := s.listFiles(&Queue{topic: &topic{set: s, name: name}, kind: k, id: id})
 			if err != nil || len(bases) < 2 {
 				return err
 			}
@@ -144,7 +149,7 @@ func (q *Queue) clean(logMin record.Offset) (int, error) {
 	s := q.topic.set
 	q.mu.Lock()
 	first := q.firstBase
-	keep := int64((min(q.min, q.written)-1)/s.perFile) * s.o.FileSize
+	keep := int64((min(q.min, q.written)-1)/q.kind.perFile) * q.kind.fileSize
 	q.mu.Unlock()
 	if first < 0 || first >= keep {
 		return 0, nil

@@ -13,7 +13,7 @@ import (
 
 // listFiles returns the positions of the files of q, ascending. Other names are ignored.
 func (s *Set) listFiles(q *Queue) ([]int64, error) {
-	dir := s.queueDir(q.topic.name, q.id)
+	dir := q.kind.queueDir(q.topic.name, q.id)
 	entries, err := s.fs.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -61,15 +61,15 @@ func (q *Queue) load() error {
 	}
 	r := blockReader{q: q}
 	defer r.close()
-	start := record.Index(bases[0] / UnitSize)
+	start := slot(bases[0] / q.kind.unit)
 	for len(bases) > 0 {
 		last := bases[len(bases)-1]
-		var n record.Index
+		var n slot
 		if n, err = q.loadLast(&r, last, len(bases) == 1); err != nil {
 			return err
 		}
 		if n > 0 {
-			start = record.Index(last/UnitSize) + n
+			start = slot(last/q.kind.unit) + n
 			break
 		}
 		// Nothing to keep. Java does not start when the last file of a queue is empty.
@@ -102,19 +102,19 @@ func (q *Queue) load() error {
 
 // loadLast returns how many units the last file has. A file without content is what a crash right after its creation
 // leaves, a shorter one what a power cut may leave.
-func (q *Queue) loadLast(r *blockReader, base int64, only bool) (record.Index, error) {
+func (q *Queue) loadLast(r *blockReader, base int64, only bool) (slot, error) {
 	s := q.topic.set
 	size, err := q.fileSize(base)
 	if err != nil {
 		return 0, err
 	}
 	switch {
-	case size == s.o.FileSize:
+	case size == q.kind.fileSize:
 	case size == 0:
 		s.o.Log.Warn("removed an empty queue file", "file", s.path(q, base))
 		return 0, nil
-	case size < s.o.FileSize && s.trust != math.MaxInt64:
-		s.o.Log.Warn("queue file was cut short", "file", s.path(q, base), "size", size, "want", s.o.FileSize)
+	case size < q.kind.fileSize && s.trust != math.MaxInt64:
+		s.o.Log.Warn("queue file was cut short", "file", s.path(q, base), "size", size, "want", q.kind.fileSize)
 		if err = q.lengthen(base); err != nil {
 			return 0, err
 		}
@@ -134,9 +134,9 @@ func (q *Queue) checkLengths(bases []int64) error {
 			return err
 		}
 		switch {
-		case size == s.o.FileSize:
-		case size < s.o.FileSize && i+1 < len(bases) && bases[i+1] == base+s.o.FileSize:
-			s.o.Log.Error("queue file was cut short", "file", s.path(q, base), "size", size, "want", s.o.FileSize)
+		case size == q.kind.fileSize:
+		case size < q.kind.fileSize && i+1 < len(bases) && bases[i+1] == base+q.kind.fileSize:
+			s.o.Log.Error("queue file was cut short", "file", s.path(q, base), "size", size, "want", q.kind.fileSize)
 			if err = q.lengthen(base); err != nil {
 				return err
 			}
@@ -155,7 +155,7 @@ func (q *Queue) lengthen(base int64) error {
 		return err
 	}
 	defer s.release(h)
-	if err = h.file.Truncate(s.o.FileSize); err != nil {
+	if err = h.file.Truncate(q.kind.fileSize); err != nil {
 		return fmt.Errorf("lengthen queue file %s: %w", h.file.Name(), err)
 	}
 	return nil
@@ -163,9 +163,9 @@ func (q *Queue) lengthen(base int64) error {
 
 func (q *Queue) fileSize(base int64) (int64, error) {
 	s := q.topic.set
-	if base%s.o.FileSize != 0 || record.Index(base/UnitSize) > maxIndex {
-		return 0, fmt.Errorf("queue file %s does not begin at a multiple of %d: was mappedFileSizeConsumeQueue changed",
-			s.path(q, base), s.o.FileSize)
+	if base%q.kind.fileSize != 0 || slot(base/q.kind.unit) > q.kind.maxSlot() {
+		return 0, fmt.Errorf("queue file %s does not begin at a multiple of %d: was %s changed",
+			s.path(q, base), q.kind.fileSize, q.kind.key())
 	}
 	st, err := s.fs.Stat(s.path(q, base))
 	if err != nil {
@@ -176,8 +176,8 @@ func (q *Queue) fileSize(base int64) (int64, error) {
 
 func (q *Queue) wrongLength(base, size int64) error {
 	s := q.topic.set
-	return fmt.Errorf("queue file %s has %d bytes, want %d: was mappedFileSizeConsumeQueue changed",
-		s.path(q, base), size, s.o.FileSize)
+	return fmt.Errorf("queue file %s has %d bytes, want %d: was %s changed",
+		s.path(q, base), size, q.kind.fileSize, q.kind.key())
 }
 
 func (s *Set) removeFile(q *Queue, base int64) error {
@@ -196,10 +196,10 @@ func (s *Set) removeFile(q *Queue, base int64) error {
 // Binary search is exact here even after a power cut: units of records below the trust mark were synced, so they are
 // all there, and each unit after them is either lost or at or above the mark. It begins with a gallop from the first
 // block, because most files are nearly empty and each look into a hole costs a page of the page cache.
-func (q *Queue) trustedUnits(r *blockReader, base int64, only bool) (record.Index, error) {
+func (q *Queue) trustedUnits(r *blockReader, base int64, only bool) (slot, error) {
 	s := q.topic.set
-	lo, hi := record.Index(0), s.perFile
-	probe := min(record.Index(blockUnits), hi) - 1
+	lo, hi := slot(0), q.kind.perFile
+	probe := min(slot(q.kind.block)/slot(q.kind.unit), hi) - 1
 	for lo < hi {
 		ok, err := r.trusts(base, probe)
 		if err != nil {
@@ -224,7 +224,7 @@ func (q *Queue) trustedUnits(r *blockReader, base int64, only bool) (record.Inde
 			hi = mid
 		}
 	}
-	for blank := only && lo == 0; blank && lo < s.perFile; {
+	for blank := only && lo == 0; blank && lo < q.kind.perFile; {
 		// The queue began behind these, and still does when all that it had is dropped.
 		u, err := r.unit(base, lo)
 		if err != nil {
@@ -234,11 +234,11 @@ func (q *Queue) trustedUnits(r *blockReader, base int64, only bool) (record.Inde
 			lo++
 		}
 	}
-	if lo == s.perFile {
+	if lo == q.kind.perFile {
 		return lo, nil
 	}
 	if s.trust == math.MaxInt64 && lo > 0 {
-		if u, err := r.unit(base, lo); err != nil || u == (Unit{}) {
+		if u, err := r.unit(base, lo); err != nil || u.empty() {
 			return lo, err
 		}
 	}
@@ -248,19 +248,19 @@ func (q *Queue) trustedUnits(r *blockReader, base int64, only bool) (record.Inde
 // trusts reports whether u is to be kept; before is the unit before it in the file, pos its place. A blank unit says
 // nothing about itself: a power cut may have left it without the units around it. When a unit lies in two sectors, a
 // power cut may have left only the second part, with a position that seems low.
-func (s *Set) trusts(before, u Unit, pos int64) bool {
+func (q *Queue) trusts(before, u Unit, pos int64) bool {
 	const sector = 512
-	if !u.valid() || u.Blank() || u.Offset >= s.trust {
+	if !u.valid() || u.Blank() || u.Offset >= q.topic.set.trust {
 		return false
 	}
-	whole := pos/sector == (pos+UnitSize-1)/sector
+	whole := pos/sector == (pos+q.kind.unit-1)/sector
 	return whole || before.valid() && before.Offset < u.Offset
 }
 
 // checkRest looks at what follows the first units of a file. Units that are to be trusted are kept. What is between
 // them and the first ones is blank, or the disk has damaged it: then reading it is an error. Everything behind the
 // last trusted unit is overwritten.
-func (q *Queue) checkRest(r *blockReader, base int64, units record.Index) (record.Index, error) {
+func (q *Queue) checkRest(r *blockReader, base int64, units slot) (slot, error) {
 	s := q.topic.set
 	h, err := s.use(q, base, false)
 	if err != nil {
@@ -268,33 +268,34 @@ func (q *Queue) checkRest(r *blockReader, base int64, units record.Index) (recor
 	}
 	defer s.release(h)
 	f := h.file
-	keep, from := units, int64(units)*UnitSize
+	keep, from := units, int64(units)*q.kind.unit
 	dirty, bad, damaged, chunk := false, false, false, int64(4<<10)
 	var b []byte
 	var before Unit
-	for pos := from; pos < s.o.FileSize; {
+	for pos := from; pos < q.kind.fileSize; {
 		var data int64
 		if data, err = f.NextData(pos); err != nil {
 			return 0, fmt.Errorf("find the data of queue file %s: %w", f.Name(), err)
 		}
 		if data > pos {
-			pos, chunk, before, bad = data-data%UnitSize, 4<<10, Unit{}, true
-			if pos >= s.o.FileSize {
+			pos, chunk, before, bad = data-data%q.kind.unit, 4<<10, Unit{}, true
+			if pos >= q.kind.fileSize {
 				break
 			}
 		}
 		// Whole units up to the end of a page, so that few pages of holes are read.
-		n := ((pos/chunk+1)*chunk - pos + UnitSize - 1) / UnitSize * UnitSize
-		n = min(n, s.o.FileSize-pos)
+		n := ((pos/chunk+1)*chunk - pos + q.kind.unit - 1) / q.kind.unit * q.kind.unit
+		n = min(n, q.kind.fileSize-pos)
 		b = slices.Grow(b[:0], int(n))[:n]
 		if _, err = f.ReadAt(b, pos); err != nil {
 			return 0, fmt.Errorf("read queue file %s: %w", f.Name(), err)
 		}
-		for i := 0; i < len(b); i += UnitSize {
-			u := decodeUnit(b[i:])
-			dirty = dirty || u != (Unit{})
-			if s.trusts(before, u, pos+int64(i)) {
-				keep = record.Index((pos+int64(i))/UnitSize) + 1
+		for i := 0; i < len(b); i += int(q.kind.unit) {
+			place := b[i : i+int(q.kind.unit)]
+			u := q.kind.decode(place, slot((base+pos+int64(i))/q.kind.unit))
+			dirty = dirty || !zero(place)
+			if q.trusts(before, u, pos+int64(i)) {
+				keep = slot((pos+int64(i))/q.kind.unit) + 1
 				damaged = damaged || bad
 			}
 			bad = bad || !u.valid()
@@ -304,17 +305,27 @@ func (q *Queue) checkRest(r *blockReader, base int64, units record.Index) (recor
 		chunk = min(2*chunk, 64<<10)
 	}
 	if damaged {
-		s.o.Log.Error("damaged units in a queue file", "file", f.Name(), "index", record.Index(base/UnitSize)+units)
+		s.o.Log.Error("damaged units in a queue file", "file", f.Name(), "index", slot(base/q.kind.unit)+units)
 	}
-	if !dirty || keep == s.perFile {
+	if !dirty || keep == q.kind.perFile {
 		return keep, nil
 	}
-	if err = zeroFrom(f, int64(keep)*UnitSize); err != nil {
+	if err = zeroFrom(f, int64(keep)*q.kind.unit); err != nil {
 		return 0, fmt.Errorf("erase the end of queue file %s: %w", f.Name(), err)
 	}
 	r.forget()
 	s.noteWrite(q, base, false)
 	return keep, nil
+}
+
+// zero reports whether b holds nothing.
+func zero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // zeroFrom overwrites the data of f from pos on.
@@ -342,14 +353,14 @@ func zeroFrom(f vfs.File, pos int64) error {
 func (q *Queue) findLast(r *blockReader, bases []int64) error {
 	end := q.next
 	for _, base := range slices.Backward(bases) {
-		first := record.Index(base / UnitSize)
-		for i := min(end-first, q.topic.set.perFile) - 1; i >= 0; i-- {
+		first := slot(base / q.kind.unit)
+		for i := min(end-first, q.kind.perFile) - 1; i >= 0; i-- {
 			u, err := r.unit(base, i)
 			if err != nil {
 				return err
 			}
 			if u.valid() && !u.Blank() {
-				q.lastOff, q.lastSize = u.Offset, u.Size
+				q.lastOff, q.lastSize, q.batch.next = u.Offset, u.Size, u.Next()
 				return nil
 			}
 		}
@@ -360,14 +371,14 @@ func (q *Queue) findLast(r *blockReader, bases []int64) error {
 // findMin sets the first index: after the blank units at the begin, and not below the begin of the log.
 func (q *Queue) findMin(r *blockReader, bases []int64) error {
 	for _, base := range bases {
-		first := record.Index(base / UnitSize)
-		for i := range min(q.next-first, q.topic.set.perFile) {
+		first := slot(base / q.kind.unit)
+		for i := range min(q.next-first, q.kind.perFile) {
 			u, err := r.unit(base, i)
 			if err != nil {
 				return err
 			}
 			if u.valid() && !u.Blank() {
-				q.min, q.minOff = first+i, u.Offset
+				q.min, q.minOff, q.batch.min = first+i, u.Offset, u.Index
 				return q.findMinAbove(record.Offset(q.topic.set.logMin.Load()))
 			}
 		}
@@ -375,17 +386,14 @@ func (q *Queue) findMin(r *blockReader, bases []int64) error {
 	return nil
 }
 
-// blockUnits is how many units a blockReader reads at once.
-const blockUnits = tailMax / UnitSize
-
 // blockReader reads single units while a queue is opened. It keeps the last block, so that opening a queue of a few
 // units reads its file once.
 type blockReader struct {
 	q    *Queue
 	buf  *readBuffer
 	base int64
-	at   record.Index // first unit of the block in its file
-	n    record.Index // units in the block
+	at   slot // first unit of the block in its file
+	n    slot // units in the block
 }
 
 func (r *blockReader) close() {
@@ -396,31 +404,35 @@ func (r *blockReader) close() {
 
 func (r *blockReader) forget() { r.n = 0 }
 
+// perBlock is how many units are read at once.
+func (r *blockReader) perBlock() slot { return slot(r.q.kind.block) / slot(r.q.kind.unit) }
+
 // unit returns unit i of the file at base.
-func (r *blockReader) unit(base int64, i record.Index) (Unit, error) {
+func (r *blockReader) unit(base int64, i slot) (Unit, error) {
 	if base != r.base || i < r.at || i >= r.at+r.n {
-		if err := r.read(base, i-i%blockUnits); err != nil {
+		if err := r.read(base, i-i%r.perBlock()); err != nil {
 			return Unit{}, err
 		}
 	}
-	return decodeUnit(r.buf[(i-r.at)*UnitSize:]), nil
+	k := r.q.kind
+	return k.decode(r.buf[int64(i-r.at)*k.unit:], slot(base/k.unit)+i), nil
 }
 
 // trusts reports whether unit i is to be kept. A blank one is as good as the first one behind it that is not.
-func (r *blockReader) trusts(base int64, i record.Index) (bool, error) {
+func (r *blockReader) trusts(base int64, i slot) (bool, error) {
 	u, err := r.unit(base, i)
-	for err == nil && u.Blank() && i+1 < r.q.topic.set.perFile {
+	for err == nil && u.Blank() && i+1 < r.q.kind.perFile {
 		i++
 		u, err = r.unit(base, i)
 	}
 	if err != nil || i == 0 || !u.valid() {
-		return err == nil && r.q.topic.set.trusts(Unit{}, u, 0), err
+		return err == nil && r.q.trusts(Unit{}, u, 0), err
 	}
 	before, err := r.unit(base, i-1)
-	return err == nil && r.q.topic.set.trusts(before, u, int64(i)*UnitSize), err
+	return err == nil && r.q.trusts(before, u, int64(i)*r.q.kind.unit), err
 }
 
-func (r *blockReader) read(base int64, at record.Index) error {
+func (r *blockReader) read(base int64, at slot) error {
 	s := r.q.topic.set
 	if r.buf == nil {
 		r.buf = s.buffers.Get().(*readBuffer)
@@ -431,8 +443,9 @@ func (r *blockReader) read(base int64, at record.Index) error {
 		return err
 	}
 	defer s.release(h)
-	n := min(blockUnits, s.perFile-at)
-	if _, err = h.file.ReadAt(r.buf[:n*UnitSize], int64(at)*UnitSize); err != nil {
+	k := r.q.kind
+	n := min(r.perBlock(), k.perFile-at)
+	if _, err = h.file.ReadAt(r.buf[:int64(n)*k.unit], int64(at)*k.unit); err != nil {
 		return fmt.Errorf("read queue file %s: %w", h.file.Name(), err)
 	}
 	r.base, r.at, r.n = base, at, n

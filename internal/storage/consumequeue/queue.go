@@ -12,17 +12,14 @@ import (
 	"github.com/cometmq/cometmq/internal/record"
 )
 
-// maxIndex is the last index whose byte position and file end fit 63 bits.
-const maxIndex record.Index = math.MaxInt64/UnitSize - 1<<32
-
 // Queue is the handle of one queue. It looks at its files on first use.
 //
 // Units [min, next) can be read. Those in [tailBase, next) are in tail, those below written are in the files; the two
 // ranges overlap after a flush, until the tail is used up or given back.
 type Queue struct {
-	mu       sync.Mutex // guards all below but topic and id
-	next     record.Index
-	min      record.Index
+	mu       sync.Mutex // guards all below but topic, kind and id
+	next     slot
+	min      slot
 	tail     []byte
 	lastOff  record.Offset // of the last unit that is not blank
 	lastSize int32
@@ -32,11 +29,13 @@ type Queue struct {
 	inflight uint8 // writes under way that read tail's array
 	deleted  atomic.Bool
 
-	tailBase  record.Index
-	written   record.Index
+	tailBase  slot
+	written   slot
 	minOff    record.Offset // of the unit at min, if min < next
 	firstBase int64         // logical byte position of the first file, -1 when there is none
+	kind      *kind
 	topic     *topic
+	batch     batchState
 	id        int32
 }
 
@@ -45,6 +44,7 @@ type Queue struct {
 type HoleError struct {
 	Path string
 	Next record.Index
+	next slot
 }
 
 func (e *HoleError) Error() string {
@@ -56,6 +56,7 @@ type CorruptError struct {
 	Path  string
 	Index record.Index
 	Unit  Unit
+	at    slot
 }
 
 func (e *CorruptError) Error() string {
@@ -84,17 +85,33 @@ func (q *Queue) Next() record.Index {
 	if q.openLocked() != nil {
 		return 0
 	}
-	return q.next
+	return q.nextLocked()
 }
+
+// nextLocked is the index after the last message of an open queue.
+func (q *Queue) nextLocked() record.Index {
+	if q.kind.batch {
+		return q.batch.next
+	}
+	return record.Index(q.next)
+}
+
+// Batch reports whether a unit of the queue stands for several messages.
+func (q *Queue) Batch() bool { return q.kind.batch }
 
 // Min is the first index that can be read; Next of an empty queue.
 func (q *Queue) Min() record.Index {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.openLocked() != nil {
+	switch {
+	case q.openLocked() != nil:
 		return 0
+	case q.min == q.next:
+		return q.nextLocked()
+	case q.kind.batch:
+		return q.batch.min
 	}
-	return q.min
+	return record.Index(q.min)
 }
 
 // LastOffset is the end of the record of the last unit, 0 when there is none.
@@ -135,19 +152,28 @@ func (q *Queue) noteFile(base int64) {
 func (q *Queue) markDeleted() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.topic.set.dirty.Add(-int64(q.next-q.written) * UnitSize)
+	q.topic.set.dirty.Add(-int64(q.next-q.written) * q.kind.unit)
 	q.opened = false
 	q.deleted.Store(true)
 	q.tail, q.next, q.min, q.tailBase, q.written = nil, 0, 0, 0, 0
-	q.lastOff, q.lastSize, q.firstBase, q.guessed = 0, 0, -1, false
+	q.lastOff, q.lastSize, q.firstBase, q.guessed, q.batch = 0, 0, -1, false, batchState{}
 }
 
-// Read copies units from index from on into dst. It returns 0 outside [Min, Next). A unit that cannot be had ends the
-// read; when it is the first one, the error is a *HoleError or *CorruptError and tells how to go on.
+// Read copies units into dst, beginning with the one that holds index from or, when none does, with the one after it. It
+// returns 0 outside [Min, Next). A unit that cannot be had ends the read; when it is the first one, the error is a
+// *HoleError or *CorruptError and tells how to go on.
 func (q *Queue) Read(from record.Index, dst []Unit) (int, error) {
+	if q.kind.batch {
+		return q.readBatch(from, dst)
+	}
+	return q.read(slot(from), dst)
+}
+
+// read is Read by place.
+func (q *Queue) read(from slot, dst []Unit) (int, error) {
 	n := 0
 	for n < len(dst) {
-		at := from + record.Index(n)
+		at := from + slot(n)
 		q.mu.Lock()
 		if err := q.openLocked(); err != nil {
 			q.mu.Unlock()
@@ -158,18 +184,19 @@ func (q *Queue) Read(from record.Index, dst []Unit) (int, error) {
 			return n, nil
 		}
 		if at >= q.tailBase {
-			n += decodeUnits(dst[n:], q.tail[(at-q.tailBase)*UnitSize:])
+			n += q.kind.decodeAll(dst[n:], q.tail[int64(at-q.tailBase)*q.kind.unit:], at)
 			q.mu.Unlock()
 			return n, nil
 		}
 		inFiles := q.tailBase
-		want := min(inFiles-at, record.Index(len(dst)-n))
+		want := min(inFiles-at, slot(len(dst)-n))
 		q.mu.Unlock()
 		m, err := q.readFile(at, dst[n:n+int(want)])
 		n += m
 		if err != nil {
 			if hole, ok := errors.AsType[*HoleError](err); ok {
-				hole.Next = min(hole.Next, inFiles)
+				hole.next = min(hole.next, inFiles)
+				hole.Next = record.Index(hole.next)
 			}
 			if n > 0 {
 				err = nil
@@ -181,10 +208,10 @@ func (q *Queue) Read(from record.Index, dst []Unit) (int, error) {
 }
 
 // readFile fills dst with units that are in the files, as far as one file and one read buffer go.
-func (q *Queue) readFile(at record.Index, dst []Unit) (int, error) {
+func (q *Queue) readFile(at slot, dst []Unit) (int, error) {
 	s := q.topic.set
-	pos := int64(at) * UnitSize
-	base := pos - pos%s.o.FileSize
+	pos := int64(at) * q.kind.unit
+	base := pos - pos%q.kind.fileSize
 	h, err := s.use(q, base, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, q.hole(base)
@@ -195,14 +222,15 @@ func (q *Queue) readFile(at record.Index, dst []Unit) (int, error) {
 	defer s.release(h)
 	buf := s.buffers.Get().(*readBuffer)
 	defer s.buffers.Put(buf)
-	b := buf[:min(int64(len(dst))*UnitSize, base+s.o.FileSize-pos, int64(len(buf)))]
+	b := buf[:min(int64(len(dst))*q.kind.unit, base+q.kind.fileSize-pos, int64(q.kind.block))]
 	if _, err = h.file.ReadAt(b, pos-base); err != nil {
 		return 0, fmt.Errorf("read queue file %s: %w", s.path(q, base), err)
 	}
-	n := decodeUnits(dst, b)
+	n := q.kind.decodeAll(dst, b, at)
 	for i, u := range dst[:n] {
 		if !u.valid() {
-			return i, &CorruptError{Path: s.path(q, base), Index: at + record.Index(i), Unit: u}
+			bad := at + slot(i)
+			return i, &CorruptError{Path: s.path(q, base), Index: record.Index(bad), Unit: u, at: bad}
 		}
 	}
 	return n, nil
@@ -215,9 +243,10 @@ func (q *Queue) hole(base int64) error {
 	if err != nil {
 		return err
 	}
-	e := &HoleError{Path: s.path(q, base), Next: math.MaxInt64}
+	e := &HoleError{Path: s.path(q, base), Next: math.MaxInt64, next: math.MaxInt64}
 	if i, _ := slices.BinarySearch(bases, base+1); i < len(bases) {
-		e.Next = record.Index(bases[i] / UnitSize)
+		e.next = slot(bases[i] / q.kind.unit)
+		e.Next = record.Index(e.next)
 	}
 	return e
 }

@@ -48,7 +48,7 @@ func check(tb testing.TB, q *Queue, from, to record.Index) {
 			}
 			for i, u := range us[:n] {
 				idx := at + record.Index(i)
-				if want := (Unit{record.Offset(100 * idx), 50, int64(7 * idx)}); u != want {
+				if want := (Unit{Offset: record.Offset(100 * idx), Size: 50, Tags: int64(7 * idx), Index: idx, Count: 1}); u != want {
 					tb.Fatalf("unit %d = %+v, want %+v", idx, u, want)
 				}
 			}
@@ -162,7 +162,7 @@ func TestIllegalUnitsAndNamesAreErrors(t *testing.T) {
 	s := newSet(t, t.TempDir())
 	q := s.Queue("t", 0)
 	for i, err := range []error{
-		q.Append(0, -1, 1, 0), q.Append(0, 0, 0, 0), q.Append(-1, 0, 1, 0), q.Append(maxIndex+1, 0, 1, 0),
+		q.Append(0, -1, 1, 0), q.Append(0, 0, 0, 0), q.Append(-1, 0, 1, 0), q.Append(record.Index(s.simple.maxSlot())+1, 0, 1, 0),
 		s.Queue("a/b", 0).Append(0, 0, 1, 0), s.Queue("..", 0).Append(0, 0, 1, 0), s.Queue("t", -1).Append(0, 0, 1, 0),
 		s.Queue("", 0).Open(), s.Delete("../x"),
 	} {
@@ -212,7 +212,7 @@ func TestFirstUnitAboveZeroIsPrecededByBlanks(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join(dir, "t", "0", "00000000000000024600"))
 	must(t, err)
 	for i := range 4 {
-		if u := decodeUnit(b[i*UnitSize:]); !u.Blank() {
+		if u := s.simple.decode(b[i*UnitSize:], slot(i)); !u.Blank() {
 			t.Fatalf("unit %d is %+v", i, u)
 		}
 	}

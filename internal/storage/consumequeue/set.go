@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,8 @@ import (
 // Options of a Set. The zero value works.
 type Options struct {
 	FileSize     int64        // mappedFileSizeConsumeQueue, default 6,000,000; rounded up to whole units
+	BatchDir     string       // of the batch queues, default batchconsumequeue beside the directory of the others
+	BatchSize    int64        // mapperFileSizeBatchConsumeQueue, default 13,800,000; rounded up to whole units
 	MaxOpenFiles int          // size of the cache of open files, default 512
 	MaxDirty     int64        // bytes of units that may wait in memory, default 48 MiB
 	Log          *slog.Logger // default: discards
@@ -29,7 +32,9 @@ func (o Options) withDefaults() Options {
 	if o.FileSize <= 0 {
 		o.FileSize = 6_000_000
 	}
-	o.FileSize = (o.FileSize + UnitSize - 1) / UnitSize * UnitSize
+	if o.BatchSize <= 0 {
+		o.BatchSize = 13_800_000
+	}
 	if o.MaxOpenFiles <= 0 {
 		o.MaxOpenFiles = 512
 	}
@@ -50,9 +55,9 @@ func (o Options) withDefaults() Options {
 // very I/O.
 type Set struct {
 	fs      vfs.FS
-	dir     string
 	o       Options
-	perFile record.Index // units in a file
+	simple  *kind
+	batch   *kind
 	trust   record.Offset
 	logMin  atomic.Int64
 	dirty   atomic.Int64 // bytes of units that are in no file yet
@@ -80,11 +85,12 @@ type Set struct {
 type topic struct {
 	set    *Set
 	name   string
+	kind   *kind
 	err    error    // the name cannot be a directory
 	queues []*Queue // sorted by id
 }
 
-type readBuffer [tailMax]byte
+type readBuffer [bufferSize]byte
 
 // ErrIllegal says that there cannot be such a queue.
 var ErrIllegal = errors.New("illegal queue")
@@ -95,9 +101,12 @@ var ErrDeleted = errors.New("consume queue was deleted")
 // NewSet makes the set of the queues below dir. It reads nothing.
 func NewSet(fsys vfs.FS, dir string, o Options) *Set {
 	o = o.withDefaults()
+	if o.BatchDir == "" {
+		o.BatchDir = filepath.Join(filepath.Dir(dir), "batchconsumequeue")
+	}
 	s := &Set{
-		fs: fsys, dir: dir, o: o, perFile: record.Index(o.FileSize / UnitSize),
-		trust: math.MaxInt64, topics: map[string]*topic{}, overflow: true,
+		fs: fsys, o: o, trust: math.MaxInt64, topics: map[string]*topic{}, overflow: true,
+		simple: newKind(false, dir, UnitSize, o.FileSize), batch: newKind(true, o.BatchDir, BatchUnitSize, o.BatchSize),
 	}
 	s.buffers.New = func() any { return new(readBuffer) }
 	s.files.init(o.MaxOpenFiles)
@@ -151,12 +160,13 @@ func (s *Set) Queue(name string, id int32) *Queue {
 	t := s.topics[name]
 	if t == nil {
 		name = strings.Clone(name)
-		t = &topic{set: s, name: name, err: checkName(name)}
+		t = &topic{set: s, name: name}
+		t.kind, t.err = s.kindOf(name)
 		s.topics[name] = t
 	}
 	i, q := t.find(id)
 	if q == nil {
-		q = &Queue{topic: t, id: id, firstBase: -1}
+		q = &Queue{topic: t, kind: t.kind, id: id, firstBase: -1}
 		t.queues = slices.Insert(t.queues, i, q)
 	}
 	return q
@@ -169,8 +179,7 @@ func (s *Set) Lookup(name string, id int32) (*Queue, bool) {
 		if id < 0 || checkName(name) != nil {
 			return nil, false
 		}
-		st, err := s.fs.Stat(s.queueDir(name, id))
-		if errors.Is(err, fs.ErrNotExist) || err == nil && !st.IsDir() {
+		if !s.mayHave(s.simple.queueDir(name, id)) && !s.mayHave(s.batch.queueDir(name, id)) {
 			return nil, false
 		}
 		q = s.Queue(name, id)
@@ -185,7 +194,7 @@ func (s *Set) Lookup(name string, id int32) (*Queue, bool) {
 // It makes handles for queues that were only on disk, but does not open them.
 func (s *Set) Each(fn func(*Queue) bool) error {
 	stop := false
-	return s.walk(func(name string, id int32) error {
+	return s.walk(func(name string, id int32, _ *kind) error {
 		if !stop {
 			stop = !fn(s.Queue(name, id))
 		}
@@ -195,22 +204,23 @@ func (s *Set) Each(fn func(*Queue) bool) error {
 
 // OpenAll opens each queue, which applies the trust mark to its files.
 func (s *Set) OpenAll() error {
-	return s.walk(func(name string, id int32) error { return s.Queue(name, id).Open() })
+	return s.walk(func(name string, id int32, _ *kind) error { return s.Queue(name, id).Open() })
 }
 
 // walk calls fn for the name of each queue in memory or on disk until it fails.
-func (s *Set) walk(fn func(name string, id int32) error) error {
+func (s *Set) walk(fn func(name string, id int32, k *kind) error) error {
 	names, err := s.topicNames()
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		ids, err := s.queueIDs(name)
+	for _, t := range names {
+		name, k := t.name, t.kind
+		ids, err := s.queueIDs(name, k)
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
-			if err := fn(name, id); err != nil {
+			if err := fn(name, id, k); err != nil {
 				return err
 			}
 		}
@@ -218,32 +228,38 @@ func (s *Set) walk(fn func(name string, id int32) error) error {
 	return nil
 }
 
-func (s *Set) topicNames() ([]string, error) {
-	var names []string
-	entries, err := s.fs.ReadDir(s.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("list consume queues: %w", err)
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			names = append(names, e.Name())
+// topicNames lists the topics in memory or on disk by name, without their queues.
+func (s *Set) topicNames() ([]topic, error) {
+	byName := map[string]*kind{}
+	for _, k := range [...]*kind{s.simple, s.batch} { // who has both is a batch topic, see kindOf
+		entries, err := s.fs.ReadDir(k.dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("list consume queues: %w", err)
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				byName[e.Name()] = k
+			}
 		}
 	}
 	s.mu.RLock()
-	for name := range s.topics {
-		names = append(names, name)
+	for name, t := range s.topics {
+		byName[name] = t.kind
 	}
 	s.mu.RUnlock()
-	slices.Sort(names)
-	return slices.Compact(names), nil
+	list := make([]topic, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		list = append(list, topic{name: name, kind: byName[name]})
+	}
+	return list, nil
 }
 
-func (s *Set) queueIDs(name string) ([]int32, error) {
+func (s *Set) queueIDs(name string, k *kind) ([]int32, error) {
 	if err := checkName(name); err != nil {
 		return nil, nil //nolint:nilerr // a handle of an impossible topic has no queues
 	}
 	var ids []int32
-	entries, err := s.fs.ReadDir(filepath.Join(s.dir, name))
+	entries, err := s.fs.ReadDir(filepath.Join(k.dir, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list queues of topic %s: %w", name, err)
 	}
@@ -276,25 +292,33 @@ func (s *Set) Delete(name string) error {
 	}
 	s.createMu.Lock()
 	defer s.createMu.Unlock()
+	s.forget(name)
+	for _, k := range [...]*kind{s.simple, s.batch} {
+		if err := s.fs.RemoveAll(filepath.Join(k.dir, name)); err != nil {
+			return fmt.Errorf("delete consume queues of topic %s: %w", name, err)
+		}
+		if err := s.fs.SyncDir(k.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("delete consume queues of topic %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// forget takes the handles of a topic away. createMu is held.
+func (s *Set) forget(name string) {
 	s.mu.Lock()
 	t := s.topics[name]
 	delete(s.topics, name)
 	s.mu.Unlock()
-	if t != nil {
-		for _, q := range t.queues {
-			q.markDeleted()
-		}
-		for _, f := range s.files.dropTopic(t) {
-			s.closeFile(f)
-		}
+	if t == nil {
+		return
 	}
-	if err := s.fs.RemoveAll(filepath.Join(s.dir, name)); err != nil {
-		return fmt.Errorf("delete consume queues of topic %s: %w", name, err)
+	for _, q := range t.queues {
+		q.markDeleted()
 	}
-	if err := s.fs.SyncDir(s.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("delete consume queues of topic %s: %w", name, err)
+	for _, f := range s.files.dropTopic(t) {
+		s.closeFile(f)
 	}
-	return nil
 }
 
 // Stats is a snapshot of counters.

@@ -3,66 +3,85 @@ package consumequeue
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/cometmq/cometmq/internal/record"
 )
 
-// A tail begins with room for tailMin units and grows fourfold up to tailMax bytes.
+// A tail begins with room for tailMin units and grows fourfold up to what fits bufferSize bytes.
 const (
-	tailMin = 4
-	tailMax = 4096 / UnitSize * UnitSize
+	tailMin    = 4
+	bufferSize = 4096
 )
 
 // Append adds the unit of the record at off as index idx. Only one goroutine appends to a queue. An index that is
 // there already is ignored; a gap is filled with blank units. An error means that the unit is not added, or that it
 // is and writing it (or older ones) failed and will be tried again by the next flush.
 func (q *Queue) Append(idx record.Index, off record.Offset, size int32, tags int64) error {
-	q.mu.Lock()
-	if idx != q.next || !q.listed || !q.opened || len(q.tail) == cap(q.tail) || size <= 0 || off < 0 {
-		q.mu.Unlock()
-		return q.appendSlow(idx, off, size, tags)
+	return q.append(&Unit{Offset: off, Size: size, Count: 1, Tags: tags, Index: idx}, 0)
+}
+
+// AppendBatch is Append for a record of count messages that was stored at ms. A simple queue takes it for one message.
+func (q *Queue) AppendBatch(idx record.Index, count int32, off record.Offset, size int32, tags, ms int64) error {
+	if !q.kind.batch {
+		count = 1
 	}
-	q.pushLocked(off, size, tags)
+	return q.append(&Unit{Offset: off, Size: size, Count: count, Tags: tags, Index: idx}, ms)
+}
+
+func (q *Queue) append(u *Unit, ms int64) error {
+	q.mu.Lock()
+	if u.Index != q.nextLocked() || !q.listed || !q.opened || len(q.tail) == cap(q.tail) || !u.valid() {
+		q.mu.Unlock()
+		return q.appendSlow(u, ms)
+	}
+	q.pushLocked(u, ms)
 	q.mu.Unlock()
-	if s := q.topic.set; s.dirty.Add(UnitSize) > s.o.MaxDirty {
+	if s := q.topic.set; s.dirty.Add(q.kind.unit) > s.o.MaxDirty {
 		return s.Flush(false)
 	}
 	return nil
 }
 
-func (q *Queue) pushLocked(off record.Offset, size int32, tags int64) {
+func (q *Queue) pushLocked(u *Unit, ms int64) {
 	if q.min == q.next {
-		q.minOff = off
+		q.minOff, q.batch.min = u.Offset, u.Index
 	}
 	n := len(q.tail)
-	q.tail = q.tail[:n+UnitSize]
-	putUnit(q.tail[n:], off, size, tags)
+	q.tail = q.tail[:n+int(q.kind.unit)]
+	q.kind.put(q.tail[n:], u, ms)
 	q.next++
-	q.lastOff, q.lastSize = off, size
+	q.batch.next = u.Next()
+	q.lastOff, q.lastSize = u.Offset, u.Size
 }
 
-func (q *Queue) appendSlow(idx record.Index, off record.Offset, size int32, tags int64) error {
-	if size <= 0 || off < 0 || idx < 0 || idx > maxIndex {
-		return fmt.Errorf("queue %s/%d: illegal unit: index %d, position %d, size %d", q.topic.name, q.id, idx, off, size)
+func (q *Queue) appendSlow(u *Unit, ms int64) error {
+	if !u.valid() || u.Index > record.Index(q.kind.maxSlot()) || u.Count > math.MaxInt16 {
+		return fmt.Errorf("queue %s/%d: illegal unit: index %d, position %d, size %d, %d messages",
+			q.topic.name, q.id, u.Index, u.Offset, u.Size, u.Count)
 	}
+	idx := u.Index
 	q.mu.Lock()
 	if err := q.openLocked(); err != nil {
 		q.mu.Unlock()
 		return err
 	}
-	if idx < q.next && q.guessed {
+	if idx < q.nextLocked() && q.guessed {
 		if err := q.startOverLocked(); err != nil {
 			q.mu.Unlock()
 			return err
 		}
 	}
-	if idx < q.next {
+	next := q.nextLocked()
+	if idx < next {
 		q.mu.Unlock()
 		return nil
 	}
-	if idx > q.next {
+	if idx > next && q.kind.batch {
+		q.gapLocked(idx)
+	} else if idx > next {
 		q.mu.Unlock()
-		if err := q.fillTo(idx); err != nil {
+		if err := q.fillTo(slot(idx)); err != nil {
 			return err
 		}
 		q.mu.Lock()
@@ -71,7 +90,7 @@ func (q *Queue) appendSlow(idx record.Index, off record.Offset, size int32, tags
 		q.mu.Unlock()
 		return err
 	}
-	q.pushLocked(off, size, tags)
+	q.pushLocked(u, ms)
 	q.guessed = false
 	list := !q.listed
 	q.listed = true
@@ -83,7 +102,7 @@ func (q *Queue) appendSlow(idx record.Index, off record.Offset, size int32, tags
 		s.active = append(s.active, q)
 		s.activeMu.Unlock()
 	}
-	if s.dirty.Add(UnitSize) > s.o.MaxDirty {
+	if s.dirty.Add(q.kind.unit) > s.o.MaxDirty {
 		return s.Flush(false)
 	}
 	return nil
@@ -111,8 +130,8 @@ func (q *Queue) makeRoomLocked() error {
 	if len(q.tail) < cap(q.tail) {
 		return nil
 	}
-	if q.written < q.next && cap(q.tail) < tailMax {
-		grown := make([]byte, len(q.tail), min(max(tailMin*UnitSize, 4*cap(q.tail)), tailMax))
+	if q.written < q.next && cap(q.tail) < q.kind.block {
+		grown := make([]byte, len(q.tail), min(max(tailMin*int(q.kind.unit), 4*cap(q.tail)), q.kind.block))
 		copy(grown, q.tail)
 		q.tail = grown
 		return nil
@@ -127,7 +146,7 @@ func (q *Queue) makeRoomLocked() error {
 	}
 	if q.inflight > 0 || cap(q.tail) == 0 {
 		// A flush still reads the old array: leave it alone.
-		q.tail = make([]byte, 0, max(tailMin*UnitSize, cap(q.tail)))
+		q.tail = make([]byte, 0, max(tailMin*int(q.kind.unit), cap(q.tail)))
 	}
 	q.tail, q.tailBase = q.tail[:0], q.next
 	return nil
@@ -137,14 +156,14 @@ func (q *Queue) makeRoomLocked() error {
 // the same bytes to the same place.
 func (q *Queue) writeTailLocked() error {
 	from, to := q.written, q.next
-	b := q.tail[(from-q.tailBase)*UnitSize : (to-q.tailBase)*UnitSize]
+	b := q.tail[int64(from-q.tailBase)*q.kind.unit : int64(to-q.tailBase)*q.kind.unit]
 	q.inflight++
 	q.mu.Unlock()
 	err := q.write(from, b, false)
 	q.mu.Lock()
 	q.inflight--
 	if err == nil && q.written < to && !q.deleted.Load() {
-		q.topic.set.dirty.Add(-int64(to-q.written) * UnitSize)
+		q.topic.set.dirty.Add(-int64(to-q.written) * q.kind.unit)
 		q.written = to
 	}
 	return err
@@ -172,11 +191,11 @@ func (q *Queue) writeOrDropTail() (bool, error) {
 
 // write puts whole units into the files, beginning at index from. A file is made when its first unit is written, or
 // always with create.
-func (q *Queue) write(from record.Index, b []byte, create bool) error {
+func (q *Queue) write(from slot, b []byte, create bool) error {
 	s := q.topic.set
-	for pos := int64(from) * UnitSize; len(b) > 0; {
-		in := pos % s.o.FileSize
-		n := min(int64(len(b)), s.o.FileSize-in)
+	for pos := int64(from) * q.kind.unit; len(b) > 0; {
+		in := pos % q.kind.fileSize
+		n := min(int64(len(b)), q.kind.fileSize-in)
 		h, err := s.use(q, pos-in, create || in == 0)
 		if err != nil {
 			return err
@@ -197,21 +216,21 @@ func (q *Queue) write(from record.Index, b []byte, create bool) error {
 // use, if there is one, and the file of idx from its begin. Whole files between the two are not made.
 //
 // Differs from Java: it fills only in front of the first unit of a queue; in a later gap it appends at the wrong place.
-func (q *Queue) fillTo(idx record.Index) error {
+func (q *Queue) fillTo(idx slot) error {
 	s := q.topic.set
 	q.mu.Lock()
 	var err error
 	if q.written < q.next {
 		err = q.writeTailLocked()
 	}
-	from, empty, inFile := q.next, q.min == q.next, q.firstBase >= 0 && q.next%s.perFile != 0
+	from, empty, inFile := q.next, q.min == q.next, q.firstBase >= 0 && q.next%q.kind.perFile != 0
 	q.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	target := idx - idx%s.perFile // first index of the file of idx
+	target := idx - idx%q.kind.perFile // first index of the file of idx
 	if inFile {
-		end := min(idx, from-from%s.perFile+s.perFile)
+		end := min(idx, from-from%q.kind.perFile+q.kind.perFile)
 		if err = q.writeBlanks(from, end, false); err != nil {
 			return err
 		}
@@ -243,15 +262,15 @@ func (q *Queue) fillTo(idx record.Index) error {
 }
 
 // writeBlanks fills [from, to) with blank units.
-func (q *Queue) writeBlanks(from, to record.Index, create bool) error {
+func (q *Queue) writeBlanks(from, to slot, create bool) error {
 	const many = 3200
-	b := make([]byte, min(to-from, many)*UnitSize)
-	for i := 0; i < len(b); i += UnitSize {
+	b := make([]byte, int64(min(to-from, many))*q.kind.unit)
+	for i := 0; i < len(b); i += int(q.kind.unit) {
 		binary.BigEndian.PutUint32(b[i+8:], blankSize)
 	}
 	for from < to {
-		n := min(to-from, record.Index(len(b)/UnitSize))
-		if err := q.write(from, b[:n*UnitSize], create); err != nil {
+		n := min(to-from, slot(len(b)/int(q.kind.unit)))
+		if err := q.write(from, b[:int64(n)*q.kind.unit], create); err != nil {
 			return err
 		}
 		from += n
