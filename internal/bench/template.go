@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/record"
 )
 
 // template is an encoded send request in which only the opaque, the born time and the body change from message to
@@ -34,9 +35,19 @@ const (
 
 // newTemplate encodes a send of one message, or of a batch of n equal ones, to one queue.
 func newTemplate(c *Client, topic, group, props string, queue int, body []byte, n int) *template {
+	return encodeTemplate(c, topic, group, props, queue, 0, body, n)
+}
+
+// newHalfTemplate encodes a half message.
+func newHalfTemplate(c *Client, topic, group, props string, queue int, body []byte) *template {
+	return encodeTemplate(c, topic, group, props, queue, record.SysFlagPrepared, body, 1)
+}
+
+func encodeTemplate(c *Client, topic, group, props string, queue int, sysFlag int32, body []byte, n int) *template {
 	h := &protocol.SendMessageRequestHeaderV2{
 		ProducerGroup: group, Topic: topic, DefaultTopic: "TBW102", DefaultTopicQueueNums: 4, QueueID: int32(queue),
 		BornTimestamp: bornMark, Properties: props, MaxReconsumeTimes: -1, Batch: n > 1,
+		SysFlag: sysFlag,
 	}
 	code := protocol.ReqSendMessageV2
 	if n > 1 {

@@ -19,6 +19,7 @@ func newBenchCmd(env *Env) *cobra.Command {
 	}{
 		{"produce", "Send with many requests in flight", bench.Produce},
 		{"consume", "Read every queue from its start", bench.Consume},
+		{"transaction", "Send half messages and commit them, with many transactions in flight", bench.Transact},
 		{"e2e", "Send at a rate to waiting consumers and measure the whole way (open loop)", bench.EndToEnd},
 	} {
 		cmd.AddCommand(newBenchMode(env, m.name, m.short, m.run))

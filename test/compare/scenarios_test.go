@@ -133,6 +133,31 @@ func consumeScenario(name, what, goal string, size, queues int, fill int64) scen
 	}
 }
 
+// transactScenario sends half messages and commits them, with many in flight.
+func transactScenario() scenario {
+	return scenario{
+		name: "transactions", memory: true,
+		rows: []row{{what: "transactions: half message and commit, 1 KiB, 1,024 in flight", figure: "rate", unit: "tx/s", goal: ">= 10 x"}},
+		run: func(tb testing.TB, kind string) result {
+			tb.Helper()
+			s := start(tb, kind, nil)
+			defer s.end()
+			o := bench.Options{Broker: s.Addrs[0], Topic: "tx", Queues: 8, Size: 1024, Conns: 4, Window: 256, Create: true, Duration: 3 * time.Second}
+			if kind == "java" { // compile
+				o.Duration = 12 * time.Second
+			}
+			must(tb, first(bench.Transact(context.Background(), o)), nil)
+			o.Duration = loadTime()
+			cpu := procCPU(s.pid())
+			r := must(tb, first(bench.Transact(context.Background(), o)), nil)
+			if r.Failed > 0 {
+				tb.Logf("%d of %d transactions failed", r.Failed, r.Failed+r.Messages)
+			}
+			return result{"rate": r.PerSec, "cpu_us": (procCPU(s.pid()) - cpu) * 1e6 / max(1, float64(r.Messages)), "rss": procRSS(s.pid())}
+		},
+	}
+}
+
 func e2eScenario(rate float64) scenario {
 	return scenario{
 		name: fmt.Sprintf("e2e %g", rate),
@@ -376,7 +401,7 @@ func scenarios() []scenario {
 		produceScenario("produce 128 B", "max produce, 128 B, one queue, async flush", ">= 20 x; >= 0.3 x ceiling", bench.Options{Size: 128, Queues: 1}, nil, true, true, cpu),
 		keyed, paced,
 		produceScenario("batch", "batch of 32, 128 B", ">= 4 x", bench.Options{Size: 128, Queues: 8, Batch: 32, Window: 64}, nil, true, false),
-		officialProducer(),
+		officialProducer(), transactScenario(),
 		syncScenario(256, ">= 8 x"), syncScenario(64, ">= 8 x"), syncScenario(1, ">= 3 x"),
 		consumeScenario("drain 1 KiB x1", "catch-up consume, 1 KiB, one queue", ">= 4 x", 1024, 1, 1_000_000),
 		consumeScenario("drain 1 KiB x8", "catch-up consume, 1 KiB, eight queues", ">= 2.5 x", 1024, 8, 2_000_000),

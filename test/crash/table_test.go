@@ -23,6 +23,19 @@ type tableData struct {
 	cuts    map[cutKind]counts
 	damages []damageRow
 	faults  []faultRow
+	feats   []featureRow
+}
+
+// featureVerdict is what a kill test of one feature saw.
+type featureVerdict struct {
+	acked, lost, phantom, duplicates int64
+	again                            int64 // work that was done although its end had been acknowledged
+}
+
+type featureRow struct {
+	name  string
+	kills int
+	v     featureVerdict
 }
 
 type faultRow struct {
@@ -57,6 +70,12 @@ func (d *tableData) kill(mode string, n int, v verdict) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.kills = append(d.kills, killRow{mode, n, v})
+}
+
+func (d *tableData) feature(name string, n int, v featureVerdict) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.feats = append(d.feats, featureRow{name, n, v})
 }
 
 func (d *tableData) powerCuts(kind cutKind, n counts) {
@@ -101,6 +120,21 @@ restart none of them may have moved back.
 	slices.SortFunc(d.kills, func(a, b killRow) int { return strings.Compare(a.mode, b.mode) })
 	for _, k := range d.kills {
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d | %d |\n", k.mode, k.kills, k.v.acked, k.v.lost, k.v.phantom, k.v.inverted, k.v.duplicates, k.v.movedBack)
+	}
+	if len(d.feats) > 0 {
+		b.WriteString(`
+## Features, killed with SIGKILL under load
+
+Lost: acknowledged, and not delivered, or not asked about again (transactions that nobody decided). Phantom: delivered and never
+due: rolled back, undecided, or never sent. Asked again: about something whose end had been acknowledged.
+
+| feature | kills | acknowledged | lost | phantom | duplicates | asked again |
+|---|---|---|---|---|---|---|
+`)
+		slices.SortFunc(d.feats, func(a, b featureRow) int { return strings.Compare(a.name, b.name) })
+		for _, f := range d.feats {
+			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d |\n", f.name, f.kills, f.v.acked, f.v.lost, f.v.phantom, f.v.duplicates, f.v.again)
+		}
 	}
 	b.WriteString(`
 ## A simulated disk that loses power
