@@ -42,21 +42,28 @@ func TestConformance(t *testing.T) {
 	for _, set := range []struct {
 		group string
 		cases []testCase
+		conf  map[string]string // a broker of their own
 	}{
-		{"namesrv", namesrvCases},
-		{"send", sendCases},
-		{"pull", pullCases},
-		{"offsets", offsetCases},
-		{"client", clientCases},
-		{"query", queryCases},
-		{"admin", adminCases},
-		{"frames", frameCases},
-		{"calls", callCases},
-		{"reply", replyCases},
-		{"retry", retryCases},
-		{"tx", txCases},
+		{"namesrv", namesrvCases, nil},
+		{"send", sendCases, nil},
+		{"pull", pullCases, nil},
+		{"offsets", offsetCases, nil},
+		{"client", clientCases, nil},
+		{"query", queryCases, nil},
+		{"admin", adminCases, nil},
+		{"frames", frameCases, nil},
+		{"calls", callCases, nil},
+		{"reply", replyCases, nil},
+		{"retry", retryCases, nil},
+		{"tx", txCases, nil},
+		{"filter", filterCases, filterConf},
 	} {
 		t.Run(set.group, func(t *testing.T) {
+			c := c
+			if set.conf != nil {
+				c = target.New(t, target.Options{Kind: target.Kind(*kind), Conf: set.conf})
+				waitReady(t, c)
+			}
 			for _, tc := range set.cases {
 				ok := t.Run(tc.name, func(t *testing.T) {
 					n := serial.Add(1)
