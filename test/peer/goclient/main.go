@@ -27,6 +27,8 @@ func main() {
 	check(err)
 	out := map[string]any{"action": action}
 	switch action {
+	case "filter": // the expression stands behind the count
+		filtered(ns, topic, group, os.Args[6], out)
 	case "send":
 		p := newProducer(ns, group)
 		ok := 0
