@@ -79,6 +79,7 @@ type Options struct {
 
 	DelayLevels     delay.Levels  // messageDelayLevel, default Java's; the store needs the same ones, see ScheduleTags
 	DelayFold       time.Duration // flushDelayOffsetInterval, default 10 s
+	Timers          TimerOptions
 	NoTransactions  bool          // rejectTransactionMessage
 	TxTimeout       time.Duration // transactionTimeOut, default 6 s
 	TxCheckInterval time.Duration // transactionCheckInterval, default 30 s
@@ -127,6 +128,7 @@ func (o Options) withDefaults() Options {
 	if o.HotBytes <= 0 {
 		o.HotBytes = 3 << 30
 	}
+	o.Timers.setDefaults()
 	if len(o.DelayLevels) == 0 {
 		o.DelayLevels = delay.JavaLevels()
 	}
@@ -184,6 +186,7 @@ type Broker struct {
 	parts   []part
 	inners  sync.Pool      // *inner
 	delays  *delay.Machine // nil on a slave
+	timer   *delay.Timer   // nil on a slave, or when it is off
 	replies sync.Pool      // *replies
 	tx      *tx.Machine
 }
@@ -214,7 +217,6 @@ func Open(o Options) (*Broker, error) {
 	}
 	b.clients.OnGone(tables.Filters.Leave)
 	b.suffix = brokerProps(o)
-	b.warnUndelivered()
 	b.figures.init(o.Now())
 	b.routes.init()
 	if err := b.openParts(); err != nil {
@@ -276,5 +278,8 @@ func (b *Broker) arrived(q *storage.Queue, d *storage.Dispatched) {
 	}
 	if b.delays != nil && q.Topic() == delay.Topic {
 		b.delays.Arrived(q.ID())
+	}
+	if b.timer != nil && q.Topic() == delay.TimerTopic {
+		b.timer.Arrived()
 	}
 }

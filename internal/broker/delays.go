@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/cometmq/cometmq/internal/broker/delay"
-	"github.com/cometmq/cometmq/internal/broker/meta"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage"
@@ -87,29 +86,4 @@ func (b *Broker) putDelays(m map[string]string) {
 	m["scheduleDelivered"] = strconv.FormatInt(st.Delivered, 10)
 	m["scheduleFailures"] = strconv.FormatInt(st.Failures, 10)
 	m["scheduleLost"] = strconv.FormatInt(st.Lost, 10)
-}
-
-// undelivered are the topics whose messages wait for a part of Java's broker that is not here yet, with that part.
-var undelivered = []struct {
-	topic  string
-	queues int32
-	part   string
-}{
-	{meta.TopicTimer, 1, "timers"},
-}
-
-// warnUndelivered tells the operator of a Java store what stays in it until Java runs again.
-func (b *Broker) warnUndelivered() {
-	for _, u := range undelivered {
-		var n int64
-		for id := range u.queues {
-			if q, ok := b.store.Lookup(u.topic, id); ok {
-				n += int64(q.Max() - q.Min())
-			}
-		}
-		if n > 0 {
-			b.o.Log.Warn("the store holds messages that this version does not deliver: those still due wait for a Java broker",
-				"topic", u.topic, "messages", n, "needs", u.part)
-		}
-	}
 }

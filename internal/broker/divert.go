@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/delay"
 	"github.com/cometmq/cometmq/internal/bytesview"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
@@ -31,7 +32,7 @@ func (b *Broker) divert(props record.Props, scan *propScan, r *mq.SendRequest, t
 
 // keepUntilDue is divert for a message that is not part of an undecided transaction: also one that was just committed or is
 // given back by its consumer.
-func (b *Broker) keepUntilDue(props record.Props, scan *propScan, to place, _ time.Time) (place, record.Props, *mq.Error) {
+func (b *Broker) keepUntilDue(props record.Props, scan *propScan, to place, now time.Time) (place, record.Props, *mq.Error) {
 	if scan.delayed {
 		text, _ := props.Get(record.PropDelay)
 		level, err := strconv.ParseInt(bytesview.String(text), 10, 32)
@@ -43,10 +44,10 @@ func (b *Broker) keepUntilDue(props record.Props, scan *propScan, to place, _ ti
 			return to, props, nil
 		}
 	}
-	if name := scan.unsupported(); name != "" {
-		return to, props, errUnsupported(name)
+	if !scan.timed || scan.timerOut || to.topic == delay.TimerTopic {
+		return to, props, nil
 	}
-	return to, props, nil
+	return b.keepForTime(props, to, now)
 }
 
 // errNoHalf refuses a message whose system flag alone says that it is a half message.
@@ -54,7 +55,3 @@ func (b *Broker) keepUntilDue(props record.Props, scan *propScan, to place, _ ti
 // Differs from Java: it stores such a message where nobody ever finds it, and answers that all is well.
 var errNoHalf = mq.Errorf(mq.KindMessageIllegal,
 	"the message is illegal, sysFlag says that it is a half message but property %s is not true", record.PropTransaction)
-
-func errUnsupported(property string) *mq.Error {
-	return mq.Errorf(mq.KindMessageIllegal, "the message is illegal, property %s is not supported yet", property)
-}

@@ -36,11 +36,12 @@ func (b *Broker) RuntimeInfo(context.Context) (map[string]string, error) {
 	}
 	num("EndTransactionQueueSize", 0)
 	num("EndTransactionThreadPoolQueueCapacity", poolCapacity["transaction"])
-	for _, key := range []string{"timerReadBehind", "timerOffsetBehind", "timerCongestNum", "dispatchMaxBuffer", "pageCacheLockTimeMills"} {
+	for _, key := range []string{"dispatchMaxBuffer", "pageCacheLockTimeMills"} {
 		num(key, 0)
 	}
 	m["timerEnqueueTps"], m["timerDequeueTps"] = "0.0", "0.0"
 	b.putDelays(m)
+	b.putTimers(now, num)
 	num("remainTransientStoreBufferNumbs", 1<<31-1)
 	return m, nil
 }

@@ -18,7 +18,7 @@ type part interface {
 // openParts makes the parts. Each of them finds in the store and the tables what it had left there.
 func (b *Broker) openParts() error {
 	b.openTransactions()
-	return b.openDelays()
+	return errors.Join(b.openDelays(), b.openTimer())
 }
 
 func (b *Broker) runParts(ctx context.Context) error {

@@ -13,7 +13,7 @@ type propScan struct {
 	uniq     []byte // UNIQ_KEY, part of the source
 	keys     []byte // KEYS
 	noWait   bool   // WAIT=false
-	later    string // a property whose feature this broker does not have, "" when there is none
+	timed    bool   // has a time of its own
 	delayed  bool   // DELAY > 0
 	innerNum bool
 	timerOut bool // TIMER_OUT_MS: a timer message that has had its time
@@ -78,21 +78,13 @@ func (s *propScan) note(name, value []byte) (keep bool) {
 	case record.PropTransaction:
 		s.prepared = isTrue(value)
 	case record.PropTimerDeliverMS, record.PropTimerDelayMS, record.PropTimerDelaySec:
-		s.later = string(name)
+		s.timed = true
 	case record.PropTimerOutMS:
 		s.timerOut = true
 	case record.PropInnerNum:
 		s.innerNum = true
 	}
 	return true
-}
-
-// unsupported names the property that asks for something this broker does not do yet, "" when there is none.
-func (s *propScan) unsupported() string {
-	if s.timerOut {
-		return ""
-	}
-	return s.later
 }
 
 // isTrue is Java's Boolean.parseBoolean.

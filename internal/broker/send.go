@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/delay"
 	"github.com/cometmq/cometmq/internal/bytesview"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
@@ -230,6 +231,10 @@ func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendReque
 		s.keys = s.keys[:from]
 		return refusal
 	}
+	handle := ""
+	if to.topic == delay.TimerTopic && to != asked {
+		handle = b.recallHandle(props, asked, bytesview.String(s.keys[from:]))
+	}
 	dst := q.store
 	s.msg.Topic = bytesview.Bytes(asked.topic)
 	if to != asked {
@@ -245,7 +250,7 @@ func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendReque
 		s.keys = s.keys[:from]
 		return b.storeError(err)
 	}
-	res.UniqueKey = bytesview.String(s.keys[from:])
+	res.UniqueKey, res.RecallHandle = bytesview.String(s.keys[from:]), handle
 	s.placed = append(s.placed, placed{request: i, first: first, n: 1, queue: q})
 	return nil
 }

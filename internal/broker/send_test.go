@@ -165,7 +165,6 @@ func TestSendRefusals(t *testing.T) {
 	}))
 	illegal := "the message is illegal, maybe msg body or properties length not matched. msg body length limit 1000B, msg properties length limit 32KB."
 	long := strings.Repeat("x", 128)
-	later := func(p string) string { return "the message is illegal, property " + p + " is not supported yet" }
 	batch := func(m mq.SendRequest) mq.SendRequest { m.Batch = true; return m }
 	flag := func(m mq.SendRequest, f int32) mq.SendRequest { m.SysFlag = f; return m }
 	one := string(record.AppendBatchItem(nil, 0, []byte("b"), nil))
@@ -192,9 +191,11 @@ func TestSendRefusals(t *testing.T) {
 		{"no key", message("Compact", 0, "x"), mq.KindMessageIllegal, "Required message key is missing"},
 		{"delay", message("T", 0, "x", "DELAY", "abc"), mq.KindInternal, `property DELAY = "abc" is not a number`},
 		{"large delay", message("T", 0, "x", "DELAY", "2147483648"), mq.KindInternal, `property DELAY = "2147483648" is not a number`},
-		{"timer", message("T", 0, "x", "TIMER_DELIVER_MS", "3"), mq.KindMessageIllegal, later("TIMER_DELIVER_MS")},
-		{"timer", message("T", 0, "x", "TIMER_DELAY_MS", "3"), mq.KindMessageIllegal, later("TIMER_DELAY_MS")},
-		{"timer", message("T", 0, "x", "TIMER_DELAY_SEC", "3"), mq.KindMessageIllegal, later("TIMER_DELAY_SEC")},
+		{"timer", message("T", 0, "x", "TIMER_DELIVER_MS", "x"), mq.KindMessageIllegal, `property TIMER_DELIVER_MS = "x" is not a number`},
+		{"timer", message("T", 0, "x", "TIMER_DELAY_MS", "1.5", "TIMER_DELIVER_MS", "3"), mq.KindMessageIllegal, `property TIMER_DELAY_MS = "1.5" is not a number`},
+		{"timer", message("T", 0, "x", "TIMER_DELAY_SEC", "259201"), mq.KindMessageIllegal, far("TIMER_DELAY_SEC = 259201")},
+		{"timer", message("T", 0, "x", "TIMER_DELAY_SEC", "9223372036854775807"), mq.KindMessageIllegal, far("TIMER_DELAY_SEC = 9223372036854775807")},
+		{"timer", message("T", 0, "x", "TIMER_DELIVER_MS", "3", "TIMER_DEL_UNIQKEY", "k"), mq.KindMessageIllegal, far("TIMER_DEL_UNIQKEY")},
 		{
 			"half by flag", flag(message("T", 0, "x"), record.SysFlagPrepared), mq.KindMessageIllegal,
 			"the message is illegal, sysFlag says that it is a half message but property TRAN_MSG is not true",
@@ -219,7 +220,7 @@ func TestSendRefusals(t *testing.T) {
 		})
 	}
 	ok := []mq.SendRequest{
-		message("Six", 5, "x"), message("Compact", 0, "x", "KEYS", "k"), message("T", 0, "x", "DELAY", "0"), message("T", 0, "x", "DELAY", "-1"),
+		message("Six", 5, "x"), message("Compact", 0, "x", "KEYS", "k"), message("T", 0, "x", "DELAY", "0"), message("T", 0, "x", "DELAY", "-1"), message("T", 0, "x", "TIMER_DELIVER_MS", "3"), message("T", 0, "x", "TIMER_DELAY_SEC", "-9223372036854775808"),
 		message("T", 0, "x", "TIMER_DELIVER_MS", "3", "TIMER_OUT_MS", "3"), message("T", 0, "x", "TRAN_MSG", "false"),
 		message("T", 0, strings.Repeat("x", 1000)), batch(message("T", 0, one)),
 	}

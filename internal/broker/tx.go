@@ -147,7 +147,7 @@ func (b *Broker) commitHalf(s *sender, r *mq.End, now time.Time) *mq.Error {
 		// As in Java: the topic was deleted meanwhile; the message waits for its return.
 		to.topic = strings.Clone(bytesview.String(h.Topic))
 	}
-	s.props = h.AppendCommitProps(s.props[:0], e.scan.delayed || e.scan.later != "")
+	s.props = h.AppendCommitProps(s.props[:0], e.scan.delayed || e.scan.timed)
 	at, props, refusal := b.keepUntilDue(s.props, &e.scan, to, now)
 	s.props = props
 	if refusal != nil {

@@ -146,7 +146,11 @@ func DefaultBroker(h Host) Broker {
 			// one large sequential read, and small answers would only cost the consumer its catch-up rate.
 			MaxBytesCold: 256 << 10, MaxMessagesCold: 32, HotRatio: 40, NewGroupStart: "compat", QueryMax: 32, ServerReset: true, StoreReplies: true,
 		},
-		Delay: Delay{Levels: javaDelayLevels, Fold: 10 * time.Second},
+		Delay: Delay{
+			Levels: javaDelayLevels, Fold: 10 * time.Second,
+			TimerMax: 72 * time.Hour, Precision: time.Second, RollWindow: 2 * 24 * 3600, TimerFlush: time.Second, TimerFile: 100 << 20,
+			RecallLocked: true,
+		},
 		Store: Store{
 			Root: filepath.Join(h.Home, "store"), SegmentSize: 1 << 30, QueueFileSize: 6000000,
 			FlushDisk: FlushAsync, FlushInterval: 500 * time.Millisecond, FlushTimeout: 5 * time.Second,

@@ -211,13 +211,12 @@ var fates = []struct {
 		liteSubscriptionCheckTimeoutMills maxLiteSubscriptionCount enableLitePopLog maxClientEventCount
 		liteEventFullDispatchDelayTime liteEventFullDispatchDelayTimeForWildcardGroup liteLagLatencyCollectEnable
 		liteLagLatencyMetricsEnable liteLagCountMetricsEnable liteLagLatencyTopK`},
-	{accepted, "messages with an arbitrary delay are not implemented yet", `
-		mappedFileSizeTimerLog timerPrecisionMs timerRollWindowSlot timerFlushIntervalMs timerGetMessageThreadNum
-		timerPutMessageThreadNum timerEnableDisruptor timerEnableCheckMetrics timerInterceptDelayLevel timerMaxDelaySec
-		timerWheelSnapshotFlush timerStopEnqueue timerCheckMetricsWhen timerSkipUnknownError timerWarmEnable
-		timerStopDequeue timerEnableRetryUntilSuccess timerCongestNumEachSlot timerMetricSmallThreshold
-		timerProgressLogIntervalMs timerWheelSnapshotIntervalMs appendTopicForTimerDeleteKey recallMessageEnable
-		allowRecallWhenBrokerNotWriteable`},
+	{accepted, "timers are served by one goroutine, a delivery is tried until it succeeds, and what cannot be read is reported and left out", `
+		timerGetMessageThreadNum timerPutMessageThreadNum timerEnableDisruptor timerEnableRetryUntilSuccess timerSkipUnknownError
+		timerWarmEnable timerStopEnqueue timerStopDequeue timerCongestNumEachSlot timerProgressLogIntervalMs`},
+	{accepted, "a message with a delay level waits in its level's queue", `timerInterceptDelayLevel`},
+	{accepted, "timers are not counted per topic", `timerEnableCheckMetrics timerCheckMetricsWhen timerMetricSmallThreshold`},
+	{accepted, "the timer wheel is written page by page", `timerWheelSnapshotFlush timerWheelSnapshotIntervalMs`},
 	{accepted, "delay levels are delivered by one goroutine, in batches and in order, and counted always", `
 		delayOffsetUpdateVersionStep enableScheduleMessageStats enableScheduleAsyncDeliver
 		scheduleAsyncDeliverMaxPendingLimit scheduleAsyncDeliverMaxResendNum2Blocked`},

@@ -125,6 +125,8 @@ type SendResult struct {
 	// UniqueKey is the message's UNIQ_KEY (the client's or the one that the broker added); borrowed until
 	// the SendBatch is reset.
 	UniqueKey string
+	// RecallHandle is what Timers.Recall takes this message back with, "" when it has no time of its own.
+	RecallHandle string
 }
 
 // SendBatch is the unit in which a door hands messages to Send: what arrived together is appended together, with one

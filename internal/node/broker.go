@@ -230,7 +230,7 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 		PropFilter: u.PropertyFilter, FilterRetry: u.FilterRetry, FilterKeep: u.FilterKeep,
 		PullMessages: u.MaxMessagesHot, PullBytes: u.MaxBytesHot, DiskMessages: u.MaxMessagesCold, DiskBytes: u.MaxBytesCold,
 		HotBytes: hotBytes(physicalMemory(), u.HotRatio), QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, NewGroups: broker.NewGroups(u.NewGroupStart), OffsetFold: u.OffsetFold,
-		DelayLevels: c.Delay.DelayLevels(), DelayFold: c.Delay.Fold,
+		DelayLevels: c.Delay.DelayLevels(), DelayFold: c.Delay.Fold, Timers: timerOptions(c),
 		ClientReset: !u.ServerReset, NoReplyStore: !u.StoreReplies,
 	}
 	b.NoTransactions = t.NoTransaction
@@ -240,4 +240,15 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 		b.StartAccept = time.UnixMilli(t.AcceptFrom)
 	}
 	return b
+}
+
+func timerOptions(c *config.Broker) broker.TimerOptions {
+	d := &c.Delay
+	return broker.TimerOptions{
+		MaxDelay: d.TimerMax, Precision: d.Precision, Flush: d.TimerFlush, FileSize: d.TimerFile,
+		// Differs from Java: the window is at most half of the time for which log files are kept. There a timer is lost when
+		// its message is deleted before it is stored again.
+		RollWindow: min(time.Duration(d.RollWindow)*d.Precision, c.Store.Reserved/2),
+		Recall:     d.Recall, NoRecallLocked: !d.RecallLocked, RecallTopicKey: d.RecallTopicKey,
+	}
 }

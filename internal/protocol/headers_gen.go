@@ -3149,7 +3149,8 @@ func (h *RecallMessageRequestHeader) AppendTo(w *FieldWriter) {
 // RecallMessageResponseHeader is Java's class of that name: request code 370.
 // Texts alias what was decoded.
 type RecallMessageResponseHeader struct {
-	MsgID string // msgId
+	MsgID  string // msgId
+	Region string // MSG_REGION, optional
 }
 
 // Decode sets h from f. Every field is tried; the error is about the first bad one.
@@ -3164,6 +3165,8 @@ func (h *RecallMessageResponseHeader) Decode(f Fields) error {
 		switch string(f[i].Key) {
 		case "msgId":
 			h.MsgID = bytesview.String(v)
+		case "MSG_REGION":
+			h.Region = bytesview.String(v)
 		}
 	}
 	return bad
@@ -3172,6 +3175,9 @@ func (h *RecallMessageResponseHeader) Decode(f Fields) error {
 // AppendTo writes h as ext fields.
 func (h *RecallMessageResponseHeader) AppendTo(w *FieldWriter) {
 	w.Str("msgId", h.MsgID)
+	if h.Region != "" {
+		w.Str("MSG_REGION", h.Region)
+	}
 }
 
 // GetBrokerMemberGroupRequestHeader is Java's class of that name: request code 901.

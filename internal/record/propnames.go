@@ -49,6 +49,8 @@ const (
 	PropTimerOutMS     = "TIMER_OUT_MS"
 	PropTimerDelKey    = "TIMER_DEL_UNIQKEY"
 	PropTimerLevel     = "TIMER_DELAY_LEVEL"
+	// PropTimerDueMS is ours: the exact time of a timer while it is kept. Its delivered copy does not have it.
+	PropTimerDueMS     = "TIMER_DUE_MS"
 	PropBornHost       = "__BORNHOST"
 	PropBornTime       = "BORN_TIMESTAMP"
 	PropDLQOriginTopic = "DLQ_ORIGIN_TOPIC"

@@ -136,6 +136,7 @@ func (b *burst) accepted(res *mq.SendResult) *protocol.SendMessageResponseHeader
 		QueueID:       res.QueueID,
 		QueueOffset:   int64(res.Index),
 		TransactionID: res.UniqueKey,
+		RecallHandle:  res.RecallHandle,
 		Region:        b.s.a.o.Region,
 		TraceOn:       b.s.a.traceOn,
 	}

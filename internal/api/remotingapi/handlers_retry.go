@@ -6,5 +6,6 @@ import "github.com/cometmq/cometmq/internal/protocol"
 func retryHandlers() map[int32]handler {
 	return map[int32]handler{
 		protocol.ReqConsumerSendMsgBack: sendMsgBack,
+		protocol.ReqRecallMessage:       recallMessage,
 	}
 }

@@ -96,6 +96,7 @@ func requests() []asked {
 			"",
 			"back {Group:G At:4711 DelayLevel:0 MaxReconsume:0 HasMax:false UnitMode:false}", nil, "",
 		},
+		{"recall", 370, ext{"producerGroup": "G", "topic": "T", "recallHandle": "aGFuZGxl"}, "", "recall G T aGFuZGxl", ext{"msgId": "ID", "MSG_REGION": "DefaultRegion"}, ""},
 		{"members", 38, ext{"consumerGroup": "G"}, "", "members G", nil, `{"consumerIdList":["c1","c2"]}`},
 		{
 			"lock", 41, nil, `{"clientId":"c","consumerGroup":"G","mqSet":[{"brokerName":"b","queueId":1,"topic":"T"},{"brokerName":"b","queueId":2,"topic":"T"}],"onlyThisBroker":false}`,

@@ -169,6 +169,11 @@ func (f *fake) CheckFilter(_ context.Context, group string, s *mq.Subscription) 
 	return f.note("check %s %s %s", group, s.Expression, s.ExpressionType)
 }
 
+func (f *fake) Recall(_ context.Context, r *mq.RecallRequest, done func(string, *mq.Error)) {
+	err, _ := f.note("recall %s %s %s", r.Group, r.Topic, r.Handle).(*mq.Error) //nolint:errorlint // the fake's own
+	done("ID", err)
+}
+
 func (f *fake) GiveBack(_ context.Context, r *mq.GiveBackRequest, done func(*mq.Error)) {
 	err, _ := f.note("back %+v", *r).(*mq.Error) //nolint:errorlint // the fake's own
 	done(err)

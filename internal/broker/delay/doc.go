@@ -1,7 +1,8 @@
 // Package delay delivers messages later: those with one of the delay levels and those with a time of their own.
 //
-// Where things are: levels.go the delay levels as configured, machine.go what delivers them, copy.go what both kinds of delivery
-// share.
+// Where things are: levels.go the delay levels as configured, machine.go what delivers them. timer.go what delivers timers:
+// timertake.go from the timer topic into wheel and log, timerload.go from there into memory (heap.go), timersave.go checkpoints. copy.go is
+// what both kinds of delivery share.
 //
 // Invariants:
 //   - Nothing is delivered before its time, and what is due is delivered at once: one timer waits for the earliest due time, there

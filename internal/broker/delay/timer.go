@@ -1,0 +1,437 @@
+package delay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/bytesview"
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/storage"
+	"github.com/cometmq/cometmq/internal/storage/timerlog"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// TimerTopic is where messages with a time of their own are kept until they are due, all in queue 0.
+const TimerTopic = "rmq_sys_wheel_timer"
+
+// TimerOptions configures a Timer. Zero values are Java's defaults.
+type TimerOptions struct {
+	Store *storage.Store
+	FS    vfs.FS
+	Dir   string // storePathRootDir
+
+	FileSize   int64         // mappedFileSizeTimerLog, default 100 MiB
+	Slots      int           // seconds that the wheel looks ahead, default timerlog.JavaSlots; other values are for tests
+	Precision  time.Duration // timerPrecisionMs, default 1 s
+	RollWindow time.Duration // timerRollWindowSlot, as a time, default 2 days
+	Flush      time.Duration // timerFlushIntervalMs, default 1 s
+
+	// Delivered is told about each delivered copy and its size; it must be cheap. May be nil.
+	Delivered func(q *storage.Queue, bytes int64)
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+func (o TimerOptions) withDefaults() TimerOptions {
+	span := func(p *time.Duration, v time.Duration) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	if o.FileSize <= 0 {
+		o.FileSize = 100 << 20
+	}
+	if o.Slots <= 0 {
+		o.Slots = timerlog.JavaSlots
+	}
+	span(&o.Precision, time.Second)
+	span(&o.RollWindow, 48*time.Hour)
+	span(&o.Flush, time.Second)
+	if o.Delivered == nil {
+		o.Delivered = func(*storage.Queue, int64) {}
+	}
+	return o
+}
+
+// Timer delivers messages at the time that they ask for.
+//
+// What is stored in TimerTopic is taken in its order, noted in the timer log under the second in which it is due, and forgotten.
+// When that second comes near its units are loaded; they are all that is in memory. A message that is farther away than the roll
+// window is stored again before the log would be too old to have it.
+//
+// One goroutine does all that; a second one waits for the disk.
+type Timer struct {
+	o         TimerOptions
+	precision int64 // ms
+	window    int64 // ms
+	queue     *storage.Queue
+	log       *timerlog.Log
+	wheel     *timerlog.Wheel
+	check     timerlog.Check // as last saved or about to be
+
+	next    record.Index // of the next message to take
+	loaded  int64        // ms: the first slot that is not in memory
+	floor   int64        // ms: no slot before it is read after a crash
+	pending heap
+	left    map[int64]int                 // how many of each slot are pending
+	taken   map[int64]map[string]struct{} // what was taken back in slots that are loaded
+
+	reader *storage.Reader
+	msg    record.Message
+	units  []timerlog.Unit
+	chain  []timerlog.Unit // of the slot that is loaded
+	undo   []undoSlot
+	batch  storage.Batch
+	queues []*storage.Queue
+	props  []byte
+
+	wake    chan struct{}
+	saved   chan error // of the checkpoint under way
+	saving  bool
+	dirty   bool // something has changed since the last checkpoint
+	lastErr time.Time
+
+	stats struct {
+		enqueued, delivered, rolled, recalled, lost, failures atomic.Int64
+		pending, read, next                                   atomic.Int64
+	}
+}
+
+// OpenTimer finds out where a former broker was. It starts nothing.
+func OpenTimer(o TimerOptions) (*Timer, error) {
+	o = o.withDefaults()
+	t := &Timer{
+		o: o, precision: o.Precision.Milliseconds(), queue: o.Store.Queue(TimerTopic, 0),
+		left: map[int64]int{}, taken: map[int64]map[string]struct{}{}, reader: o.Store.NewReader(),
+		wake: make(chan struct{}, 1), saved: make(chan error, 1),
+	}
+	if t.precision < 1 {
+		return nil, fmt.Errorf("timerPrecisionMs = %d: must be at least 1", t.precision)
+	}
+	var err error
+	if t.log, err = timerlog.OpenLog(o.FS, filepath.Join(o.Dir, "timerlog"), o.FileSize); err != nil {
+		return nil, err
+	}
+	if t.wheel, err = timerlog.OpenWheel(o.FS, filepath.Join(o.Dir, "timerwheel"), o.Slots, t.precision); err != nil {
+		return nil, errors.Join(err, t.log.Close())
+	}
+	// Half of what the wheel holds leaves room for one that is behind.
+	t.window = min(o.RollWindow.Milliseconds(), t.wheel.Span()/2)
+	if err = t.recover(); err != nil {
+		return nil, errors.Join(err, t.log.Close(), t.wheel.Close())
+	}
+	t.publish()
+	return t, nil
+}
+
+func (t *Timer) checkPath() string { return filepath.Join(t.o.Dir, "config", "timercheck") }
+
+func (t *Timer) slot(ms int64) int64 { return ms - ms%t.precision }
+
+// recover reads the checkpoint and brings the wheel up to the end of the log.
+func (t *Timer) recover() error {
+	check, ok, err := timerlog.LoadCheck(t.o.FS, t.checkPath())
+	if err != nil {
+		return err
+	}
+	now := t.slot(t.o.Now().UnixMilli())
+	t.check, t.next, t.loaded = check, record.Index(check.QueueIndex), t.slot(check.ReadTime)
+	if !ok || check.ReadTime == 0 {
+		if t.loaded, err = t.wheel.Oldest(); err != nil {
+			return err
+		}
+		if t.loaded == 0 {
+			t.loaded = now
+		}
+	}
+	// Java begins a file earlier than the checkpoint says, and so do we: its wheel is written while it changes.
+	var last timerlog.Unit
+	newest := map[int64]int64{}
+	err = t.log.Recover(max(check.LogPos-t.o.FileSize, 0), func(pos int64, u *timerlog.Unit) bool {
+		if pos >= check.LogPos && !t.sound(u) {
+			t.o.Log.Warn("the timer log is cut: the message of a unit is not in the log", "position", pos, "offset", u.Offset)
+			return false
+		}
+		last = *u
+		slot := t.slot(u.Time)
+		if slot < t.loaded {
+			return true // delivered
+		}
+		newest[slot] = pos
+		return true
+	})
+	for slot, pos := range newest {
+		s, werr := t.wheel.Get(slot)
+		if s.First < 0 || s.First > pos {
+			s.First = pos
+		}
+		if s.Last < pos || s.Last >= t.log.End() {
+			s.Last = pos
+			werr = errors.Join(werr, t.wheel.Put(slot, s))
+		}
+		err = errors.Join(err, werr)
+	}
+	if err != nil {
+		return fmt.Errorf("recover timers: %w", err)
+	}
+	if last.Size > 0 && t.read(last.Offset, last.Size) == nil {
+		t.next = max(t.next, t.msg.Index+1)
+	}
+	first, end := t.queue.Min(), t.queue.Max()
+	if t.next < first || t.next > end {
+		t.o.Log.Error("timers continue at another message", "offset", t.next, "min", first, "max", end)
+		t.next = min(max(t.next, first), end)
+	}
+	t.floor = t.loaded
+	if end > 0 {
+		t.o.Log.Info("timers recovered", "from", time.UnixMilli(t.loaded), "taken", t.next, "of", end, "log", t.log.End())
+	}
+	return nil
+}
+
+// sound reports whether the message of a unit is in the log.
+func (t *Timer) sound(u *timerlog.Unit) bool { return t.read(u.Offset, u.Size) == nil }
+
+var errOtherTopic = errors.New("it is no message of " + TimerTopic)
+
+// read makes msg the message at a place of the log, if it is one of the timer topic.
+func (t *Timer) read(off record.Offset, size int32) error {
+	rec, err := t.reader.Record(off, int(size))
+	if err != nil {
+		return err
+	}
+	if _, err = record.Decode(rec, &t.msg, false); err != nil {
+		return err
+	}
+	if string(t.msg.Topic) != TimerTopic {
+		return errOtherTopic
+	}
+	return nil
+}
+
+// lostForGood reports whether an error of read will stay.
+func lostForGood(err error) bool {
+	_, bad := errors.AsType[*record.CorruptError](err)
+	return bad || storage.IsLost(err) || errors.Is(err, errOtherTopic) || errors.Is(err, record.ErrShort)
+}
+
+// Arrived must be called when a message becomes readable in TimerTopic.
+func (t *Timer) Arrived() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// coalesce is how long after a delivery the next one is at the earliest: timers that are due within it share an append.
+const coalesce = 5 * time.Millisecond
+
+// Run works until ctx ends.
+func (t *Timer) Run(ctx context.Context) error {
+	defer t.reader.Close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	flush := time.NewTicker(t.o.Flush)
+	defer flush.Stop()
+	var last time.Time // of a delivery
+	for ctx.Err() == nil {
+		now := t.o.Now()
+		ms := now.UnixMilli()
+		n, err := t.deliver(ctx, ms)
+		if n > 0 {
+			last = now
+		}
+		if err == nil {
+			err = t.load(ms)
+		}
+		more := n > 0
+		if err == nil {
+			var took int
+			took, err = t.take(ms)
+			more = more || took > 0
+		}
+		t.publish()
+		wait := t.idle(now, last)
+		switch {
+		case err != nil:
+			t.complain(now, "timers cannot be served, trying again", err)
+			wait = firstRetry
+		case more:
+			wait = 0
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+		case <-t.wake:
+		case <-timer.C:
+		case err := <-t.saved:
+			t.finish(err)
+		case <-flush.C:
+			t.save()
+		}
+	}
+	if t.saving {
+		t.finish(<-t.saved)
+	}
+	return nil
+}
+
+// idle returns how long there is nothing to do: until the next timer, or the next slot is to be loaded.
+func (t *Timer) idle(now, last time.Time) time.Duration {
+	wait := time.Minute
+	if len(t.pending) < maxPending {
+		wait = time.UnixMilli(t.loaded - t.precision).Sub(now)
+	}
+	if len(t.pending) > 0 {
+		due := time.UnixMilli(t.pending[0].due).Sub(now)
+		if next := coalesce - now.Sub(last); due < next && next <= coalesce {
+			due = next
+		}
+		wait = min(wait, due)
+	}
+	return min(wait, time.Minute) // the clock may be set
+}
+
+func (t *Timer) complain(now time.Time, what string, err error) {
+	if now.Sub(t.lastErr) >= 10*time.Second {
+		t.lastErr = now
+		t.o.Log.Error(what, "err", err)
+	}
+}
+
+// publish copies figures for others.
+func (t *Timer) publish() {
+	t.stats.pending.Store(int64(len(t.pending)))
+	t.stats.read.Store(t.readTime())
+	t.stats.next.Store(int64(t.next))
+}
+
+// readTime is the first slot, as a time in ms, in which something may not have been delivered.
+func (t *Timer) readTime() int64 {
+	first := t.loaded
+	for s := range t.left {
+		first = min(first, s)
+	}
+	return first
+}
+
+// deliver stores copies of what is due at now, in order, and returns how many timers are done.
+func (t *Timer) deliver(ctx context.Context, now int64) (int, error) {
+	t.batch.Reset()
+	t.queues = t.queues[:0]
+	var slots [batchMessages]entry
+	n := 0
+	defer func() { // what was popped and not delivered
+		for _, e := range slots[:n] {
+			t.pending.push(e)
+		}
+	}()
+	for n < len(slots) && t.batch.Size() < batchBytes && len(t.pending) > 0 && t.pending[0].due <= now {
+		e := t.pending[0]
+		err := t.read(e.offset, e.size)
+		if err != nil && !lostForGood(err) {
+			return 0, err
+		}
+		t.pending.pop()
+		slots[n] = e
+		n++
+		if err == nil {
+			err = t.add(&e, now)
+		}
+		if err != nil {
+			t.lose(1, "timer cannot be delivered and is left out", fmt.Errorf("offset %d: %w", e.offset, err))
+		}
+	}
+	if t.batch.Len() > 0 {
+		if !appendAll(ctx, t.o.Store, &t.batch, t.o.Log, func() { t.stats.failures.Add(1) }) {
+			return 0, nil
+		}
+		for i, q := range t.queues {
+			t.o.Delivered(q, int64(t.batch.RecordSize(i)))
+		}
+		if t.batch.Size() > 2*batchBytes {
+			t.batch = storage.Batch{}
+		}
+	}
+	count := n
+	for _, e := range slots[:n] {
+		t.done(e.slot)
+	}
+	n = 0
+	return count, nil
+}
+
+// add adds msg, the message of e, to the batch as it is to be stored now.
+func (t *Timer) add(e *entry, now int64) error {
+	if !e.roll && t.recalled(e.slot) {
+		t.stats.recalled.Add(1)
+		return nil
+	}
+	num := func(name string, v int64) {
+		t.props = append(strconv.AppendInt(append(append(t.props, name...), 1), v, 10), 2)
+	}
+	drop := []string{record.PropTimerEnqueueMS, record.PropTimerDequeueMS, record.PropTimerDueMS, record.PropTimerRollTimes}
+	rolls, _ := t.msg.Props.Get(record.PropTimerRollTimes)
+	due, hasDue := t.msg.Props.Get(record.PropTimerDueMS)
+	t.props = t.msg.Props.AppendWithout(t.props[:0], drop...)
+	num(record.PropTimerEnqueueMS, e.enqueued)
+	num(record.PropTimerDequeueMS, now)
+	times, _ := strconv.ParseInt(bytesview.String(rolls), 10, 32)
+	if e.roll {
+		times++
+	}
+	if times > 0 {
+		num(record.PropTimerRollTimes, times)
+	}
+	if e.roll && hasDue {
+		t.props = record.AppendProp(t.props, record.PropTimerDueMS, bytesview.String(due))
+	}
+	t.msg.Props = t.props
+	if e.roll {
+		t.msg.Magic, t.msg.PreparedOffset = 0, 0
+		if _, err := t.batch.Add(t.queue, &t.msg); err != nil {
+			return err
+		}
+		t.queues = append(t.queues, t.queue)
+		t.stats.rolled.Add(1)
+		return nil
+	}
+	q, err := addCopy(t.o.Store, &t.batch, &t.msg)
+	if err != nil {
+		return err
+	}
+	t.queues = append(t.queues, q)
+	t.stats.delivered.Add(1)
+	return nil
+}
+
+func (t *Timer) lose(n int64, what string, err error) {
+	t.stats.lost.Add(n)
+	t.complain(t.o.Now(), what, err)
+}
+
+// TimerStats is what a Timer has done since the start, and where it is.
+type TimerStats struct {
+	Enqueued, Delivered, Rolled, Recalled, Lost, Failures int64
+
+	Pending  int64 // timers in memory
+	ReadTime int64 // ms: everything before it has been delivered
+	Next     mq.Index
+	End      mq.Index // of the timer topic
+}
+
+// Stats returns the figures.
+func (t *Timer) Stats() TimerStats {
+	s := &t.stats
+	return TimerStats{
+		s.enqueued.Load(), s.delivered.Load(), s.rolled.Load(), s.recalled.Load(), s.lost.Load(), s.failures.Load(),
+		s.pending.Load(), s.read.Load(), mq.Index(s.next.Load()), t.queue.Max(),
+	}
+}
