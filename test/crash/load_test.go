@@ -22,6 +22,7 @@ type load struct {
 	addr, topic string
 	senders     []*sender
 	acked       atomic.Int64
+	pause       time.Duration // between a sender's writes
 }
 
 type sender struct {
@@ -33,7 +34,7 @@ type sender struct {
 const window = 64
 
 func newLoad(addr, topic string, senders int) *load {
-	l := &load{addr: addr, topic: topic}
+	l := &load{addr: addr, topic: topic, pause: time.Millisecond}
 	for q := range senders {
 		l.senders = append(l.senders, &sender{queue: int32(q)})
 	}
@@ -87,7 +88,7 @@ func (l *load) session(ctx context.Context, c *bench.Client, s *sender) {
 		if err := c.FlushOut(); err != nil {
 			return
 		}
-		time.Sleep(time.Millisecond) // some ten thousand a second are enough to be hit in the middle
+		time.Sleep(l.pause) // some ten thousand a second are enough to be hit in the middle
 		for range (len(waiting) + 3) / 4 {
 			r, op, err := c.Next(10 * time.Second)
 			if err != nil {
