@@ -111,6 +111,8 @@ func main() {
 		called(ns, topic, group, count, out)
 	case "request":
 		request(ns, topic, group, count, out)
+	case "fail", "suspend", "dead", "broadcast", "trace":
+		retryAction(action, ns, topic, group, count, out)
 	default:
 		check(fmt.Errorf("unknown action %q", action))
 	}
