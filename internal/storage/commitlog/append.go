@@ -152,6 +152,7 @@ func (l *Log) settle(group []*Batch) error {
 	if l.w.written != l.appended.Load() {
 		l.appended.Store(l.w.written)
 		l.stamped.Store(l.lastMs) // after appended, see Flush
+		l.watchers.tell()
 		if l.w.end-l.w.pos < l.set.FileSize()/2 && l.set.End() == l.w.end {
 			select {
 			case l.prepare <- struct{}{}:
@@ -231,6 +232,8 @@ func (l *Log) roll() error {
 		if err := l.put(record.EndOfFile(nil, int(w.end-w.pos))); err != nil {
 			return err
 		}
+		// The rest of the file is zeros. A slave gets it too, from this block, which may have been used before.
+		clear(w.blk.Data()[w.pos-w.blk.Base():])
 	}
 	if err := l.flushWriter(); err != nil {
 		return err

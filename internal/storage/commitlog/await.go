@@ -24,6 +24,8 @@ type Await struct {
 	Flush    bool // wait for the disk
 	Replicas int  // > 0: wait for the replicated mark
 	Deadline time.Time
+	// ReplicaDeadline, if set, counts instead of Deadline once only replicas are waited for.
+	ReplicaDeadline time.Time
 	// Done is called once, from any goroutine and under no lock. It must not block.
 	Done func(Status)
 
@@ -65,6 +67,13 @@ func (a *awaits) insert(w *Await) {
 	}
 	w.prev, w.next, w.list = p, p.next, a
 	p.next.prev, p.next = w, w
+}
+
+// forReplicas makes the deadline that of the second wait. The deadline goroutine looks again at the first one at the latest.
+func (w *Await) forReplicas() {
+	if !w.ReplicaDeadline.IsZero() {
+		w.Deadline = w.ReplicaDeadline
+	}
 }
 
 func (w *Await) unlink() {
@@ -109,6 +118,7 @@ func (w *waits) needsLocked(a *Await) bool {
 	case a.Flush && w.l.Flushed() < a.End:
 		w.flush.insert(a)
 	case a.Replicas > 0 && w.l.Replicated() < a.End:
+		a.forReplicas()
 		w.replica.insert(a)
 	default:
 		return false
@@ -124,6 +134,7 @@ func (w *waits) fire() {
 	for a := w.flush.head.next; a != &w.flush.head && a.End <= w.l.Flushed(); a = w.flush.head.next {
 		a.unlink()
 		if a.Replicas > 0 && w.l.Replicated() < a.End {
+			a.forReplicas()
 			w.replica.insert(a)
 			continue
 		}

@@ -54,7 +54,8 @@ type Log struct {
 	prepare chan struct{} // the next file is wanted
 	waits   waits
 
-	holes holes
+	watchers watchers
+	holes    holes
 }
 
 // Open loads the files of the log in dir. Recover must follow.

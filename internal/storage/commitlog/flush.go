@@ -26,6 +26,7 @@ func (l *Log) Flush() error {
 	l.flushMs = ms
 	l.flushed.Store(to)
 	l.waits.fire()
+	l.watchers.tell()
 	if l.o.OnFlush != nil {
 		l.o.OnFlush()
 	}

@@ -1,0 +1,209 @@
+package commitlog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/storage/segment"
+)
+
+// The log as bytes: what a master sends and a slave stores. Both logs have the same bytes at the same offsets, the marker at
+// the end of a file and the unused rest behind it included.
+
+// RawReader reads the log without regard to records. It is for one goroutine and must be closed.
+type RawReader struct {
+	l  *Log
+	rd segment.Reader
+}
+
+// NewRawReader returns a reader of the bytes of l.
+func (l *Log) NewRawReader() RawReader { return RawReader{l: l, rd: l.set.Reader()} }
+
+// View returns bytes from off on, at least one and up to where end, the file or the block of the cache ends, without
+// copying. They are valid until the next call. end must not be behind the readable end. ErrGone: off is outside the log.
+func (r *RawReader) View(off, end record.Offset) ([]byte, error) {
+	f := r.l.set.Find(int64(off))
+	if f == nil || off >= end {
+		return nil, ErrGone
+	}
+	return r.rd.Head(int64(off), int(min(int64(end), f.End())-int64(off)))
+}
+
+// Close lets go of memory. The reader can be used again.
+func (r *RawReader) Close() { r.rd.Close() }
+
+// watchers are told when the readable or the durable end has moved.
+type watchers struct {
+	n    atomic.Int32
+	mu   sync.Mutex // guards list
+	list map[chan struct{}]struct{}
+}
+
+// Watch returns a channel that has something in it after the readable or the durable end has moved, until stop is called.
+func (l *Log) Watch() (moved <-chan struct{}, stop func()) {
+	w, c := &l.watchers, make(chan struct{}, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.list == nil {
+		w.list = map[chan struct{}]struct{}{}
+	}
+	w.list[c] = struct{}{}
+	w.n.Store(int32(len(w.list)))
+	return c, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.list, c)
+		w.n.Store(int32(len(w.list)))
+	}
+}
+
+func (w *watchers) tell() {
+	if w.n.Load() == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.list {
+		poke(c)
+	}
+}
+
+// ErrGap says that raw bytes do not follow the end of the log.
+var ErrGap = errors.New("bytes do not follow the end of the log")
+
+// AppendRaw stores bytes of another log, which begin at off there, at the same place of this one. It takes whole records and
+// whole ends of files only and returns how many bytes that were: the end of the log is never inside a record. All of them are
+// verified before one is stored; an error means that nothing was. legal may refuse a record.
+//
+// off must be the end of the log (else ErrGap), or the begin of a file when the log has never held anything.
+func (l *Log) AppendRaw(off record.Offset, p []byte, legal func(*record.Message) error) (int, error) {
+	if e := l.failed.Load(); e != nil {
+		return 0, e
+	}
+	if e := l.full.Load(); e != nil && l.o.Now().UnixNano() < l.tryAt.Load() {
+		return 0, e
+	}
+	n, ms, err := l.checkRaw(int64(off), p, legal)
+	if n == 0 {
+		return 0, err
+	}
+	// What is sound before bad bytes is stored: the sender may be asked for the rest again.
+	if serr := l.Exclusive(func() error { return l.placeRaw(int64(off), p[:n], ms) }); serr != nil {
+		return 0, serr
+	}
+	return n, err
+}
+
+// checkRaw returns how many of the bytes are whole and sound, with the newest store time in them.
+func (l *Log) checkRaw(off int64, p []byte, legal func(*record.Message) error) (n int, ms int64, err error) {
+	size := l.set.FileSize()
+	var m record.Message
+	for n < len(p) {
+		at, rest := off+int64(n), p[n:]
+		left := size - at%size
+		if left < blankLen {
+			// No marker fits, so nothing was put there.
+			if int64(len(rest)) < left {
+				return n, ms, nil
+			}
+			n += int(left)
+			continue
+		}
+		if len(rest) < blankLen {
+			return n, ms, nil
+		}
+		length, magic := int64(binary.BigEndian.Uint32(rest)), binary.BigEndian.Uint32(rest[4:])
+		switch {
+		case magic == record.MagicBlank && length == left:
+			if int64(len(rest)) < length {
+				return n, ms, nil
+			}
+		case magic != record.MagicV1 && magic != record.MagicV2, length < minRecord, length > left:
+			return n, ms, fmt.Errorf("at log offset %d: %w (size %d, magic %#08x, %d bytes left in the file)", at, errCannotBe, length, magic, left)
+		case int64(len(rest)) < length:
+			return n, ms, nil
+		default:
+			rec := rest[:length]
+			if err := checkOne(rec, at, &m, legal); err != nil {
+				return n, ms, fmt.Errorf("record at log offset %d: %w", at, err)
+			}
+			ms = m.StoreTime
+		}
+		n += int(length)
+	}
+	return n, ms, nil
+}
+
+func checkOne(rec []byte, at int64, m *record.Message, legal func(*record.Message) error) error {
+	n, err := record.Decode(rec, m, true)
+	switch {
+	case err != nil:
+		return err
+	case n != len(rec):
+		return fmt.Errorf("%w: its parts are %d bytes, it says %d", errCannotBe, n, len(rec))
+	case int64(m.Offset) != at:
+		return fmt.Errorf("%w: it says that it is at %d", errCannotBe, m.Offset)
+	case errors.Is(record.VerifyCRC(rec), record.ErrCRC):
+		return record.ErrCRC
+	case legal == nil:
+		return nil
+	}
+	return legal(m)
+}
+
+// placeRaw puts p, whose records have been verified, at off. Only the leader calls it.
+func (l *Log) placeRaw(off int64, p []byte, ms int64) error {
+	w := &l.w
+	if w.err != nil {
+		return w.err
+	}
+	if off != w.pos {
+		if err := l.startAt(off); err != nil {
+			return err
+		}
+	}
+	for len(p) > 0 {
+		if w.pos == w.end {
+			if err := l.roll(); err != nil {
+				return err
+			}
+		}
+		n := min(int64(len(p)), w.end-w.pos)
+		if err := l.put(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	l.lastMs = max(l.lastMs, ms)
+	return l.flushWriter()
+}
+
+// startAt lets an empty log begin at off.
+func (l *Log) startAt(off int64) error {
+	w := &l.w
+	if w.pos != l.set.Min() || w.pos != w.written {
+		return fmt.Errorf("%w: it ends at %d, they begin at %d", ErrGap, w.pos, off)
+	}
+	if off%l.set.FileSize() != 0 {
+		return fmt.Errorf("%w: the log is empty and they begin at %d, where no file of %d bytes begins: does %s differ?", ErrGap, off, l.set.FileSize(), l.o.Key)
+	}
+	// Nobody has ever read or written in the files there are, if any: they were made in advance.
+	w.reset(l.set)
+	if err := l.set.RemoveFrom(0); err != nil {
+		return l.fail(err)
+	}
+	l.set.Forget(0)
+	f, err := l.set.Grow(off)
+	if err != nil {
+		return l.fail(err)
+	}
+	l.o.Log.Info("the log begins at the place where the master's newest file begins", "file", f.Path(), "offset", off)
+	w.pos, w.written, w.end = off, off, f.End()
+	l.flushed.Store(off)
+	l.appended.Store(off)
+	return nil
+}
