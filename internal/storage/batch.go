@@ -77,10 +77,13 @@ func (b *Batch) RecordSize(i int) int { return b.b.RecordSize(i) }
 func (b *Batch) End() record.Offset { return b.b.End() }
 
 // Append stores the messages of b in the order they were added and returns when they are in the log. The error is a
-// *ReadOnlyError, a *DiskFullError, ErrTooLarge or ErrClosed; some of the messages may be stored even so.
+// *ReadOnlyError, a *DiskFullError, ErrTooLarge, ErrCopy or ErrClosed; some of the messages may be stored even so.
 //
 // The caller may find itself dispatching (see OnDispatch), so it must hold no lock that OnDispatch takes.
 func (s *Store) Append(b *Batch) error {
+	if s.o.Copy {
+		return ErrCopy
+	}
 	if err := s.log.Append(&b.b); err != nil {
 		s.wake()
 		return err

@@ -11,8 +11,13 @@ import (
 // RawReader reads bytes of the log; see Store.RawReader.
 type RawReader = commitlog.RawReader
 
-// ErrGap says that raw bytes do not follow the end of the log.
-var ErrGap = commitlog.ErrGap
+// What AppendRaw may answer.
+var (
+	// ErrGap says that raw bytes do not follow the end of the log.
+	ErrGap = commitlog.ErrGap
+	// ErrUnsound says that raw bytes are no records.
+	ErrUnsound = commitlog.ErrUnsound
+)
 
 // RawReader returns a reader of the log as bytes, for one goroutine. Close it.
 func (s *Store) RawReader() RawReader { return s.log.NewRawReader() }
@@ -33,11 +38,11 @@ func (s *Store) Unused() bool { return s.log.Appended() == s.log.Min() }
 // AppendRaw stores bytes of another store's log, which begin at off there, at the same place of this one, and dispatches them
 // as messages that were sent here. It returns how many bytes it took: whole records and whole ends of files only, the rest is
 // to be offered again with what follows. It verifies them; the records before the first bad one are stored, and the error says
-// what is wrong with that. ErrGap: off is not the end of the log. One goroutine at a time.
+// what is wrong with that one. ErrGap: off is not the end of the log. One goroutine at a time.
 //
 // Where a batch is stored this way no message may be appended otherwise: the indexes are those of the other store.
-func (s *Store) AppendRaw(off record.Offset, p []byte) (int, error) {
-	n, err := s.log.AppendRaw(off, p, legal)
+func (s *Store) AppendRaw(off record.Offset, p []byte, holes bool) (int, error) {
+	n, err := s.log.AppendRaw(off, p, holes, legal)
 	if n > 0 && !s.o.FlushSync {
 		s.follow()
 	}

@@ -63,7 +63,7 @@ func TestRawCopyIsTheSameLog(t *testing.T) {
 		done := 0
 		for got := 0; got < len(all); { // as a network cuts it
 			got = min(len(all), got+1+rng.IntN(20_000))
-			n, err := b.AppendRaw(record.Offset(done), all[done:got])
+			n, err := b.AppendRaw(record.Offset(done), all[done:got], false)
 			must(t, err)
 			if done += n; b.Appended() != record.Offset(done) {
 				t.Fatalf("the log ends at %d, %d bytes were taken", b.Appended(), done)
@@ -100,10 +100,10 @@ func TestRawCopyMayBeginAtAFile(t *testing.T) {
 	a, b := open(t, from, o), open(t, to, o)
 	fill(t, a, rand.New(rand.NewPCG(1, 1)), 100)
 	begin := a.Appended() - a.Appended()%record.Offset(o.SegmentSize)
-	if _, err := b.AppendRaw(begin+1, rawBytes(t, a, begin)[1:]); err == nil {
+	if _, err := b.AppendRaw(begin+1, rawBytes(t, a, begin)[1:], false); err == nil {
 		t.Fatal("a log that begins inside a file was taken")
 	}
-	n, err := b.AppendRaw(begin, rawBytes(t, a, begin))
+	n, err := b.AppendRaw(begin, rawBytes(t, a, begin), false)
 	must(t, err)
 	if b.Appended() != begin+record.Offset(n) || b.MinOffset() != begin || b.Appended() != a.Appended() {
 		t.Fatalf("the copy is %d to %d", b.MinOffset(), b.Appended())
@@ -114,7 +114,7 @@ func TestRawCopyMayBeginAtAFile(t *testing.T) {
 	if b.MinOffset() != begin || b.Appended() != a.Appended() {
 		t.Fatalf("after reopening the copy is %d to %d", b.MinOffset(), b.Appended())
 	}
-	if _, err := b.AppendRaw(begin, rawBytes(t, a, begin)); !errors.Is(err, ErrGap) {
+	if _, err := b.AppendRaw(begin, rawBytes(t, a, begin), false); !errors.Is(err, ErrGap) {
 		t.Fatalf("bytes from elsewhere: %v", err)
 	}
 	must(t, b.Close())
@@ -145,16 +145,60 @@ func TestRawBytesAreVerified(t *testing.T) {
 			b := open(t, vfs.NewMem(vfs.MemOptions{}), o)
 			p := bytes.Clone(all)
 			bad(p[end:])
-			n, err := b.AppendRaw(0, p)
+			n, err := b.AppendRaw(0, p, false)
 			if err == nil || n != int(end) || b.Appended() != end {
 				t.Fatalf("took %d bytes, the log ends at %d: %v", n, b.Appended(), err)
 			}
 			must(t, b.Writable())
-			if n, err = b.AppendRaw(end, all[end:]); err != nil || n != len(all)-int(end) {
+			if n, err = b.AppendRaw(end, all[end:], false); err != nil || n != len(all)-int(end) {
 				t.Fatalf("the sound bytes: %d, %v", n, err)
 			}
 			must(t, b.Close())
 		})
+	}
+}
+
+// A log with a damaged place and a lost marker at the end of a file is copied as it is, once the caller insists.
+func TestRawCopyOfDamage(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(10) {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		from := vfs.NewMem(vfs.MemOptions{})
+		o := options(t)
+		a := open(t, from, o)
+		fill(t, a, rng, 60)
+		all := rawBytes(t, a, 0)
+		must(t, a.Close())
+		for range 6 {
+			at := rng.IntN(len(all) - 200)
+			clear(all[at : at+1+rng.IntN(3000)%(len(all)-at)])
+		}
+		b := open(t, vfs.NewMem(vfs.MemOptions{}), o)
+		done, refused := 0, 0
+		for got := 0; got < len(all); {
+			got = min(len(all), got+1+rng.IntN(9000))
+			n, err := b.AppendRaw(record.Offset(done), all[done:got], false)
+			done += n
+			for err != nil {
+				if !errors.Is(err, ErrUnsound) {
+					t.Fatal(err)
+				}
+				refused++
+				n, err = b.AppendRaw(record.Offset(done), all[done:got], true)
+				must(t, err)
+				if done += n; n == 0 {
+					break
+				}
+				n, err = b.AppendRaw(record.Offset(done), all[done:got], false)
+				done += n
+			}
+		}
+		if refused == 0 || len(all)-done > 8000 || !bytes.Equal(rawBytes(t, b, 0), all[:done]) {
+			t.Fatalf("seed %d: %d of %d bytes, refused %d times", seed, done, len(all), refused)
+		}
+		must(t, b.dispatchAll())
+		must(t, b.Writable())
+		must(t, b.Close())
 	}
 }
 
@@ -167,9 +211,9 @@ func FuzzAppendRaw(f *testing.F) {
 	f.Fuzz(func(t *testing.T, p []byte, cut int) {
 		b := open(t, vfs.NewMem(vfs.MemOptions{}), o)
 		cut = max(0, min(cut, len(p)))
-		n, err := b.AppendRaw(0, p[:cut])
+		n, err := b.AppendRaw(0, p[:cut], cut%2 == 0)
 		if err == nil {
-			_, _ = b.AppendRaw(record.Offset(n), p[n:])
+			_, _ = b.AppendRaw(record.Offset(n), p[n:], cut%2 == 0)
 		}
 		if int(b.Appended()) > len(p) {
 			t.Fatalf("%d bytes stored of %d", b.Appended(), len(p))

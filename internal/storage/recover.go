@@ -115,7 +115,7 @@ func (s *Store) open() (err error) {
 
 // startPoint decides from where on the log must be walked again.
 func (s *Store) startPoint(m *mark, sameBoot bool) commitlog.Recovery {
-	r := commitlog.Recovery{CRC: !s.o.SkipBodyCRC}
+	r := commitlog.Recovery{CRC: !s.o.SkipBodyCRC, Copy: s.o.Copy}
 	begin, end := s.log.Min(), s.log.FilesEnd()
 	if m != nil && (s.cp == m.before || s.cp == m.with) {
 		r.Durable, r.Written = m.log, m.log

@@ -47,6 +47,8 @@ var (
 	ErrClosed   = commitlog.ErrClosed
 	ErrTooLarge = commitlog.ErrTooLarge
 	ErrGone     = commitlog.ErrGone
+	// ErrCopy says that the store holds a copy of another one's log and takes no messages of its own.
+	ErrCopy = errors.New("the store is a slave's")
 )
 
 // Store is the message store of one broker.

@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -75,12 +76,16 @@ func (w *watchers) tell() {
 // ErrGap says that raw bytes do not follow the end of the log.
 var ErrGap = errors.New("bytes do not follow the end of the log")
 
+// ErrUnsound says that raw bytes are no records. It may be so in the other log, behind a power cut or on a failing disk.
+var ErrUnsound = errors.New("no sound record")
+
 // AppendRaw stores bytes of another log, which begin at off there, at the same place of this one. It takes whole records and
 // whole ends of files only and returns how many bytes that were: the end of the log is never inside a record. All of them are
 // verified before one is stored; an error means that nothing was. legal may refuse a record.
 //
-// off must be the end of the log (else ErrGap), or the begin of a file when the log has never held anything.
-func (l *Log) AppendRaw(off record.Offset, p []byte, legal func(*record.Message) error) (int, error) {
+// off must be the end of the log (else ErrGap), or the begin of a file when the log has never held anything. holes: bytes that
+// are no records (ErrUnsound) are taken too, up to the next sound record or the end of the file.
+func (l *Log) AppendRaw(off record.Offset, p []byte, holes bool, legal func(*record.Message) error) (int, error) {
 	if e := l.failed.Load(); e != nil {
 		return 0, e
 	}
@@ -88,6 +93,9 @@ func (l *Log) AppendRaw(off record.Offset, p []byte, legal func(*record.Message)
 		return 0, e
 	}
 	n, ms, err := l.checkRaw(int64(off), p, legal)
+	if holes && errors.Is(err, ErrUnsound) {
+		n, err = n+l.hole(int64(off)+int64(n), p[n:]), nil
+	}
 	if n == 0 {
 		return 0, err
 	}
@@ -123,13 +131,13 @@ func (l *Log) checkRaw(off int64, p []byte, legal func(*record.Message) error) (
 				return n, ms, nil
 			}
 		case magic != record.MagicV1 && magic != record.MagicV2, length < minRecord, length > left:
-			return n, ms, fmt.Errorf("at log offset %d: %w (size %d, magic %#08x, %d bytes left in the file)", at, errCannotBe, length, magic, left)
+			return n, ms, fmt.Errorf("%w at log offset %d: size %d, magic %#08x, %d bytes left in the file", ErrUnsound, at, length, magic, left)
 		case int64(len(rest)) < length:
 			return n, ms, nil
 		default:
 			rec := rest[:length]
 			if err := checkOne(rec, at, &m, legal); err != nil {
-				return n, ms, fmt.Errorf("record at log offset %d: %w", at, err)
+				return n, ms, fmt.Errorf("at log offset %d: %w", at, err)
 			}
 			ms = m.StoreTime
 		}
@@ -142,17 +150,50 @@ func checkOne(rec []byte, at int64, m *record.Message, legal func(*record.Messag
 	n, err := record.Decode(rec, m, true)
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("%w: %w", ErrUnsound, err)
 	case n != len(rec):
-		return fmt.Errorf("%w: its parts are %d bytes, it says %d", errCannotBe, n, len(rec))
+		return fmt.Errorf("%w: its parts are %d bytes, it says %d", ErrUnsound, n, len(rec))
 	case int64(m.Offset) != at:
-		return fmt.Errorf("%w: it says that it is at %d", errCannotBe, m.Offset)
+		return fmt.Errorf("%w: it says that it is at %d", ErrUnsound, m.Offset)
 	case errors.Is(record.VerifyCRC(rec), record.ErrCRC):
-		return record.ErrCRC
+		return fmt.Errorf("%w: %w", ErrUnsound, record.ErrCRC)
 	case legal == nil:
 		return nil
 	}
 	return legal(m)
+}
+
+// hole returns how many bytes of p, which is at off and begins with no sound record, are before the next one: of one file.
+// It may be less than there will be when more of the log is known.
+func (l *Log) hole(off int64, p []byte) int {
+	size := l.set.FileSize()
+	left := size - off%size
+	if int64(len(p)) > left {
+		p = p[:left]
+	}
+	var m record.Message
+	for i := 5; ; i++ {
+		k := bytes.Index(p[min(i, len(p)):], magicPrefix)
+		if k < 0 {
+			break
+		}
+		i += k
+		at := i - 4
+		if len(p)-at < blankLen {
+			return at
+		}
+		length := int64(binary.BigEndian.Uint32(p[at:]))
+		if magic := binary.BigEndian.Uint32(p[at+4:]); magic != record.MagicV1 && magic != record.MagicV2 || length < minRecord || length > left-int64(at) {
+			continue
+		}
+		if int64(len(p)-at) < length || checkOne(p[at:int64(at)+length], off+int64(at), &m, nil) == nil {
+			return at // a record, or perhaps one
+		}
+	}
+	if int64(len(p)) == left {
+		return len(p)
+	}
+	return max(len(p)-blankLen, 0) // the next one may have begun
 }
 
 // placeRaw puts p, whose records have been verified, at off. Only the leader calls it.

@@ -13,6 +13,7 @@ type Recovery struct {
 	Durable record.Offset // the log before it was synced
 	Written record.Offset // the log before it must be there: bad bytes there are damage, not a torn end
 	CRC     bool          // verify bodies
+	Copy    bool          // the log is a copy: the first bad place at or behind Written is the end, what followed comes again
 }
 
 // Recover finds the end of the log, calls each for all records from r.From on, cuts a torn tail and makes the log ready
@@ -24,7 +25,7 @@ func (l *Log) Recover(r Recovery, each func(*Scanner) error) error {
 	from := max(int64(r.From), l.set.Min())
 	limit := l.set.End()
 	from = min(from, limit)
-	sc := &Scanner{l: l, rd: l.set.Reader(), pos: from, crc: r.CRC, open: true, floor: min(int64(r.Written), limit)}
+	sc := &Scanner{l: l, rd: l.set.Reader(), pos: from, crc: r.CRC, open: true, first: r.Copy, floor: min(int64(r.Written), limit)}
 	defer sc.Close()
 	var lastMs int64
 	for sc.Next(record.Offset(limit)) {

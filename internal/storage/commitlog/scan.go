@@ -29,8 +29,10 @@ type Scanner struct {
 	crc   bool
 	floor int64 // bad bytes before it are never the end of the log
 	open  bool  // the end is to be found: a bad place with nothing valid behind it is the end
+	first bool  // with open: any bad place at or behind floor is the end
 	// nextGood is the next valid record behind a bad place, -1 none, 0 not searched. Valid while pos <= nextGood.
 	nextGood int64
+	limit    int64 // of the running call of Next, 0 outside of it: nothing behind it is looked at
 	err      error
 }
 
@@ -69,6 +71,8 @@ var errCannotBe = errors.New("no record here")
 // Next goes to the next record that starts before end. Holes are reported to the log and stepped over.
 func (s *Scanner) Next(end record.Offset) bool {
 	limit := int64(end)
+	s.limit = limit
+	defer func() { s.limit = 0 }()
 	for s.pos < limit {
 		f := s.l.set.Find(s.pos)
 		if f == nil {
@@ -94,6 +98,9 @@ func (s *Scanner) Next(end record.Offset) bool {
 			return true
 		case foundDamaged, foundBad:
 		}
+		if s.open && s.first && s.pos >= s.floor {
+			return false
+		}
 		next, err := s.good(s.pos+max(int64(n), 1), limit)
 		if err != nil {
 			s.err = err
@@ -117,7 +124,7 @@ func (s *Scanner) Next(end record.Offset) bool {
 			return true
 		}
 		if next < 0 {
-			next = limit
+			next, s.nextGood = limit, 0 // there may be one when the log has grown
 		}
 		s.l.holes.add(s.hole(f, s.pos, next, "no valid record"))
 		s.pos = next
@@ -135,6 +142,9 @@ func (s *Scanner) at(pos, fileEnd int64, crc bool) (n int, what found, err error
 	if left < blankLen {
 		return 0, foundBlank, nil // Java never gets here; nothing can start in so little room
 	}
+	if s.limit > 0 && s.limit-pos < blankLen {
+		return 0, foundBad, nil // a piece of a hole
+	}
 	p, err := s.rd.Head(pos, int(min(left, 1<<30)))
 	if err != nil {
 		return 0, foundBad, err
@@ -148,7 +158,7 @@ func (s *Scanner) at(pos, fileEnd int64, crc bool) (n int, what found, err error
 	switch {
 	case magic == record.MagicBlank && size == left:
 		return 0, foundBlank, nil
-	case magic != record.MagicV1 && magic != record.MagicV2, size < minRecord, size > left:
+	case magic != record.MagicV1 && magic != record.MagicV2, size < minRecord, size > left, s.limit > 0 && pos+size > s.limit:
 		return 0, foundBad, nil
 	}
 	if int64(len(p)) < size {
@@ -241,8 +251,11 @@ func (s *Scanner) search(from, limit int64) (int64, error) {
 		if f == nil {
 			return -1, nil
 		}
-		p := buf[:min(int64(len(buf)), f.End()-from)]
+		p := buf[:min(int64(len(buf)), f.End()-from, limit-from)]
 		if len(p) < minRecord {
+			if from+int64(len(p)) >= limit {
+				return -1, nil
+			}
 			from = f.End()
 			continue
 		}
@@ -266,6 +279,9 @@ func (s *Scanner) search(from, limit int64) (int64, error) {
 			if what == foundRecord {
 				return pos, nil
 			}
+		}
+		if from+int64(len(p)) >= limit {
+			return -1, nil
 		}
 		if from+int64(len(p)) >= f.End() {
 			from = f.End()
