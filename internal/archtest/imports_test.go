@@ -35,7 +35,7 @@ var siblings = map[string][]string{
 	"bufpool":           {"invariants"},
 	"storage/commitlog": {"storage/segment"},
 	"storage":           {"storage/segment", "storage/commitlog", "storage/consumequeue", "storage/keyindex"},
-	"broker":            {"broker/meta", "broker/clients", "broker/longpoll", "broker/rebalance", "broker/delay", "broker/tx"},
+	"broker":            {"broker/meta", "broker/clients", "broker/longpoll", "broker/rebalance", "broker/delay", "broker/tx", "broker/pop"},
 	"broker/tx":         {"broker/meta"},
 	"controller":        {"controller/raftlog"},
 	"api/amqpapi":       {"api/amqpapi/amqp10"},

@@ -14,6 +14,7 @@ import (
 	"github.com/cometmq/cometmq/internal/broker/delay"
 	"github.com/cometmq/cometmq/internal/broker/longpoll"
 	"github.com/cometmq/cometmq/internal/broker/meta"
+	"github.com/cometmq/cometmq/internal/broker/pop"
 	"github.com/cometmq/cometmq/internal/broker/rebalance"
 	"github.com/cometmq/cometmq/internal/broker/tx"
 	"github.com/cometmq/cometmq/internal/mq"
@@ -87,6 +88,17 @@ type Options struct {
 	TxOpSize        int           // transactionOpMsgMaxSize, default 4096
 	Reserved        time.Duration // fileReservedTime, default 72 h: undecided half messages are given up
 
+	PopRetryPercent     int    // popFromRetryProbability, default 20; < 0: 0
+	PopRetryV2          bool   // enableRetryTopicV2
+	PopActualRetryTopic bool   // popResponseReturnActualRetryTopic
+	PopToRetryTopic     bool   // popRedeliver = retryTopic
+	PopAckSync          bool   // popAckSync
+	PopInflight         int    // popInflightMessageThreshold, default 10,000
+	PopPolling          int    // popPollingSize, default 1024
+	PopPollingMost      int    // maxPopPollingSize, default 100,000
+	RequestMode         string // defaultMessageRequestMode, default PULL
+	PopShareQueues      int32  // defaultPopShareQueueNum; Java's default is -1
+
 	// Announce tells the name servers about changed topics; nil when there is none.
 	Announce func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error
 	// Routes returns the readable queues of a topic on all brokers, none when the topic is unknown; nil: only ours.
@@ -125,6 +137,13 @@ func (o Options) withDefaults() Options {
 	span(&o.FlushTimeout, 5*time.Second)
 	span(&o.SlaveTimeout, 3*time.Second)
 	span(&o.ShortPolling, time.Second)
+	switch {
+	case o.PopRetryPercent == 0:
+		o.PopRetryPercent = 20
+	case o.PopRetryPercent < 0:
+		o.PopRetryPercent = 0
+	}
+	text(&o.RequestMode, modePull)
 	if o.HotBytes <= 0 {
 		o.HotBytes = 3 << 30
 	}
@@ -189,6 +208,9 @@ type Broker struct {
 	timer   *delay.Timer   // nil on a slave, or when it is off
 	replies sync.Pool      // *replies
 	tx      *tx.Machine
+
+	pops     *pop.Engine
+	popWaits *longpoll.Fifo
 }
 
 var (
@@ -275,6 +297,7 @@ func (b *Broker) Close() error {
 func (b *Broker) arrived(q *storage.Queue, d *storage.Dispatched) {
 	if !b.o.NoLongPolling {
 		b.polls.Arrived(q.Topic(), q.ID(), d.Index, d.TagsCode, d.Props)
+		b.popWaits.Arrived(q.Topic(), q.ID(), d.TagsCode, d.Props)
 	}
 	if b.delays != nil && q.Topic() == delay.Topic {
 		b.delays.Arrived(q.ID())

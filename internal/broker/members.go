@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cometmq/cometmq/internal/broker/rebalance"
 	"github.com/cometmq/cometmq/internal/mq"
 )
 
@@ -114,19 +113,20 @@ func (b *Broker) Assign(ctx context.Context, r *mq.AssignmentRequest) ([]mq.Assi
 	if len(queues) == 0 {
 		return nil, nil
 	}
+	mode := b.requestMode(r.Topic, r.Group)
 	if !r.Broadcast && !b.o.NoBalancing {
 		members, ok := b.clients.Members(r.Group)
 		if !ok {
 			return nil, nil
 		}
 		var known bool
-		if queues, known = rebalance.Allocate(r.Strategy, r.ClientID, queues, members); !known {
+		if queues, known = allocate(mode, r, queues, members); !known {
 			return nil, nil
 		}
 	}
 	out := make([]mq.Assignment, 0, len(queues))
 	for _, q := range queues {
-		out = append(out, mq.Assignment{Queue: q, Mode: modePull})
+		out = append(out, mq.Assignment{Queue: q, Mode: mode.Mode})
 	}
 	return out, nil
 }

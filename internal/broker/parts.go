@@ -18,7 +18,7 @@ type part interface {
 // openParts makes the parts. Each of them finds in the store and the tables what it had left there.
 func (b *Broker) openParts() error {
 	b.openTransactions()
-	return errors.Join(b.openDelays(), b.openTimer())
+	return errors.Join(b.openDelays(), b.openTimer(), b.openPops())
 }
 
 func (b *Broker) runParts(ctx context.Context) error {
@@ -38,3 +38,9 @@ func (b *Broker) closeParts() error {
 	}
 	return err
 }
+
+// running is a part that has nothing to close.
+type running func(ctx context.Context) error
+
+func (r running) Run(ctx context.Context) error { return r(ctx) }
+func (r running) Close() error                  { return nil }

@@ -111,6 +111,7 @@ type groupTopic struct {
 	retry atomic.Pointer[retryFilter] // filterSupportRetry
 	rate  rate
 	pulled
+	popper atomic.Pointer[popper]
 }
 
 // expression is a subscription that came with a pull, compiled. Pulls repeat it, so the last one is kept.

@@ -13,6 +13,7 @@ type Broker struct {
 	Topics   Topics
 	Transact Transactions
 	Consume  Consume
+	Pop      Pop
 	Delay    Delay
 	Store    Store
 	Process  Process
@@ -91,6 +92,20 @@ type Consume struct {
 	QueryMax        int           `key:"defaultQueryMaxNum" live:"true" min:"1" max:"65535" doc:"most messages of one query"`
 }
 
+// Pop is what consumers that pop meet.
+type Pop struct {
+	Redeliver    string `key:"popRedeliver" enum:"inplace retryTopic" doc:"hand out again from where a message is, or copy it to the retry topic at once as Java does"`
+	AckSync      bool   `key:"popAckSync" doc:"answer an acknowledgement when it is on disk, not only safe from a kill"`
+	Inflight     int    `key:"popInflightMessageThreshold" min:"1" max:"10000000" doc:"messages of one queue that a group may hold"`
+	RetryPercent int    `key:"popFromRetryProbability" min:"0" max:"100" doc:"percent of the pops that read retry topics first"`
+	RetryV2      bool   `key:"enableRetryTopicV2" doc:"name new retry topics of pop group+topic instead of group_topic"`
+	ActualTopic  bool   `key:"popResponseReturnActualRetryTopic" doc:"messages of retry topics keep its name"`
+	Polling      int    `key:"popPollingSize" min:"1" max:"10000000" doc:"pops of one group and queue that may wait"`
+	PollingMost  int    `key:"maxPopPollingSize" min:"1" max:"10000000" doc:"pops that may wait in all"`
+	Mode         string `key:"defaultMessageRequestMode" enum:"PULL POP" doc:"how a group consumes when the broker assigns queues"`
+	ShareQueues  int32  `key:"defaultPopShareQueueNum" min:"-1" max:"65535" doc:"a consumer that pops shares the queues of so many others, -1 = all"`
+}
+
 // Store is the store on disk.
 type Store struct {
 	Root          string        `key:"storePathRootDir" doc:"folder of the store"`
@@ -139,6 +154,9 @@ func DefaultBroker(h Host) Broker {
 			TraceOn: true, ReviveQueues: 8, Timer: true, MaxMessage: 4 << 20,
 		},
 		Transact: Transactions{Timeout: 6 * time.Second, Interval: 30 * time.Second, CheckMax: 15, OpSize: 4096},
+		Pop: Pop{
+			Redeliver: PopInPlace, Inflight: 10_000, RetryPercent: 20, Polling: 1024, PollingMost: 100_000, Mode: "PULL", ShareQueues: -1,
+		},
 		Consume: Consume{
 			AutoCreateGroup: true, SystemGroups: true, LongPolling: true, ShortPolling: time.Second, LitePull: true,
 			ServerBalance: true, FilterKeep: 24 * time.Hour, OffsetFold: 5 * time.Second, MaxBytesHot: 256 << 10, MaxMessagesHot: 32,
@@ -171,4 +189,7 @@ const (
 	RoleSlave       = "SLAVE"
 	FlushAsync      = "ASYNC_FLUSH"
 	FlushSync       = "SYNC_FLUSH"
+
+	PopInPlace      = "inplace"
+	PopToRetryTopic = "retryTopic"
 )

@@ -224,17 +224,16 @@ var fates = []struct {
 		transactionOpBatchInterval`},
 	{accepted, "the file transactionMetrics, which only Java's metrics exporter reads, is not written", `
 		transactionMetricFlushInterval`},
-	{accepted, "pop is not implemented yet", `
-		defaultMessageRequestMode defaultPopShareQueueNum
-		popPollingSize popPollingMapSize popPollingMapExpireTimeSeconds maxPopPollingSize reviveInterval reviveMaxSlow
+	{accepted, "what is popped is kept by a journal and a clock instead of messages in a revive topic", `
+		popPollingMapSize popPollingMapExpireTimeSeconds reviveInterval reviveMaxSlow
 		reviveScanTime enableSkipLongAwaitingAck reviveAckWaitMs enablePopLog enablePopBufferMerge popCkStayBufferTime
 		popCkStayBufferTimeOut popCkMaxBufferSize popCkOffsetMaxQueueSize enablePopBatchAck
 		popLongPollingForceNotifyInterval enableNotifyBeforePopCalculateLag enableNotifyAfterPopOrderLockRelease
-		initPopOffsetByCheckMsgInMem retrieveMessageFromPopRetryTopicV1 enableRetryTopicV2 popFromRetryProbability
+		initPopOffsetByCheckMsgInMem retrieveMessageFromPopRetryTopicV1 
 		popFromRetryProbabilityForPriority priorityOrderAsc popConsumerFSServiceInit popReviveMaxReturnSizePerRead
 		popReviveConcurrency popReviveMaxAttemptTimes popReviveSkipIfGroupAbsent useSeparateRetryQueue
-		useMessageFilterForNotification maxMessageFilterNumForNotification popResponseReturnActualRetryTopic
-		popInflightMessageThreshold enablePopMessageThreshold skipWhenCKRePutReachMaxTimes appendAckAsync appendCkAsync
+		useMessageFilterForNotification maxMessageFilterNumForNotification
+		enablePopMessageThreshold skipWhenCKRePutReachMaxTimes appendAckAsync appendCkAsync
 		clearRetryTopicWhenDeleteTopic`},
 	{accepted, "the topic type MIXED is always refused", `enableMixedMessageType`},
 	{accepted, "system topics are always guarded", `validateSystemTopicWhenUpdateTopic`},

@@ -32,6 +32,8 @@ const (
 	KindNotMaster                         // 11 SLAVE_NOT_AVAILABLE: this broker is a slave
 	KindIgnored                           // 0 SUCCESS with a remark: not done, and not to be tried again
 	KindIllegalOperation                  // 604 ILLEGAL_OPERATION
+	KindPollingFull                       // 209 POLLING_FULL: too many requests wait
+	KindPollingTimeout                    // 210 POLLING_TIMEOUT: a pop has waited long enough
 	kindCount
 )
 

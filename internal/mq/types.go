@@ -218,7 +218,8 @@ type Fetch struct {
 // Waiter is a parked long poll. The door owns it, the core links it.
 type Waiter struct {
 	Topic    string // not borrowed: cloned by the door
-	QueueID  int32
+	Group    string // of a pop, likewise
+	QueueID  int32  // -1 of a pop: any
 	From     Index
 	Match    func(tagsCode int64) bool // nil matches all
 	Props    func(record.Props) bool   // nil matches all; it may be called under a lock and must not keep what it gets

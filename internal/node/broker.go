@@ -231,11 +231,17 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 		PullMessages: u.MaxMessagesHot, PullBytes: u.MaxBytesHot, DiskMessages: u.MaxMessagesCold, DiskBytes: u.MaxBytesCold,
 		HotBytes: hotBytes(physicalMemory(), u.HotRatio), QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, NewGroups: broker.NewGroups(u.NewGroupStart), OffsetFold: u.OffsetFold,
 		DelayLevels: c.Delay.DelayLevels(), DelayFold: c.Delay.Fold, Timers: timerOptions(c),
+		PopToRetryTopic: c.Pop.Redeliver == config.PopToRetryTopic, PopAckSync: c.Pop.AckSync, PopInflight: c.Pop.Inflight,
+		PopRetryPercent: c.Pop.RetryPercent, PopRetryV2: c.Pop.RetryV2, PopActualRetryTopic: c.Pop.ActualTopic,
+		PopPolling: c.Pop.Polling, PopPollingMost: c.Pop.PollingMost, RequestMode: c.Pop.Mode, PopShareQueues: c.Pop.ShareQueues,
 		ClientReset: !u.ServerReset, NoReplyStore: !u.StoreReplies,
 	}
 	b.NoTransactions = t.NoTransaction
 	b.TxTimeout, b.TxCheckInterval = c.Transact.Timeout, c.Transact.Interval
 	b.TxCheckMax, b.TxOpSize, b.Reserved = c.Transact.CheckMax, c.Transact.OpSize, c.Store.Reserved
+	if c.Pop.RetryPercent == 0 {
+		b.PopRetryPercent = -1
+	}
 	if t.AcceptFrom > 0 {
 		b.StartAccept = time.UnixMilli(t.AcceptFrom)
 	}

@@ -35,6 +35,7 @@ const (
 	PropPopCheckpoint  = "POP_CK"
 	PropPopCKOffset    = "POP_CK_OFFSET"
 	PropFirstPopTime   = "1ST_POP_TIME"
+	PropOriginGroup    = "ORIGIN_GROUP"
 	PropCorrelationID  = "CORRELATION_ID"
 	PropReplyToClient  = "REPLY_TO_CLIENT"
 	PropTTL            = "TTL"

@@ -56,6 +56,7 @@ func TestConformance(t *testing.T) {
 		{"reply", replyCases, nil},
 		{"retry", retryCases, nil},
 		{"tx", txCases, nil},
+		{"pop", popCases, nil},
 		{"filter", filterCases, filterConf},
 	} {
 		t.Run(set.group, func(t *testing.T) {

@@ -33,6 +33,7 @@ type API struct {
 	traceOn string
 	bursts  sync.Pool // *burst
 	pulls   sync.Pool // *parkedPull
+	popped  sync.Pool // *parkedPop
 }
 
 // New returns a door on svc and adm. ctx ends what the door's handlers wait for.
@@ -129,6 +130,7 @@ func (a *API) Hooks() (onBurstEnd, onClose func(*remoting.Conn)) {
 			if s, ok := c.State().(*session); ok {
 				s.flushSends()
 				s.flushReplies()
+				s.flushPops()
 			}
 		}, func(c *remoting.Conn) {
 			if s, ok := c.State().(*session); ok {
@@ -161,6 +163,12 @@ type session struct {
 	pull   protocol.PullMessageRequestHeader
 	pullRQ mq.PullRequest
 	pullRP protocol.PullMessageResponseHeader
+
+	pops   []popReply // answers that wait for the journal
+	popRQ  protocol.PopMessageRequestHeader
+	popRes mq.PopResult
+	ackRQ  protocol.AckMessageRequestHeader
+	ack    mq.AckRequest
 }
 
 func (a *API) sessionOf(c *remoting.Conn) *session {

@@ -46,6 +46,10 @@ func codeOf(k mq.Kind) int32 {
 		return protocol.RespConsumeMsgTimeout
 	case mq.KindNoMessage:
 		return protocol.RespNoMessage
+	case mq.KindPollingFull:
+		return protocol.RespPollingFull
+	case mq.KindPollingTimeout:
+		return protocol.RespPollingTimeout
 	case mq.KindNotMaster:
 		return protocol.RespSlaveNotAvailable
 	case mq.KindIgnored:

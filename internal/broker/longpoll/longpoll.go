@@ -57,6 +57,8 @@ type entry struct {
 	pos        int32  // in the heap
 	turn       uint32 // how often it was parked: tells one stay from the next
 	skipped    bool   // a message that did not match has passed by
+
+	list, woken *fifoList // of a Fifo: where it is parked, and whose turn of waking it has
 }
 
 // New returns an empty table. Nothing wakes before Run is called.

@@ -8,7 +8,8 @@ type readyQueue struct {
 	more        sync.Cond
 	first, last *entry
 	closed      bool
-	idle        int // workers that wait and were not signalled yet
+	after       func(l *fifoList) // of a Fifo: called after the callback of a woken one
+	idle        int               // workers that wait and were not signalled yet
 }
 
 func (q *readyQueue) init() { q.more.L = &q.mu }
@@ -70,10 +71,13 @@ func (q *readyQueue) work() {
 		if q.first == nil {
 			q.last = nil
 		}
-		w := e.w
-		e.next, e.w = nil, nil // before Wake: the callback may park w again, and w is not ours after it
+		w, turn := e.w, e.woken
+		e.next, e.w, e.woken = nil, nil, nil // before Wake: the callback may park w again, and w is not ours after it
 		q.mu.Unlock()
 		w.Wake(w)
+		if turn != nil {
+			q.after(turn)
+		}
 		q.mu.Lock()
 	}
 }

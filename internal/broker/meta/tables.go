@@ -68,6 +68,7 @@ type Tables struct {
 	Offsets *Offsets
 	Delays  *Delays
 	Filters *Filters
+	Modes   *Modes
 	o       Options
 }
 
@@ -80,9 +81,10 @@ func Open(fsys vfs.FS, root string, o Options) (*Tables, error) {
 		Offsets: newOffsets(newLedger(fsys, root, "consumerOffset.json", "offsets", o.Log), o.Now),
 		Delays:  newDelays(newLedger(fsys, root, "delayOffset.json", "delays", o.Log), o.Now, int64(o.LogEnd)),
 		Filters: newFilters(newLedger(fsys, root, "consumerFilter.json", "filters", o.Log), o.Now, o.FilterKeep),
+		Modes:   newModes(fsys, root),
 		o:       o,
 	}
-	if err := errors.Join(t.Topics.load(), t.Groups.load(), t.Offsets.load(), t.Delays.load(), t.Filters.load()); err != nil {
+	if err := errors.Join(t.Topics.load(), t.Groups.load(), t.Offsets.load(), t.Delays.load(), t.Filters.load(), t.Modes.load()); err != nil {
 		return nil, err
 	}
 	if n := t.Delays.stale; n > 0 {

@@ -1,0 +1,196 @@
+package pop
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cometmq/cometmq/internal/mq"
+)
+
+// maxReplaySpan bounds what a damaged record may claim.
+const maxReplaySpan = 1 << 24
+
+// replay applies one record. What does not fit to what is known is left out: that can only make a message come twice.
+func (e *Engine) replay(r *reader) error {
+	kind, id := r.byte(), r.uint()
+	if kind == recDefine {
+		group, topic, queue := string(r.text()), string(r.text()), int32(r.int())
+		if r.err == nil {
+			k := key{group, topic, queue}
+			if old := e.shards[k]; old != nil && old.id != id {
+				delete(e.byID, old.id)
+			}
+			if s := e.byID[id]; s == nil || s.key != k {
+				e.addLocked(k, id).committed = unlooked
+			}
+		}
+		return r.err
+	}
+	s := e.byID[id]
+	if s == nil {
+		s = &Shard{e: e} // read past it
+		s.entries.init()
+	}
+	return s.replay(kind, r)
+}
+
+func (s *Shard) replay(kind byte, r *reader) error {
+	switch kind {
+	case recHandOut:
+		return s.replayHandOut(r)
+	case recLease, recSuspend:
+		at, l, attempt := r.int(), Lease{PopTime: r.int(), Invisible: r.int()}, r.int()
+		if i, out := s.findLocked(at); out == Done && r.err == nil {
+			x := &s.entries.slab[i]
+			s.entries.detach(i)
+			x.popTime, x.visibleAt, x.attempt, x.suspended = l.PopTime, l.PopTime+l.Invisible, int32(attempt), kind == recSuspend
+			s.entries.hide(i)
+		}
+	case recAck:
+		at := r.int()
+		if i, out := s.findLocked(at); out == Done && r.err == nil {
+			s.settleLocked(at, i)
+		}
+	case recReset:
+		if at := r.int(); r.err == nil {
+			s.clearLocked()
+			s.known, s.floor, s.next, s.lowest = true, at, at, at
+		}
+	case recForget:
+		s.clearLocked()
+	case recShard:
+		return s.replayShard(r)
+	case recOrder:
+		if blob := r.text(); r.err == nil {
+			s.order = decodeOrder(blob)
+		}
+	case recDebt:
+		at, l, attempt := r.int(), Lease{PopTime: r.int(), Invisible: r.int()}, r.int()
+		if r.err == nil {
+			s.oweLocked(at, l, int32(attempt))
+		}
+	case recSettled:
+		at, popTime, until := r.int(), r.int(), r.int()
+		if r.err == nil {
+			s.rememberLocked(handle{at, popTime}, until)
+		}
+	case recFile:
+		if blob := r.text(); r.err == nil {
+			s.e.orders.known(blob)
+		}
+	default:
+		return fmt.Errorf("unknown record %d", kind)
+	}
+	return r.err
+}
+
+func (s *Shard) replayHandOut(r *reader) error {
+	l := Lease{PopTime: r.int(), Invisible: r.int()}
+	from, span := r.int(), r.int()
+	given := make([]mq.Index, r.count())
+	at := from
+	for i := range given {
+		at += r.int()
+		given[i] = mq.Index(at)
+	}
+	if r.err != nil {
+		return r.err
+	}
+	if span < 0 || span > maxReplaySpan {
+		return fmt.Errorf("hand out of %d indexes", span)
+	}
+	if !s.known || from != s.next {
+		return nil // a record before is missing, or the shard is not ours
+	}
+	for i, at := range given {
+		if int64(at) >= from+span || int64(at) < from || (i > 0 && at <= given[i-1]) {
+			return fmt.Errorf("hand out of index %d in %d to %d", at, from, from+span)
+		}
+	}
+	s.handOutLocked(l, from+span, given)
+	return nil
+}
+
+func (s *Shard) replayShard(r *reader) error {
+	known, floor, span, n := r.int(), r.int(), r.int(), r.count()
+	if r.err == nil && (span < 0 || span > maxReplaySpan) {
+		return fmt.Errorf("snapshot of %d indexes", span)
+	}
+	s.clearLocked()
+	s.known, s.floor, s.next, s.lowest = known != 0, floor, floor, floor
+	at := floor
+	for range n {
+		at += r.int()
+		l, attempt, flags := Lease{PopTime: r.int(), Invisible: r.int()}, r.int(), r.byte()
+		if r.err != nil {
+			return r.err
+		}
+		if at < s.next || at >= floor+span {
+			return fmt.Errorf("snapshot with index %d after %d of %d", at, s.next, floor+span)
+		}
+		s.handOutLocked(l, at+1, []mq.Index{mq.Index(at)})
+		x := &s.entries.slab[*s.win.at(s.win.n - 1)]
+		x.attempt, x.suspended = int32(attempt), flags&1 != 0
+	}
+	s.skipLocked(floor + span)
+	return r.err
+}
+
+// shorten writes the journal anew: all that is known, and nothing of how it came to be.
+func (e *Engine) shorten() error {
+	if err := e.j.rotate(); err != nil {
+		return err
+	}
+	for _, s := range e.list() {
+		s.mu.Lock()
+		s.snapshotLocked()
+		s.mu.Unlock()
+	}
+	e.orders.journal(e)
+	if err := e.j.settle(); err != nil {
+		e.j.mu.Lock()
+		e.j.anew = true
+		e.j.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// snapshotLocked appends everything about s to the journal.
+func (s *Shard) snapshotLocked() {
+	j := s.e.j
+	b := s.appendDefinition(j.begin(recDefine, s.id))
+	b = binary.AppendUvarint(append(b, recShard), s.id)
+	known := int64(0)
+	if s.known {
+		known = 1
+	}
+	b = binary.AppendVarint(b, known)
+	b = binary.AppendVarint(b, s.floor)
+	b = binary.AppendVarint(b, s.next-s.floor)
+	b = binary.AppendVarint(b, int64(s.entries.n-len(s.debts)))
+	at := s.floor
+	for k := range s.win.n {
+		i := *s.win.at(k)
+		if i == settled {
+			continue
+		}
+		x := &s.entries.slab[i]
+		b = binary.AppendVarint(b, x.index-at)
+		at = x.index
+		b = binary.AppendVarint(b, x.popTime)
+		b = binary.AppendVarint(b, x.visibleAt-x.popTime)
+		b = binary.AppendVarint(b, int64(x.attempt))
+		flags := byte(0)
+		if x.suspended {
+			flags = 1
+		}
+		b = append(b, flags)
+	}
+	if s.order != nil {
+		b = binary.AppendUvarint(append(b, recOrder), s.id)
+		b = appendText(b, s.order.encode(nil))
+	}
+	b = s.appendDebts(b)
+	j.end(b)
+}

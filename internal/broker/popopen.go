@@ -1,0 +1,36 @@
+package broker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/broker/longpoll"
+	"github.com/cometmq/cometmq/internal/broker/pop"
+)
+
+const (
+	// popInPlace is how often a message is handed out from where it is before it goes to the retry topic. Messages that fail
+	// again and again would pin the position of their group, and keep it from being deleted in time.
+	popInPlace = 3
+
+	// popLeast is the shortest time that is worth waiting.
+	popLeast = 50 * time.Millisecond
+)
+
+// openPops makes the parts of consumers that pop.
+func (b *Broker) openPops() error {
+	b.popWaits = longpoll.NewFifo(longpoll.FifoOptions{PerList: b.o.PopPolling, Most: b.o.PopPollingMost})
+	o := pop.Options{
+		FS: b.o.FS, Dir: b.o.Dir, Positions: b.meta.Offsets, MaxInflight: b.o.PopInflight, SpillAfter: popInPlace, Sync: b.o.PopAckSync,
+		Wake: b.popWake, Spill: b.popSpill, Now: b.o.Now, Log: b.o.Log,
+	}
+	if b.o.PopToRetryTopic {
+		o.SpillAfter = 0
+	}
+	var err error
+	if b.pops, err = pop.Open(o); err != nil {
+		return fmt.Errorf("open what is popped: %w", err)
+	}
+	b.parts = append(b.parts, b.pops, running(b.popWaits.Run))
+	return nil
+}
