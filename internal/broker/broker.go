@@ -234,7 +234,7 @@ func Open(o Options) (*Broker, error) {
 	}
 	b := &Broker{
 		o: o, system: o.systemOptions(), store: o.Store, meta: tables,
-		clients: clients.New(o.Now), polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now),
+		clients: clients.New(o.Now), polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now, o.Log),
 		ids: record.NewUniqueIDs(o.Addr.Addr(), os.Getpid()), started: o.Now(),
 	}
 	b.clients.OnGone(tables.Filters.Leave)

@@ -1,6 +1,7 @@
 package rebalance
 
 import (
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ const LockTime = time.Minute
 // Locks is the table of queue locks: group, queue, holder.
 type Locks struct {
 	now func() time.Time
+	log *slog.Logger
 
 	mu     sync.Mutex // guards groups
 	groups map[string]map[mq.Queue]held
@@ -25,21 +27,34 @@ type held struct {
 }
 
 // NewLocks returns an empty table.
-func NewLocks(now func() time.Time) *Locks {
-	return &Locks{now: now, groups: make(map[string]map[mq.Queue]held)}
+func NewLocks(now func() time.Time, log *slog.Logger) *Locks {
+	return &Locks{now: now, log: log, groups: make(map[string]map[mq.Queue]held)}
 }
 
-// Lock takes or renews what it can of queues and returns that. Strings of r may be borrowed.
+// Lock takes or renews what it can of queues and returns that. Strings of r may be borrowed. Taking over from a client that
+// was silent for too long is logged, once for a request; Java also logs each queue that is refused, again and again.
 func (l *Locks) Lock(r *mq.LockRequest) []mq.Queue {
+	got, taken, from := l.lock(r)
+	if taken > 0 {
+		l.log.Warn("queue locks of a silent client were taken over", "group", r.Group, "client", r.ClientID, "from", from, "queues", taken)
+	}
+	return got
+}
+
+// lock also returns how many of the queues were another client's, and whose the last of them was.
+func (l *Locks) lock(r *mq.LockRequest) (got []mq.Queue, over int, from string) {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	group := l.groups[r.Group]
-	got := make([]mq.Queue, 0, len(r.Queues))
+	got = make([]mq.Queue, 0, len(r.Queues))
 	for _, q := range r.Queues {
 		h, taken := group[q]
-		if taken && h.client != r.ClientID && now.Sub(h.since) <= LockTime {
-			continue
+		if taken && h.client != r.ClientID {
+			if now.Sub(h.since) <= LockTime {
+				continue
+			}
+			over, from = over+1, h.client
 		}
 		if group == nil {
 			group = make(map[mq.Queue]held)
@@ -54,7 +69,7 @@ func (l *Locks) Lock(r *mq.LockRequest) []mq.Queue {
 		group[q] = held{client: h.client, since: now}
 		got = append(got, q)
 	}
-	return got
+	return got, over, from
 }
 
 // Unlock gives back those of the queues that the client holds.

@@ -1,8 +1,11 @@
 package rebalance_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,7 +103,8 @@ func TestEachQueueHasOneOwner(t *testing.T) {
 func TestLocks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := rebalance.NewLocks(time.Now)
+		var log bytes.Buffer
+		l := rebalance.NewLocks(time.Now, slog.New(slog.NewTextHandler(&log, nil)))
 		qs := queues(4)
 		lock := func(client string, qs ...mq.Queue) []int32 {
 			return ids(l.Lock(&mq.LockRequest{Group: "g", ClientID: client, Queues: qs}))
@@ -122,7 +126,13 @@ func TestLocks(t *testing.T) {
 		time.Sleep(40 * time.Second)
 		want(lock("a", qs[0]), 3) // renewed
 		time.Sleep(20*time.Second + time.Millisecond)
+		if log.Len() > 0 {
+			t.Errorf("nothing was taken over: %s", &log)
+		}
 		want(lock("c", qs[0], qs[1], qs[2]), 2, 1) // a's second and b's have run out
+		if s := log.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "client=c from=b queues=2") {
+			t.Errorf("log %q", s)
+		}
 		l.Unlock(&mq.LockRequest{Group: "g", ClientID: "b", Queues: qs})
 		want(lock("d", qs[1]))
 		l.Unlock(&mq.LockRequest{Group: "g", ClientID: "c", Queues: qs})
