@@ -113,6 +113,8 @@ func main() {
 		request(ns, topic, group, count, out)
 	case "fail", "suspend", "dead", "broadcast", "trace":
 		retryAction(action, ns, topic, group, count, out)
+	case "transactions":
+		transactions(ns, topic, group, count, out)
 	default:
 		check(fmt.Errorf("unknown action %q", action))
 	}
