@@ -49,8 +49,7 @@ public class Transactions {
                 if (r.getSendStatus() == SendStatus.SEND_OK) ok++;
             }
         } else {
-            p.getDefaultMQProducerImpl().getmQClientFactory().sendHeartbeatToAllBrokerWithLock();
-            p.fetchPublishMessageQueues(topic);
+            p.getDefaultMQProducerImpl().getmQClientFactory().updateTopicRouteInfoFromNameServer(topic);
         }
         int expect = action.equals("leave") ? 0 : action.equals("decide") ? count / 3 : count;
         for (int k = 0; k < 600 && asked.size() < expect; k++) {
