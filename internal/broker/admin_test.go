@@ -71,7 +71,6 @@ func TestPutTopicRefusals(t *testing.T) {
 		{mq.TopicConfig{Name: "T", Attributes: attr("-message.type", "")}, mq.KindInternal, "attempt to delete a nonexistent key: message.type"},
 		{mq.TopicConfig{Name: "New", Attributes: attr("-message.type", "")}, mq.KindInternal, "only add attribute is supported while creating topic. key: message.type"},
 		{mq.TopicConfig{Name: "New", Attributes: attr("+x", "")}, mq.KindInternal, "unsupported key: x"},
-		{mq.TopicConfig{Name: "New", Attributes: attr("+queue.type", "BatchCQ")}, mq.KindInvalidParameter, "queue.type BatchCQ is not supported yet."},
 		{mq.TopicConfig{Name: "New", ReadQueues: 1 << 20}, mq.KindInvalidParameter, "readQueueNums 1048576 and writeQueueNums 0 must be 0 to 65536."},
 	} {
 		refused(t, r.PutTopic(t.Context(), c.t), c.kind, c.text)

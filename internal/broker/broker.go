@@ -98,6 +98,9 @@ type Options struct {
 	PopPollingMost      int    // maxPopPollingSize, default 100,000
 	RequestMode         string // defaultMessageRequestMode, default PULL
 	PopShareQueues      int32  // defaultPopShareQueueNum; Java's default is -1
+	LightTopics         bool   // enableLmq: topics called %LMQ%... exist without being made
+	LightDispatch       bool   // enableLmq and enableMultiDispatch; the store needs it, too
+	LightQuota          int64  // maxLmqConsumeQueueNum if enableLmqQuota, else 0: no limit
 
 	// Announce tells the name servers about changed topics; nil when there is none.
 	Announce func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error
@@ -203,6 +206,7 @@ type Broker struct {
 	figures figures
 	routes  routeCache
 	parts   []part
+	lights  sync.Map       // name of a light queue -> *topic
 	inners  sync.Pool      // *inner
 	delays  *delay.Machine // nil on a slave
 	timer   *delay.Timer   // nil on a slave, or when it is off
@@ -239,6 +243,7 @@ func Open(o Options) (*Broker, error) {
 	}
 	b.clients.OnGone(tables.Filters.Leave)
 	b.suffix = brokerProps(o)
+	b.openKinds()
 	b.figures.init(o.Now())
 	b.routes.init()
 	if err := b.openParts(); err != nil {

@@ -65,9 +65,9 @@ func (w *inner) add(m *record.Message, to place) (int, *mq.Error) {
 // addAt is add for a message that is kept in exactly this place whatever its properties say.
 func (w *inner) addAt(m *record.Message, at place) (int, *mq.Error) {
 	m.Topic = bytesview.Bytes(at.topic)
-	i, err := w.batch.Add(w.b.store.Queue(at.topic, at.queue), m)
-	if err != nil {
-		return -1, w.b.storeError(err)
+	i, refusal := w.b.add(&w.batch, w.b.store.Queue(at.topic, at.queue), m)
+	if refusal != nil {
+		return -1, refusal
 	}
 	var flow *queue
 	if t, ok := w.b.topic(at.topic); ok && at.queue >= 0 && at.queue < maxQueues {

@@ -13,7 +13,7 @@ func (b *Broker) CommitIndex(_ context.Context, group, topic string, queue int32
 	if _, ok := b.meta.Groups.Get(group); !ok {
 		return mq.Errorf(mq.KindGroupNotExist, "Group %s not exist!", group)
 	}
-	if _, ok := b.meta.Topics.Get(topic); !ok {
+	if !b.hasTopic(topic) {
 		return mq.Errorf(mq.KindTopicNotExist, "Topic %s not exist!", topic)
 	}
 	if b.meta.Offsets.Pending(group, topic, queue) {

@@ -41,6 +41,9 @@ func (f *flow) add(messages, bytes int64) {
 
 // topic returns the runtime of a topic; the name may be borrowed.
 func (b *Broker) topic(name string) (*topic, bool) {
+	if b.isLight(name) {
+		return b.lightTopic(name), true
+	}
 	e, ok := b.meta.Topics.Get(name)
 	if !ok {
 		return nil, false

@@ -39,6 +39,7 @@ type sender struct {
 type placed struct {
 	request  int
 	first, n int
+	inner    int // messages in the one record of a batch queue
 	batch    bool
 	queue    *queue
 }
@@ -174,7 +175,7 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 	}
 	s.props = b.rewriteProps(s.props[:0], r.Props, &s.scan)
 	if r.Batch {
-		res.Err = b.admitBatch(s, i, r, q)
+		res.Err = b.admitBatch(s, i, r, q, res)
 	} else {
 		res.Err = b.admitOne(ctx, s, i, r, q, res, now)
 	}
@@ -245,10 +246,10 @@ func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendReque
 		s.msg.SysFlag &^= record.SysFlagTransactionMask
 	}
 	s.msg.Props = s.props
-	first, err := s.batch.Add(dst, &s.msg)
-	if err != nil {
+	first, refusal := b.add(&s.batch, dst, &s.msg)
+	if refusal != nil {
 		s.keys = s.keys[:from]
-		return b.storeError(err)
+		return refusal
 	}
 	res.UniqueKey, res.RecallHandle = bytesview.String(s.keys[from:]), handle
 	s.placed = append(s.placed, placed{request: i, first: first, n: 1, queue: q})
@@ -260,7 +261,7 @@ func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendReque
 //
 // Differs from Java: a batch that is too long or malformed is refused as an illegal message, there it is an internal error
 // with a stack trace.
-func (b *Broker) admitBatch(s *sender, i int, r *mq.SendRequest, q *queue) *mq.Error {
+func (b *Broker) admitBatch(s *sender, i int, r *mq.SendRequest, q *queue, res *mq.SendResult) *mq.Error {
 	name := s.last.entry.Name()
 	switch {
 	case len(name) > maxTopicName:
@@ -270,6 +271,9 @@ func (b *Broker) admitBatch(s *sender, i int, r *mq.SendRequest, q *queue) *mq.E
 	case r.SysFlag&(record.SysFlagTransactionMask|record.SysFlagInnerBatch) != 0, s.scan.delayed, s.scan.innerNum:
 		return b.errSize()
 	}
+	if ok, refusal := b.admitInner(s, i, r, q, res); ok {
+		return refusal
+	}
 	first, n := s.batch.Len(), 0
 	s.batch.BeginGroup()
 	it := record.IterBatch(r.Body)
@@ -278,9 +282,9 @@ func (b *Broker) admitBatch(s *sender, i int, r *mq.SendRequest, q *queue) *mq.E
 		if s.msg.Flag, s.msg.Body, s.msg.Props, ok = it.Next(); !ok {
 			break
 		}
-		if _, err := s.batch.Add(q.store, &s.msg); err != nil {
+		if _, refusal := b.add(&s.batch, q.store, &s.msg); refusal != nil {
 			s.batch.EndGroup(false)
-			return b.storeError(err)
+			return refusal
 		}
 		n++
 	}
@@ -311,8 +315,9 @@ func (b *Broker) publish(s *sender, sb *mq.SendBatch) {
 			}
 			res.Offsets = s.offsets[from:len(s.offsets):len(s.offsets)]
 		}
-		p.queue.puts.add(int64(p.n), size)
-		total += p.n
+		n := max(p.n, p.inner)
+		p.queue.puts.add(int64(n), size)
+		total += n
 		bytes += size
 	}
 	b.figures.puts.add(int64(total), bytes)

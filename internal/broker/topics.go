@@ -21,19 +21,24 @@ func (b *Broker) PutTopic(ctx context.Context, t mq.TopicConfig) error {
 	switch {
 	case t.Attributes["+message.type"] == "MIXED":
 		return mq.Errorf(mq.KindInvalidParameter, "MIXED message type is not supported.")
-	case t.Attributes["+queue.type"] == "BatchCQ":
-		return mq.Errorf(mq.KindInvalidParameter, "queue.type BatchCQ is not supported yet.")
 	case t.ReadQueues < 0 || t.WriteQueues < 0 || t.ReadQueues > maxQueues || t.WriteQueues > maxQueues:
 		return mq.Errorf(mq.KindInvalidParameter, "readQueueNums %d and writeQueueNums %d must be 0 to %d.",
 			t.ReadQueues, t.WriteQueues, maxQueues)
 	}
+	if b.isLight(t.Name) {
+		return nil // as Java: it is what it is
+	}
 	if e, ok := b.meta.Topics.Get(t.Name); ok && sameTopic(e.Config(), t) {
 		return nil
 	}
+	undo, refusal := b.makeKind(&t)
+	if refusal != nil {
+		return refusal
+	}
 	e, v, err := b.meta.Topics.Put(t)
-	var refusal *mq.Error
 	switch {
 	case errors.As(err, &refusal):
+		undo()
 		return refusal
 	case err != nil:
 		return mq.Errorf(mq.KindInternal, "%s", err.Error())

@@ -160,9 +160,9 @@ func (b *Broker) commitHalf(s *sender, r *mq.End, now time.Time) *mq.Error {
 		dst = b.store.Queue(at.topic, at.queue)
 	}
 	s.msg.Topic, s.msg.Props = bytesview.Bytes(at.topic), s.props
-	n, err := s.batch.Add(dst, &s.msg)
-	if err != nil {
-		return b.storeError(err)
+	n, refusal := b.add(&s.batch, dst, &s.msg)
+	if refusal != nil {
+		return refusal
 	}
 	e.placed = append(e.placed, committed{n, q})
 	return nil

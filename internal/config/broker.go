@@ -129,6 +129,11 @@ type Store struct {
 	Index         bool          `key:"messageIndexEnable" doc:"index keys"`
 	IndexSlots    int           `key:"maxHashSlotNum" min:"1" max:"500000000" doc:"hash slots of an index file"`
 	IndexCapacity int           `key:"maxIndexNum" min:"2" max:"100000000" doc:"entries of an index file"`
+	BatchFileSize int64         `key:"mapperFileSizeBatchConsumeQueue" min:"46" max:"2147483647" doc:"bytes of a batch queue file"`
+	LightQueues   bool          `key:"enableLmq" doc:"light queues (topics called %LMQ%...) exist without being made"`
+	LightDispatch bool          `key:"enableMultiDispatch" doc:"with enableLmq: messages are in the light queues that INNER_MULTI_DISPATCH names"`
+	LightMax      int64         `key:"maxLmqConsumeQueueNum" min:"0" max:"100000000" doc:"number of light queues"`
+	LightQuota    bool          `key:"enableLmqQuota" doc:"refuse messages that need more light queues"`
 	BlockCache    int64         `key:"blockCacheBytes" min:"1048576" max:"1099511627776" doc:"memory for blocks of the log"`
 }
 
@@ -170,7 +175,7 @@ func DefaultBroker(h Host) Broker {
 			RecallLocked: true,
 		},
 		Store: Store{
-			Root: filepath.Join(h.Home, "store"), SegmentSize: 1 << 30, QueueFileSize: 6000000,
+			Root: filepath.Join(h.Home, "store"), SegmentSize: 1 << 30, QueueFileSize: 6000000, BatchFileSize: 13_800_000, LightMax: 20_000,
 			FlushDisk: FlushAsync, FlushInterval: 500 * time.Millisecond, FlushTimeout: 5 * time.Second,
 			QueueInterval: time.Second, Thorough: 10 * time.Second, Reserved: 72 * time.Hour, DeleteWhen: "04",
 			DiskMaxUsed: 75, ForceClean: 85, Warning: 90, CleanForcibly: true, CleanInterval: 10 * time.Second,

@@ -201,13 +201,12 @@ var fates = []struct {
 		globalColdReadThreshold timerColdDataCheckIntervalMs`},
 	{accepted, "topics of up to 255 bytes are stored in the long form when they need it", `
 		maxTopicLength autoMessageVersionOnTopicLen`},
-	{accepted, "batch queues are not implemented yet", `mapperFileSizeBatchConsumeQueue`},
 	{accepted, "compaction is not implemented yet", `
 		compactionMappedFileSize compactionCqMappedFileSize compactionScheduleInternal maxOffsetMapSize compactionThreadNum
 		enableCompaction`},
-	{accepted, "light message queues are not implemented yet", `
-		enableLmq enableMultiDispatch maxLmqConsumeQueueNum enableLmqQuota enableLmqStats enableLiteEventMode
-		liteEventCheckInterval liteTtlCheckInterval minLiteTTl liteSubscriptionCheckInterval
+	{accepted, "light queues are not among the counters of the broker's statistics", `enableLmqStats`},
+	{accepted, "lite topics are not implemented: only gRPC clients use them", `
+		enableLiteEventMode liteEventCheckInterval liteTtlCheckInterval minLiteTTl liteSubscriptionCheckInterval
 		liteSubscriptionCheckTimeoutMills maxLiteSubscriptionCount enableLitePopLog maxClientEventCount
 		liteEventFullDispatchDelayTime liteEventFullDispatchDelayTimeForWildcardGroup liteLagLatencyCollectEnable
 		liteLagLatencyMetricsEnable liteLagCountMetricsEnable liteLagLatencyTopK`},

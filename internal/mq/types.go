@@ -127,6 +127,9 @@ type SendResult struct {
 	UniqueKey string
 	// RecallHandle is what Timers.Recall takes this message back with, "" when it has no time of its own.
 	RecallHandle string
+	// BatchKey is the UNIQ_KEY of a batch that was stored as one message with one offset (a topic of batch queues), "" else. It is
+	// borrowed as UniqueKey.
+	BatchKey string
 }
 
 // SendBatch is the unit in which a door hands messages to Send: what arrived together is appended together, with one

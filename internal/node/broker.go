@@ -207,6 +207,7 @@ func storeOptions(o *Options, c *config.Broker, host netip.AddrPort) storage.Opt
 	s := &c.Store
 	return storage.Options{
 		Dir: s.Root, CommitLogDir: s.CommitLog, SegmentSize: s.SegmentSize, QueueFileSize: s.QueueFileSize,
+		BatchFileSize: s.BatchFileSize, LightQueues: s.LightQueues && s.LightDispatch,
 		IndexSlots: s.IndexSlots, IndexCapacity: s.IndexCapacity, IndexEnabled: s.Index, FlushSync: s.FlushDisk == config.FlushSync,
 		FlushInterval: s.FlushInterval, AppendPropCRC: s.AppendCRC, SkipBodyCRC: !s.CheckCRC, CacheBytes: s.BlockCache,
 		ReservedTime: s.Reserved, DeleteWhen: s.DeleteWhen, DiskMaxUsed: s.DiskMaxUsed, ForceClean: s.ForceClean, Warning: s.Warning,
@@ -218,7 +219,12 @@ func storeOptions(o *Options, c *config.Broker, host netip.AddrPort) storage.Opt
 
 func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Options {
 	t, u := &c.Topics, &c.Consume
+	quota := int64(0)
+	if c.Store.LightQuota {
+		quota = c.Store.LightMax
+	}
 	b := broker.Options{
+		LightTopics: c.Store.LightQueues, LightDispatch: c.Store.LightQueues && c.Store.LightDispatch, LightQuota: quota,
 		Name: c.Identity.Name, Cluster: c.Identity.Cluster, ID: c.Identity.ID, Addr: host, Version: version.WireName,
 		Region: c.Identity.Region, TraceOn: t.TraceOn, FS: o.FS, Dir: filepath.Clean(c.Store.Root),
 		AutoCreateTopic: t.AutoCreate, AutoCreateGroup: u.AutoCreateGroup, NoSystemGroups: !u.SystemGroups,

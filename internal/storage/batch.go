@@ -27,6 +27,11 @@ func (b *Batch) Add(q *Queue, m *record.Message) (int, error) {
 	if err := q.prepare(); err != nil {
 		return -1, err
 	}
+	if m.SysFlag&record.SysFlagInnerBatch != 0 {
+		// A batch that was taken out of its queue: it must not look as if it were in one of that kind, see noteBatch.
+		b.props = m.Props.AppendWithout(b.props[:0], record.PropInnerNum, record.PropInnerBase)
+		m.Props = b.props
+	}
 	return b.add(q, m)
 }
 

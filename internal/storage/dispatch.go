@@ -214,7 +214,7 @@ func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 		}
 	}
 	if q != nil && s.o.LightQueues {
-		if err := s.indexLight(d, sc.Msg.Topic); err != nil {
+		if err := s.indexLight(q, d, sc.Msg.Topic); err != nil {
 			return nil, err
 		}
 	}

@@ -44,9 +44,15 @@ var (
 func IsLight(name string) bool { return strings.HasPrefix(name, LightPrefix) }
 
 // AllowsLight reports whether messages of a topic may be in light queues, too (Java's MixAll.topicAllowsLMQ).
+//
+// Differs from Java: half messages may not. There they are in the light queues before they are committed, and again after.
 func AllowsLight(topic []byte) bool {
-	return !bytes.HasPrefix(topic, []byte("%RETRY%")) && !bytes.HasPrefix(topic, []byte("rmq_sys_")) &&
-		string(topic) != "SCHEDULE_TOPIC_XXXX"
+	for _, prefix := range [...]string{"%RETRY%", "rmq_sys_", "RMQ_SYS_"} {
+		if len(topic) >= len(prefix) && string(topic[:len(prefix)]) == prefix {
+			return false
+		}
+	}
+	return string(topic) != "SCHEDULE_TOPIC_XXXX"
 }
 
 // isLightQueue reports whether a message can be put into the light queue called name. A name with a slash cannot be a folder.
@@ -164,6 +170,9 @@ func (q *Queue) append(d *Dispatched) error {
 // noteBatch finds out how many messages a marked record of q stands for. While the queues are rebuilt it makes q a batch
 // queue if nothing is in it.
 func (s *Store) noteBatch(q *Queue, d *Dispatched) {
+	if _, ok := d.Props.Get(record.PropInnerBase); !ok {
+		return
+	}
 	if !q.Batch() && s.replaying && q.Max() == 0 {
 		if err := s.makeBatch(q.topic); err != nil && !errors.Is(err, ErrInUse) {
 			s.o.Log.Error("make batch queues", "topic", q.topic, "err", err)
@@ -186,10 +195,10 @@ type lightHit struct {
 }
 
 // indexLight adds the record of d, a message of topic, to the light queues that it names.
-func (s *Store) indexLight(d *Dispatched, topic []byte) error {
+func (s *Store) indexLight(owner *Queue, d *Dispatched, topic []byte) error {
 	s.lights = s.lights[:0]
 	names, list := d.Props.Multi()
-	if names == nil || list == nil || !AllowsLight(topic) {
+	if names == nil || list == nil || !AllowsLight(topic) || owner.Batch() {
 		return nil
 	}
 	for len(names) > 0 && len(list) > 0 {

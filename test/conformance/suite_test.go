@@ -58,6 +58,7 @@ func TestConformance(t *testing.T) {
 		{"tx", txCases, nil},
 		{"pop", popCases, nil},
 		{"filter", filterCases, filterConf},
+		{"kinds", kindCases, kindConf},
 	} {
 		t.Run(set.group, func(t *testing.T) {
 			c := c

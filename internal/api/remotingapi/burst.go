@@ -137,6 +137,7 @@ func (b *burst) accepted(res *mq.SendResult) *protocol.SendMessageResponseHeader
 		QueueOffset:   int64(res.Index),
 		TransactionID: res.UniqueKey,
 		RecallHandle:  res.RecallHandle,
+		BatchUniqID:   res.BatchKey,
 		Region:        b.s.a.o.Region,
 		TraceOn:       b.s.a.traceOn,
 	}

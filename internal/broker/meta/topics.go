@@ -30,6 +30,14 @@ func newTopics(led *ledger, now func() time.Time) *Topics {
 	}, now)}
 }
 
+// Detached makes an entry that is in no table.
+func Detached(c mq.TopicConfig) *Topic {
+	c = cloneTopic(c)
+	e := &Topic{name: c.Name}
+	e.row.Store(&row[mq.TopicConfig]{cfg: c})
+	return e
+}
+
 // Put creates or updates a topic. Attributes carry Java's signs (remoting spec 5.5); nil changes none. It returns when the
 // change is on disk. The error is an *mq.Error when Java refuses such attributes; any other error means that the topic is
 // in memory but not on disk yet. c may hold borrowed strings.
