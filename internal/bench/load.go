@@ -14,23 +14,25 @@ import (
 
 // Options describe a load.
 type Options struct {
-	Broker   string // address
-	Topic    string
-	Topics   int // more than 1: so many topics, Topic-0, Topic-1, ..., with at most ten queues each
-	Queues   int
-	Group    string
-	Size     int // bytes of a body
-	Props    string
-	Conns    int
-	Window   int // requests in flight on each connection
-	Batch    int // messages of a send request
-	Count    int64
-	Duration time.Duration // used when Count is 0
-	Rate     float64       // messages a second, 0 = as many as go
-	Pull     int           // most messages of a pull
-	JSON     bool          // JSON headers instead of binary ones
-	Create   bool          // create the topic first
-	Dial     Dialer
+	Broker string // address
+	// BrokerName is part of the handles of popped messages, default broker-a.
+	BrokerName string
+	Topic      string
+	Topics     int // more than 1: so many topics, Topic-0, Topic-1, ..., with at most ten queues each
+	Queues     int
+	Group      string
+	Size       int // bytes of a body
+	Props      string
+	Conns      int
+	Window     int // requests in flight on each connection
+	Batch      int // messages of a send request
+	Count      int64
+	Duration   time.Duration // used when Count is 0
+	Rate       float64       // messages a second, 0 = as many as go
+	Pull       int           // most messages of a pull
+	JSON       bool          // JSON headers instead of binary ones
+	Create     bool          // create the topic first
+	Dial       Dialer
 }
 
 func (o Options) withDefaults() Options {
@@ -50,6 +52,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Topic == "" {
 		o.Topic = "BenchTopic"
+	}
+	if o.BrokerName == "" {
+		o.BrokerName = "broker-a"
 	}
 	if o.Group == "" {
 		o.Group = "bench_group"

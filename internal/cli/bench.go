@@ -19,6 +19,7 @@ func newBenchCmd(env *Env) *cobra.Command {
 	}{
 		{"produce", "Send with many requests in flight", bench.Produce},
 		{"consume", "Read every queue from its start", bench.Consume},
+		{"pop", "Pop messages and acknowledge each of them", bench.Pop},
 		{"transaction", "Send half messages and commit them, with many transactions in flight", bench.Transact},
 		{"e2e", "Send at a rate to waiting consumers and measure the whole way (open loop)", bench.EndToEnd},
 	} {
@@ -55,6 +56,7 @@ func newBenchMode(env *Env, name, short string, run func(context.Context, bench.
 	f := cmd.Flags()
 	f.StringVarP(&ns, "namesrv", "n", "127.0.0.1:9876", "name server, asked for a broker when --broker is empty")
 	f.StringVarP(&o.Broker, "broker", "b", "", "broker address")
+	f.StringVar(&o.BrokerName, "broker-name", "broker-a", "pop: the broker's name, part of receipt handles")
 	f.StringVarP(&o.Topic, "topic", "t", "BenchTopic", "topic, created when missing")
 	f.StringVarP(&o.Group, "group", "g", "bench_group", "group")
 	f.IntVarP(&o.Queues, "queues", "q", 8, "queues of the topic")

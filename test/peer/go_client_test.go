@@ -11,7 +11,6 @@ import (
 // TestGoClient runs the unmodified rocketmq-client-go/v2 (a module of its own in goclient/).
 func TestGoClient(t *testing.T) {
 	covers(t, goV2, "Send (sync, async, batch), push, orderly")
-	lacks(goV2, "POP consumption", "the client has none")
 	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
 	run := func(args ...string) map[string]any {
 		t.Helper()
