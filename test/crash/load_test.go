@@ -73,6 +73,7 @@ func (l *load) session(ctx context.Context, c *bench.Client, s *sender) {
 	for {
 		for len(waiting) < window && ctx.Err() == nil {
 			binary.BigEndian.PutUint64(body, uint64(s.issued))
+			body[8] = byte(s.queue)
 			if err := c.Start(protocol.ReqSendMessageV2, &protocol.SendMessageRequestHeaderV2{
 				ProducerGroup: "crash", Topic: l.topic, DefaultTopic: "TBW102", DefaultTopicQueueNums: 8, QueueID: s.queue,
 				BornTimestamp: time.Now().UnixMilli(), MaxReconsumeTimes: -1,
