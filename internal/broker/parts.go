@@ -3,7 +3,11 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+
+	"github.com/cometmq/cometmq/internal/broker/delay"
+	"github.com/cometmq/cometmq/internal/broker/meta"
 )
 
 // part is something in the broker that works by itself: it delivers what is due, asks about what is undecided, gives out
@@ -17,8 +21,26 @@ type part interface {
 
 // openParts makes the parts. Each of them finds in the store and the tables what it had left there.
 func (b *Broker) openParts() error {
+	if err := b.openOwnQueues(); err != nil {
+		return err
+	}
 	b.openTransactions()
 	return errors.Join(b.openDelays(), b.openTimer(), b.openPops())
+}
+
+// openOwnQueues opens the queues whose positions the parts keep. One that cannot be opened looks empty: its part would begin
+// at 0 and do again all that it has done. The operator hears of it and starts the broker again.
+func (b *Broker) openOwnQueues() error {
+	own := []place{{delay.TimerTopic, 0}, {meta.TopicHalf, 0}, {meta.TopicOpHalf, 0}}
+	for i := range b.o.DelayLevels {
+		own = append(own, place{delay.Topic, int32(i)})
+	}
+	for _, p := range own {
+		if _, _, err := b.store.Queue(p.topic, p.queue).Bounds(); err != nil {
+			return fmt.Errorf("where the broker is in its own topics cannot be told: %w", err)
+		}
+	}
+	return nil
 }
 
 func (b *Broker) runParts(ctx context.Context) error {

@@ -261,8 +261,8 @@ func (r *rig) tries(group string, q mq.GiveBackRequest) (at []time.Duration) {
 			must(r.t, r.back(q))
 			quiet = 0
 		}
-		time.Sleep(500 * time.Millisecond)
-		quiet += 500 * time.Millisecond
+		time.Sleep(time.Second)
+		quiet += time.Second
 		all := r.read(retry, 0)
 		todo, seen = all[seen:], len(all)
 	}
@@ -302,7 +302,7 @@ func TestExactlyTheConfiguredNumberOfDeliveries(t *testing.T) {
 					t.Fatalf("%d deliveries, want %d", len(got), len(want))
 				}
 				for i := range want {
-					if d := got[i] - want[i]; d < 0 || d > time.Duration(i+1)*time.Second {
+					if d := got[i] - want[i]; d < 0 || d > 2*time.Duration(i+1)*time.Second {
 						t.Errorf("delivery %d after %v, want %v", i, got[i], want[i])
 					}
 				}

@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/cometmq/cometmq/internal/broker"
+	"github.com/cometmq/cometmq/internal/broker/delay"
 	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/storage"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
@@ -131,5 +133,37 @@ func TestQueuesThatCannotBeOpenedAreNotEmpty(t *testing.T) {
 				t.Errorf("pull afterwards: %+v %v", f, err)
 			}
 		})
+	}
+}
+
+func TestNoStartWithoutTheBrokersOwnQueues(t *testing.T) {
+	t.Parallel()
+	mem := vfs.NewMem(vfs.MemOptions{})
+	first := start(t, func(o *setup) { o.FS, o.storage.TagsCode = mem, delay.JavaLevels().Tags })
+	first.topic("T", 1)
+	for range 3 {
+		first.put(message("T", 0, "x", "DELAY", "3"))
+	}
+	first.settle()
+	first.stop()
+
+	rule := func(op vfs.Op) error {
+		if strings.Contains(op.Name, "consumequeue/"+delay.Topic+"/2") {
+			return errors.New("lightning struck")
+		}
+		return nil
+	}
+	o := storage.Options{Dir: "/store", SegmentSize: 4 << 20, QueueFileSize: 20_000, CacheBytes: 4 << 20, StoreHost: storeHost}
+	for _, fs := range []vfs.FS{vfs.NewFaulty(mem, rule), mem} {
+		st, err := storage.Open(fs, o)
+		must(t, err)
+		b, err := broker.Open(broker.Options{Addr: storeHost, FS: fs, Dir: "/store", Store: st})
+		if fs == mem {
+			must(t, err)
+			must(t, b.Close())
+		} else if err == nil || !strings.Contains(err.Error(), "lightning") || !strings.Contains(err.Error(), delay.Topic+"/2") {
+			t.Errorf("error %v, want one that names the queue", err)
+		}
+		must(t, st.Close())
 	}
 }

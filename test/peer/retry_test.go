@@ -24,6 +24,7 @@ func javaApp(set string) app {
 
 // eachClient runs f with each of the clients on a cluster of its own.
 func eachClient(t *testing.T, conf map[string]string, f func(t *testing.T, client string, run app, c *target.Cluster, name string)) {
+	t.Helper()
 	for _, client := range []string{java55, java49, goV2} {
 		t.Run(client, func(t *testing.T) {
 			run := app(goMain)
