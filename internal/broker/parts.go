@@ -31,7 +31,8 @@ func (b *Broker) openParts() error {
 // openOwnQueues opens the queues whose positions the parts keep. One that cannot be opened looks empty: its part would begin
 // at 0 and do again all that it has done. The operator hears of it and starts the broker again.
 func (b *Broker) openOwnQueues() error {
-	own := []place{{delay.TimerTopic, 0}, {meta.TopicHalf, 0}, {meta.TopicOpHalf, 0}}
+	own := make([]place, 0, 3+len(b.o.DelayLevels))
+	own = append(own, place{delay.TimerTopic, 0}, place{meta.TopicHalf, 0}, place{meta.TopicOpHalf, 0})
 	for i := range b.o.DelayLevels {
 		own = append(own, place{delay.Topic, int32(i)})
 	}
