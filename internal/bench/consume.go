@@ -45,7 +45,11 @@ func Consume(ctx context.Context, o Options) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		cs[q%conns] = append(cs[q%conns], &cursor{at: lo, to: hi, head: pullHeader(o.Topic, o.Group, q, lo, o.Pull, 0)})
+		head := pullHeader(o.Topic, o.Group, q, lo, o.Pull, 0)
+		if o.SQL != "" {
+			head.ExpressionType, head.Subscription = "SQL92", o.SQL
+		}
+		cs[q%conns] = append(cs[q%conns], &cursor{at: lo, to: hi, head: head})
 		total += hi - lo
 	}
 	if total == 0 {
@@ -118,6 +122,11 @@ func (o Options) drain(ctx context.Context, cs []*cursor, d *drained) error {
 			n, next, err := pulled(r, w.at, nil)
 			if err != nil {
 				return err
+			}
+			if o.SQL != "" { // the broker has looked further than the last message that it gives
+				if next, err = r.Int("nextBeginOffset"); err != nil {
+					return err
+				}
 			}
 			w.at = next
 			d.n += n

@@ -30,6 +30,7 @@ type Options struct {
 	Duration   time.Duration // used when Count is 0
 	Rate       float64       // messages a second, 0 = as many as go
 	Pull       int           // most messages of a pull
+	SQL        string        // Consume: a SQL92 expression that chooses messages, "" for all
 	JSON       bool          // JSON headers instead of binary ones
 	Create     bool          // create the topic first
 	Dial       Dialer

@@ -69,6 +69,7 @@ func newBenchMode(env *Env, name, short string, run func(context.Context, bench.
 	f.Float64Var(&secs, "secs", 10, "stop after so many seconds")
 	f.Float64Var(&o.Rate, "rate", 0, "messages a second, 0 = as many as go")
 	f.IntVar(&o.Pull, "pull", 32, "most messages of a pull")
+	f.StringVar(&o.SQL, "sql", "", "consume: choose messages by this SQL92 expression")
 	f.BoolVar(&o.JSON, "json-headers", false, "JSON command headers as Java clients send, instead of binary ones")
 	return cmd
 }

@@ -40,11 +40,25 @@ func (s *Store) Entries(q *Queue, from record.Index, dst []Entry) (n int, next r
 		}
 		return 0, from, err
 	}
+	var rd *reader
+	defer func() {
+		if rd != nil {
+			s.readers.giveBack(cq, rd)
+		}
+	}()
 	for i := range units[:got] {
 		u := &units[i]
 		dst[i] = Entry{Index: from + record.Index(i), Offset: u.Offset, Size: u.Size, Tags: u.Tags}
 		if u.Blank() {
 			dst[i].Offset = -1
+		}
+		if isExt(u) {
+			if rd == nil {
+				rd = s.readers.take(cq)
+			}
+			if code, ok := s.realTags(rd, q, u); ok {
+				dst[i].Tags = code
+			}
 		}
 	}
 	return got, from + record.Index(got), nil

@@ -358,7 +358,7 @@ func TestQueuesAreBuiltAgainWhenTheirFolderIsGone(t *testing.T) {
 
 func TestForeignLayoutsAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"consumequeue/CURRENT", "config/topics/CURRENT", "config/rdb/CURRENT", "kvStore/CURRENT", "newThing/000012.sst", "dledger-n0/x", "consumequeue_ext/T/0/x"} {
+	for _, path := range []string{"consumequeue/CURRENT", "config/topics/CURRENT", "config/rdb/CURRENT", "kvStore/CURRENT", "newThing/000012.sst", "dledger-n0/x"} {
 		fsys := vfs.NewMem(vfs.MemOptions{})
 		name := "/store/" + path
 		must(t, fsys.MkdirAll(filepath.Dir(name)))

@@ -35,14 +35,6 @@ var foreign = []struct{ path, mode, todo string }{
 	{"kvStore", "POP state in RocksDB (popConsumerKVServiceInit=true)", "let Java run with popConsumerKVServiceEnable=false until it is empty, then move the folder away"},
 }
 
-// queueKinds are queues that are files but that we do not have.
-var queueKinds = []struct{ path, mode, todo string }{
-	{
-		"consumequeue_ext", "extended queues (enableConsumeQueueExt=true)",
-		"move the consumequeue and consumequeue_ext folders away; the queues are built from the log then",
-	},
-}
-
 // checkLayout returns a *LayoutError for directories of other store types.
 func checkLayout(fsys vfs.FS, root string) error {
 	list, err := fsys.ReadDir(root)
@@ -66,14 +58,6 @@ func checkLayout(fsys vfs.FS, root string) error {
 			return err
 		} else if found {
 			return &LayoutError{Path: path, Mode: f.mode, Todo: f.todo}
-		}
-	}
-	for _, kind := range queueKinds {
-		path := filepath.Join(root, kind.path)
-		if found, err := anyQueue(fsys, path); err != nil {
-			return err
-		} else if found {
-			return &LayoutError{Path: path, Mode: kind.mode, Todo: kind.todo}
 		}
 	}
 	// Newer versions keep more in RocksDB; any database that we do not know is a reason to stop.

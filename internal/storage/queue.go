@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -185,6 +186,9 @@ func (s *Store) DeleteTopic(topic string) error {
 		}
 		if err := s.cqs.Delete(topic); err != nil {
 			return err
+		}
+		if err := s.fs.RemoveAll(filepath.Join(s.o.Dir, extDir, topic)); err != nil {
+			return fmt.Errorf("extended entries: %w", err)
 		}
 		if light {
 			s.lightCount.Add(-1)

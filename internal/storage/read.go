@@ -63,6 +63,7 @@ type ReadResult struct {
 // reader is what a Read needs besides the result. It keeps the units that it read ahead.
 type reader struct {
 	log   commitlog.Reader
+	ext   extFile
 	units [128]consumequeue.Unit
 	msg   record.Message
 
@@ -96,6 +97,7 @@ func (p *readers) take(cq *consumequeue.Queue) *reader {
 
 func (p *readers) giveBack(cq *consumequeue.Queue, rd *reader) {
 	rd.log.Close()
+	rd.ext.close()
 	if old := p.place(cq).Swap(rd); old != nil {
 		p.rest.Put(old)
 	}
@@ -182,7 +184,7 @@ func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res 
 				}
 				res.Next = u.Next()
 				continue
-			case r.Match != nil && !r.Match(u.Tags):
+			case !s.wantsTags(rd, q, u, r):
 				res.Next = u.Next()
 				continue
 			}
