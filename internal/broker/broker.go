@@ -231,7 +231,7 @@ func Open(o Options) (*Broker, error) {
 	}
 	tables, err := meta.Open(o.FS, o.Dir, meta.Options{
 		SystemTopics: meta.SystemTopics(o.systemOptions()), OffsetFold: o.OffsetFold, FilterKeep: o.FilterKeep,
-		LogEnd: o.Store.Intact(), Now: o.Now, Log: o.Log,
+		LightOffsets: o.LightTopics, LogEnd: o.Store.Intact(), Now: o.Now, Log: o.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open broker tables: %w", err)

@@ -49,6 +49,7 @@ type Offsets struct {
 	vmu     sync.Mutex // guards the fields below
 	version mq.DataVersion
 	bumped  bool              // version is not in the journal yet
+	light   bool              // never changed: groups called %LMQ%... have a table of their own
 	pull    fastjson.Value    // pullOffsetTable as it was read
 	extra   []fastjson.Member // members that we do not know
 	odd     []fastjson.Member // entries of offsetTable that are not topic@group
@@ -316,6 +317,9 @@ func (o *Offsets) snapshot() func() []byte {
 			}
 			return cmp.Compare(a.queue, b.queue)
 		})
+		if o.light {
+			cells, extra = splitLight(cells, extra)
+		}
 		return encodeOffsets(cells, version, pull, extra, odd)
 	}
 }
@@ -418,6 +422,8 @@ func (o *Offsets) decode(data []byte) error {
 				next.pull = m.Val
 			case resetTable:
 				resets = m.Val
+			case lightTable:
+				err = next.decodeLight(m.Val)
 			default:
 				next.extra = append(next.extra, m)
 			}

@@ -21,6 +21,8 @@ type Options struct {
 	TopicFold, GroupFold time.Duration
 	// OffsetFold is Java's flushConsumerOffsetInterval. Default 5 s.
 	OffsetFold time.Duration
+	// LightOffsets: the positions are in lmqConsumerOffset.json, as Java keeps them with enableLmq.
+	LightOffsets bool
 	// OffsetFlush: a commit without Sync is in the journal after that time. Default 20 ms.
 	OffsetFlush time.Duration
 	// FilterFold is the age of consumerFilter.json, default 10 s as in Java; FilterKeep is Java's filterDataCleanTimeSpan, default
@@ -75,10 +77,14 @@ type Tables struct {
 // Open loads the tables from the store directory root. The caller holds the store's lock. It starts no goroutine.
 func Open(fsys vfs.FS, root string, o Options) (*Tables, error) {
 	o = o.withDefaults()
+	offsets, err := openOffsets(fsys, root, o)
+	if err != nil {
+		return nil, err
+	}
 	t := &Tables{
 		Topics:  newTopics(newLedger(fsys, root, "topics.json", "topics", o.Log), o.Now),
 		Groups:  newGroups(newLedger(fsys, root, "subscriptionGroup.json", "groups", o.Log), o.Now),
-		Offsets: newOffsets(newLedger(fsys, root, "consumerOffset.json", "offsets", o.Log), o.Now),
+		Offsets: offsets,
 		Delays:  newDelays(newLedger(fsys, root, "delayOffset.json", "delays", o.Log), o.Now, int64(o.LogEnd)),
 		Filters: newFilters(newLedger(fsys, root, "consumerFilter.json", "filters", o.Log), o.Now, o.FilterKeep),
 		Modes:   newModes(fsys, root),
