@@ -59,6 +59,7 @@ func TestConformance(t *testing.T) {
 		{"pop", popCases, nil},
 		{"filter", filterCases, filterConf},
 		{"kinds", kindCases, kindConf},
+		{"delay", delayCases, delayConf},
 	} {
 		t.Run(set.group, func(t *testing.T) {
 			c := c

@@ -1,11 +1,13 @@
 package delay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -80,6 +82,8 @@ type Timer struct {
 	loaded  int64        // ms: the first slot that is not in memory
 	floor   int64        // ms: no slot before it is read after a crash
 	pending heap
+	ready   []entry // due; from at on they are not delivered
+	at      int
 	left    map[int64]int                 // how many of each slot are pending
 	taken   map[int64]map[string]struct{} // what was taken back in slots that are loaded
 
@@ -286,7 +290,7 @@ func (t *Timer) Run(ctx context.Context) error {
 // idle returns how long there is nothing to do: until the next timer, or the next slot is to be loaded.
 func (t *Timer) idle(now, last time.Time) time.Duration {
 	wait := time.Minute
-	if len(t.pending) < maxPending {
+	if t.waiting() < maxPending {
 		wait = time.UnixMilli(t.loaded - t.precision).Sub(now)
 	}
 	if len(t.pending) > 0 {
@@ -306,9 +310,12 @@ func (t *Timer) complain(now time.Time, what string, err error) {
 	}
 }
 
+// waiting is how many timers are in memory.
+func (t *Timer) waiting() int { return len(t.pending) + len(t.ready) - t.at }
+
 // publish copies figures for others.
 func (t *Timer) publish() {
-	t.stats.pending.Store(int64(len(t.pending)))
+	t.stats.pending.Store(int64(t.waiting()))
 	t.stats.read.Store(t.readTime())
 	t.stats.next.Store(int64(t.next))
 }
@@ -322,28 +329,43 @@ func (t *Timer) readTime() int64 {
 	return first
 }
 
-// deliver stores copies of what is due at now, in order, and returns how many timers are done.
+// ripen moves what is due at now from the heap to t.ready, unless that still has some.
+func (t *Timer) ripen(now int64) {
+	if t.at < len(t.ready) {
+		return
+	}
+	if t.ready, t.at = t.ready[:0], 0; cap(t.ready) > maxPending {
+		t.ready = nil // a rare crowd does not keep its memory
+	}
+	for len(t.pending) > 0 && t.pending[0].due <= now {
+		t.ready = append(t.ready, t.pending[0])
+		t.pending.pop()
+	}
+	if len(t.ready) > batchMessages {
+		// All of them are late. In the order of the log they are read many at a time.
+		slices.SortFunc(t.ready, func(a, b entry) int { return cmp.Compare(a.offset, b.offset) })
+	}
+}
+
+// deliver stores copies of what is due at now and returns how many timers are done.
 func (t *Timer) deliver(ctx context.Context, now int64) (int, error) {
+	t.ripen(now)
 	t.batch.Reset()
 	t.queues = t.queues[:0]
-	var slots [batchMessages]entry
+	entries := t.ready[t.at:min(t.at+batchMessages, len(t.ready))]
 	n := 0
-	defer func() { // what was popped and not delivered
-		for _, e := range slots[:n] {
-			t.pending.push(e)
-		}
-	}()
-	for n < len(slots) && t.batch.Size() < batchBytes && len(t.pending) > 0 && t.pending[0].due <= now {
-		e := t.pending[0]
+	for n < len(entries) && t.batch.Size() < batchBytes {
+		e := &entries[n]
 		err := t.read(e.offset, e.size)
 		if err != nil && !lostForGood(err) {
-			return 0, err
+			if n == 0 {
+				return 0, err
+			}
+			break // those before it first
 		}
-		t.pending.pop()
-		slots[n] = e
 		n++
 		if err == nil {
-			err = t.add(&e, now)
+			err = t.add(e, now)
 		}
 		if err != nil {
 			t.lose(1, "timer cannot be delivered and is left out", fmt.Errorf("offset %d: %w", e.offset, err))
@@ -360,12 +382,11 @@ func (t *Timer) deliver(ctx context.Context, now int64) (int, error) {
 			t.batch = storage.Batch{}
 		}
 	}
-	count := n
-	for _, e := range slots[:n] {
+	for _, e := range entries[:n] {
 		t.done(e.slot)
 	}
-	n = 0
-	return count, nil
+	t.at += n
+	return n, nil
 }
 
 // add adds msg, the message of e, to the batch as it is to be stored now.

@@ -17,7 +17,7 @@ const maxPending = 100_000
 func (t *Timer) load(now int64) error {
 	ahead := t.slot(now) + t.precision
 	begin := t.loaded
-	for t.loaded <= ahead && len(t.pending) < maxPending {
+	for t.loaded <= ahead && t.waiting() < maxPending {
 		if t.loaded-begin > 2*t.wheel.Span() {
 			break // it has come round: there is nothing before now
 		}
@@ -25,7 +25,7 @@ func (t *Timer) load(now int64) error {
 			return err
 		}
 	}
-	if t.loaded <= ahead && len(t.pending) == 0 {
+	if t.loaded <= ahead && t.waiting() == 0 {
 		t.loaded = t.slot(now)
 	}
 	return nil

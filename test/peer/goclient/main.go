@@ -27,6 +27,8 @@ func main() {
 	check(err)
 	out := map[string]any{"action": action}
 	switch action {
+	case "delay":
+		delayed(ns, topic, group, count, out)
 	case "filter": // the expression stands behind the count
 		filtered(ns, topic, group, os.Args[6], out)
 	case "send":

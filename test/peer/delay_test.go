@@ -1,0 +1,104 @@
+//go:build peer
+
+package peer
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/testkit/target"
+)
+
+var delayConf = map[string]string{"messageDelayLevel": "1s 2s 3s", "recallMessageEnable": "true"}
+
+// punctual checks that nothing came before its time, or much later.
+func punctual(t *testing.T, m map[string]any) {
+	t.Helper()
+	if late, _ := m["latest"].(float64); m["early"] != false || late > 3000 { // also what sending takes
+		t.Errorf("early %v, latest %v ms: %v", m["early"], m["latest"], m)
+	}
+}
+
+const levelsFeature = "Delay levels: configured times, order of queues, never early"
+
+func TestDelayLevelsOfJavaClients(t *testing.T) {
+	target.NeedJava(t, clients[0])
+	c := target.New(t, target.Options{Kind: target.Ours, Conf: delayConf})
+	for _, set := range clients {
+		t.Run(set, func(t *testing.T) {
+			covers(t, set, levelsFeature)
+			v := strings.NewReplacer(".", "_", "-", "_").Replace(set)
+			m := javaMain(t, set, "Delay", "both", c.NS, "delay_"+v, "delay_g_"+v, "300", "0", "1", "2", "3")
+			want(t, m, "distinct", 300)
+			want(t, m, "got", 300)
+			punctual(t, m)
+		})
+	}
+}
+
+func TestDelayLevelsOfGoClient(t *testing.T) {
+	covers(t, goV2, levelsFeature)
+	c := target.New(t, target.Options{Kind: target.Ours, Conf: delayConf})
+	m := goMain(t, "delay", c.NS, "delay_go", "delay_g_go", "150")
+	want(t, m, "distinct", 150)
+	punctual(t, m)
+}
+
+func TestTimersOfJavaClient(t *testing.T) {
+	const feature = "Timers: setDelayTimeSec, setDelayTimeMs, setDeliverTimeMs, never early; recall of a message"
+	covers(t, java55, feature)
+	lacks(java49, feature, "the client has no such calls")
+	lacks(goV2, feature, "the client has no such calls")
+	target.NeedJava(t, java55)
+	c := target.New(t, target.Options{Kind: target.Ours, Conf: delayConf})
+	m := javaMain(t, java55, "Timers", "both", c.NS, "timers", "timers_g", "300", "2345", "30")
+	for key, v := range map[string]int{"sent": 330, "recalled": 30, "wrongId": 0, "distinct": 300, "got": 300, "gone": 0} {
+		want(t, m, key, v)
+	}
+	punctual(t, m)
+}
+
+// TestDelaySwap takes a store with pending levels and timers from Java to us, and one from us to Java.
+func TestDelaySwap(t *testing.T) {
+	target.NeedJava(t, java55)
+	conf := map[string]string{"messageDelayLevel": "1s 40s 50s", "recallMessageEnable": "true"}
+	for _, how := range []string{"clean", "kill"} {
+		for _, from := range []target.Kind{target.Java, target.Ours} {
+			t.Run(string(from)+" first/"+how, func(t *testing.T) {
+				dir := t.TempDir()
+				to := target.Java
+				if from == target.Java {
+					to = target.Ours
+				}
+				first := target.New(t, target.Options{Kind: from, Dir: dir, Heap: "512m", Conf: conf})
+				registered(t, first, "TBW102")
+				// Some are delivered before the swap, most after it.
+				want(t, javaMain(t, java55, "Timers", "send", first.NS, "timer", "timer_g", "20", "500", "0"), "sent", 20)
+				want(t, javaMain(t, java55, "Delay", "send", first.NS, "level", "level_g", "120", "0", "1", "40", "50"), "sent", 120)
+				want(t, javaMain(t, java55, "Timers", "send", first.NS, "timer", "timer_g", "100", "40345", "10"), "recalled", 10)
+				if how == "kill" {
+					time.Sleep(6 * time.Second) // Java writes consumer offsets every 5 s
+					first.Brokers[0].Kill()
+				} else if err := first.Brokers[0].Stop(60 * time.Second); err != nil {
+					t.Fatal(err)
+				}
+				first.Namesrv.Kill()
+
+				second := target.New(t, target.Options{Kind: to, Dir: dir, Heap: "512m", Conf: conf})
+				registered(t, second, "timer")
+				m := javaMain(t, java55, "Delay", "consume", second.NS, "level", "level_g2", "120")
+				want(t, m, "distinct", 120)
+				m = javaMain(t, java55, "Timers", "consume", second.NS, "timer", "timer_g2", "120")
+				want(t, m, "distinct", 120)
+				want(t, m, "gone", 0)
+				if how == "clean" && to == target.Ours {
+					want(t, m, "got", 120) // what the first one delivered does not come again
+				}
+				if early, _ := m["earliest"].(float64); to == target.Ours && from == target.Ours && early < 0 {
+					t.Errorf("%v ms early", early)
+				}
+			})
+		}
+	}
+}
