@@ -17,6 +17,7 @@ type Report struct {
 	Rate     float64 `json:"rate,omitempty"`
 	Messages int64   `json:"messages"`
 	Failed   int64   `json:"failed"`
+	Shed     int64   `json:"shed,omitempty"` // given up by the generator: no room in its windows
 	Seconds  float64 `json:"seconds"`
 	PerSec   float64 `json:"msgs_per_s"`
 	MBPerSec float64 `json:"mb_per_s"`

@@ -53,6 +53,10 @@ type Options struct {
 	MaxMessageSize int       // maxMessageSize, default 4 MiB
 	StartAccept    time.Time // startAcceptSendRequestTimeStamp
 	MaxWaiting     int64     // bytes of messages that may wait to be appended before sends are refused, default 128 MiB
+	// NoFastFailure turns the next two off (brokerFastFailureEnable = false).
+	NoFastFailure bool
+	MaxWait       time.Duration // waitTimeMillsInSendQueue: sends that would wait longer for the disk are refused, default 200 ms
+	BusyTimeout   time.Duration // osPageCacheBusyTimeOutMills: sends are refused while a write or flush takes longer, default 1 s
 
 	FlushSync    bool          // flushDiskType = SYNC_FLUSH: sends are answered when they are on disk
 	FlushTimeout time.Duration // syncFlushTimeout, default 5 s
@@ -147,6 +151,8 @@ func (o Options) withDefaults() Options {
 		o.PopRetryPercent = 0
 	}
 	text(&o.RequestMode, modePull)
+	span(&o.MaxWait, 200*time.Millisecond)
+	span(&o.BusyTimeout, time.Second)
 	if o.HotBytes <= 0 {
 		o.HotBytes = 3 << 30
 	}

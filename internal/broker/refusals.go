@@ -11,7 +11,7 @@ import (
 	"github.com/cometmq/cometmq/internal/storage"
 )
 
-// errBusy refuses a send because too much waits to be written. The prefix is Java's; producers try another broker.
+// errBusy is for what was neither taken nor refused with a reason.
 var errBusy = &mq.Error{Kind: mq.KindBusy, Detail: "[PC_SYNCHRONIZED]broker busy, start flow control for a while"}
 
 // errSize is Java's one answer to all messages that cannot be stored as they are.

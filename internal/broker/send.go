@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/broker/delay"
@@ -43,9 +42,6 @@ type placed struct {
 	batch    bool
 	queue    *queue
 }
-
-// waiting bounds the bytes that wait to be appended.
-type waiting struct{ bytes atomic.Int64 }
 
 func newSender() *sender {
 	s := &sender{}
@@ -120,19 +116,6 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 
 // maxKept is how many bytes of records a sender keeps room for.
 const maxKept = 1 << 20
-
-// gate refuses everything while the broker does not take messages yet or has too much to write. It adds size to what
-// waits unless it refuses.
-func (b *Broker) gate(now time.Time, size int64) *mq.Error {
-	if refusal := b.notYet(now); refusal != nil {
-		return refusal
-	}
-	if b.waiting.bytes.Add(size) > b.o.MaxWaiting+size { // one batch alone is always taken
-		b.waiting.bytes.Add(-size)
-		return errBusy
-	}
-	return nil
-}
 
 // notYet refuses sends before the time from which they are accepted.
 func (b *Broker) notYet(now time.Time) *mq.Error {

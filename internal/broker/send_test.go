@@ -361,7 +361,7 @@ func TestTooMuchWaitingIsBusy(t *testing.T) {
 	}()
 	gate.wait()
 	res, _ := r.send(message("T", 0, "x"))
-	refused(t, res[0].Err, mq.KindBusy, "[PC_SYNCHRONIZED]broker busy, start flow control for a while")
+	refused(t, res[0].Err, mq.KindBusy, "[PC_SYNCHRONIZED]broker busy, start flow control for a while, append queue: 2000 bytes, limit 1000")
 	gate.open()
 	if res := <-done; res.Err != nil {
 		t.Error(res.Err)

@@ -68,6 +68,7 @@ func newBenchMode(env *Env, name, short string, run func(context.Context, bench.
 	f.Int64Var(&o.Count, "count", 0, "stop after so many messages")
 	f.Float64Var(&secs, "secs", 10, "stop after so many seconds")
 	f.Float64Var(&o.Rate, "rate", 0, "messages a second, 0 = as many as go")
+	f.BoolVar(&o.Shed, "shed", false, "produce with --rate: give up what finds no room in the windows instead of sending it late")
 	f.IntVar(&o.Pull, "pull", 32, "most messages of a pull")
 	f.StringVar(&o.SQL, "sql", "", "consume: choose messages by this SQL92 expression")
 	f.BoolVar(&o.JSON, "json-headers", false, "JSON command headers as Java clients send, instead of binary ones")

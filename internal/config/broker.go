@@ -115,6 +115,9 @@ type Store struct {
 	FlushDisk     string        `key:"flushDiskType" enum:"ASYNC_FLUSH SYNC_FLUSH" doc:"answer a send before or after it is on disk"`
 	FlushInterval time.Duration `key:"flushIntervalCommitLog" unit:"ms" min:"1" max:"3600000" doc:"time between flushes of the log with ASYNC_FLUSH"`
 	FlushTimeout  time.Duration `key:"syncFlushTimeout" unit:"ms" live:"true" min:"1" max:"3600000" doc:"how long a send waits for the disk"`
+	FastFailure   bool          `key:"brokerFastFailureEnable" doc:"refuse sends that would wait too long for the disk"`
+	MaxWait       time.Duration `key:"waitTimeMillsInSendQueue" unit:"ms" min:"1" max:"3600000" doc:"with SYNC_FLUSH: sends are refused when the disk is so far behind"`
+	BusyTimeout   time.Duration `key:"osPageCacheBusyTimeOutMills" unit:"ms" min:"1" max:"3600000" doc:"sends are refused while a write to the log takes longer"`
 	QueueInterval time.Duration `key:"flushIntervalConsumeQueue" unit:"ms" min:"1" max:"3600000" doc:"time between writes of queues and index"`
 	Thorough      time.Duration `key:"flushCommitLogThoroughInterval" unit:"ms" min:"1" max:"3600000" doc:"time between syncs of queues and index"`
 	Reserved      time.Duration `key:"fileReservedTime" unit:"h" live:"true" min:"1" max:"876000" doc:"age at which log files are deleted"`
@@ -177,6 +180,7 @@ func DefaultBroker(h Host) Broker {
 		Store: Store{
 			Root: filepath.Join(h.Home, "store"), SegmentSize: 1 << 30, QueueFileSize: 6000000, BatchFileSize: 13_800_000, LightMax: 20_000,
 			FlushDisk: FlushAsync, FlushInterval: 500 * time.Millisecond, FlushTimeout: 5 * time.Second,
+			FastFailure: true, MaxWait: 200 * time.Millisecond, BusyTimeout: time.Second,
 			QueueInterval: time.Second, Thorough: 10 * time.Second, Reserved: 72 * time.Hour, DeleteWhen: "04",
 			DiskMaxUsed: 75, ForceClean: 85, Warning: 90, CleanForcibly: true, CleanInterval: 10 * time.Second,
 			CheckCRC: true, Index: true, IndexSlots: 5000000, IndexCapacity: 20000000, BlockCache: 64 << 20,

@@ -141,7 +141,6 @@ func TestOfficialLookingFiles(t *testing.T) {
 		"checkTransactionMessageEnable: unknown key, it is ignored",
 		"sendMessageThreadPoolNums: has no effect",
 		"storePathConsumeQueue: unknown key, it is ignored; did you mean mappedFileSizeConsumeQueue?",
-		"waitTimeMillsInSendQueue: has no effect here: requests do not wait in queues",
 	}
 	var got []string
 	for _, n := range notices {

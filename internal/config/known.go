@@ -86,9 +86,9 @@ var fates = []struct {
 		clientRequestThreadPoolNums defaultThreadPoolNums clientRequestThreadPoolQueueCapacity
 		defaultThreadPoolQueueCapacity unRegisterBrokerQueueCapacity`},
 	{accepted, "requests do not wait in queues, so there is nothing to drop from them; slow writes are answered with SYSTEM_BUSY", `
-		brokerFastFailureEnable waitTimeMillsInSendQueue waitTimeMillsInPullQueue waitTimeMillsInLitePullQueue
+		waitTimeMillsInPullQueue waitTimeMillsInLitePullQueue
 		waitTimeMillsInHeartbeatQueue waitTimeMillsInTransactionQueue waitTimeMillsInAckQueue
-		waitTimeMillsInAdminBrokerQueue osPageCacheBusyTimeOutMills putMessageTimeout maxAsyncPutMessageRequests`},
+		waitTimeMillsInAdminBrokerQueue putMessageTimeout maxAsyncPutMessageRequests`},
 	{accepted, "it tunes Netty; the network code here is Go's", `
 		serverWorkerThreads serverCallbackExecutorThreads serverSelectorThreads serverOnewaySemaphoreValue
 		serverAsyncSemaphoreValue writeBufferHighWaterMark writeBufferLowWaterMark serverNettyWorkerGroupEnable

@@ -232,6 +232,7 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 		TraceTopic: t.TraceTopic, ReviveQueues: t.ReviveQueues, NoTimerTopic: !t.Timer,
 		Perm: mq.Perm(c.Identity.Permission), MaxMessageSize: t.MaxMessage,
 		FlushSync: c.Store.FlushDisk == config.FlushSync, FlushTimeout: c.Store.FlushTimeout,
+		NoFastFailure: !c.Store.FastFailure, MaxWait: c.Store.MaxWait, BusyTimeout: c.Store.BusyTimeout,
 		NoLongPolling: !u.LongPolling, ShortPolling: u.ShortPolling, NoLitePull: !u.LitePull,
 		PropFilter: u.PropertyFilter, FilterRetry: u.FilterRetry, FilterKeep: u.FilterKeep,
 		PullMessages: u.MaxMessagesHot, PullBytes: u.MaxBytesHot, DiskMessages: u.MaxMessagesCold, DiskBytes: u.MaxBytesCold,

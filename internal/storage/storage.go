@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage/commitlog"
@@ -245,6 +246,12 @@ func (s *Store) Intact() record.Offset { return s.intact }
 
 // MinOffset returns the begin of the log.
 func (s *Store) MinOffset() record.Offset { return s.log.Min() }
+
+// Load is how busy the disk is.
+type Load = commitlog.Load
+
+// Load returns how busy the disk of the log is.
+func (s *Store) Load(now time.Time) Load { return s.log.Load(now) }
 
 // AwaitDurable returns false when what a asks for is reached already, else a.Done will be called once.
 func (s *Store) AwaitDurable(a *Await) bool { return s.log.AwaitDurable(a) }

@@ -112,6 +112,7 @@ func (l *Log) join(b *Batch) error {
 // writeGroup stores the batches of group, sets their errors and publishes the new end.
 func (l *Log) writeGroup(group []*Batch) {
 	now := l.stamp()
+	defer l.load.writing.Store(0)
 	for _, b := range group {
 		b.placed, b.storeMs, b.err = 0, now, nil
 		if b.excl != nil {
@@ -165,7 +166,9 @@ func (l *Log) settle(group []*Batch) error {
 
 // stamp returns the store time of this round. It does not go back with a small step of the clock.
 func (l *Log) stamp() int64 {
-	now := l.o.Now().UnixMilli()
+	at := l.o.Now()
+	l.load.writing.Store(at.UnixNano())
+	now := at.UnixMilli()
 	if now < l.lastMs && l.lastMs-now <= maxStepBack {
 		return l.lastMs
 	}

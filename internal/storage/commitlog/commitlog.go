@@ -51,6 +51,7 @@ type Log struct {
 	flushMs int64         // store time of the newest durable record; under flushing
 	syncing chan struct{} // one token: who has it may sync
 	wake    chan struct{} // somebody waits for the flusher
+	load    load
 	prepare chan struct{} // the next file is wanted
 	waits   waits
 

@@ -20,7 +20,11 @@ func (l *Log) Flush() error {
 		return nil
 	}
 	ms := l.stamped.Load()
-	if err := l.set.Sync(from, to); err != nil {
+	begin := l.o.Now()
+	l.load.syncing.Store(begin.UnixNano())
+	err := l.set.Sync(from, to)
+	l.load.synced(to-from, l.o.Now().Sub(begin))
+	if err != nil {
 		return l.fail(err)
 	}
 	l.flushMs = ms
