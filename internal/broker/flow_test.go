@@ -121,7 +121,7 @@ func TestAWriteThatTakesTooLongIsBusy(t *testing.T) {
 	var ahead time.Duration
 	r := start(t, func(o *setup) {
 		o.FS = vfs.NewFaulty(o.FS, gate.rule)
-		o.Options.Now = func() time.Time {
+		o.Now = func() time.Time {
 			v, _ := now.LoadOrStore("ahead", ahead)
 			return time.Now().Add(v.(time.Duration))
 		}
