@@ -221,6 +221,7 @@ type Broker struct {
 
 	pops     *pop.Engine
 	popWaits *longpoll.Fifo
+	debts    *debts
 }
 
 var (
@@ -309,6 +310,9 @@ func (b *Broker) arrived(q *storage.Queue, d *storage.Dispatched) {
 	if !b.o.NoLongPolling {
 		b.polls.Arrived(q.Topic(), q.ID(), d.Index, d.TagsCode, d.Props)
 		b.popWaits.Arrived(q.Topic(), q.ID(), d.TagsCode, d.Props)
+	}
+	if q.Topic() == b.debts.topic {
+		b.debts.arrived()
 	}
 	if b.delays != nil && q.Topic() == delay.Topic {
 		b.delays.Arrived(q.ID())

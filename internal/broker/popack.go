@@ -34,7 +34,13 @@ func (b *Broker) popped(r *mq.AckRequest, beyond mq.Index) (mq.Receipt, *pop.Sha
 	case rc.Broker != b.o.Name:
 		return rc, nil, errReceipt("brokerName", rc.Broker, b.o.Name)
 	}
-	return rc, b.pops.Find(r.Group, r.Topic, r.QueueID), nil
+	s := b.pops.Find(r.Group, r.Topic, r.QueueID)
+	if s == nil && b.pops.Foreign(rc.PopTime) {
+		if _, ok := b.group(r.Group); ok {
+			s = b.pops.Shard(r.Group, r.Topic, r.QueueID)
+		}
+	}
+	return rc, s, nil
 }
 
 func errReceipt(field, got, want string) *mq.Error {
@@ -96,6 +102,9 @@ func (b *Broker) AckBatch(_ context.Context, r *mq.BatchAck) (string, error) {
 		return "topic or queueId of a batch is illegal; nothing of it is changed", nil // Java logs it
 	}
 	s := b.pops.Find(r.Group, name, r.QueueID)
+	if _, ok := b.group(r.Group); ok && s == nil && b.pops.Foreign(r.PopTime) {
+		s = b.pops.Shard(r.Group, name, r.QueueID)
+	}
 	if s == nil || (r.Broker != "" && r.Broker != b.o.Name) {
 		return noteOf(pop.Unknown, r.PopTime), nil
 	}

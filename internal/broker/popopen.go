@@ -31,6 +31,7 @@ func (b *Broker) openPops() error {
 	if b.pops, err = pop.Open(o); err != nil {
 		return fmt.Errorf("open what is popped: %w", err)
 	}
-	b.parts = append(b.parts, b.pops, running(b.popWaits.Run))
+	b.debts = newDebts(b)
+	b.parts = append(b.parts, b.pops, running(b.popWaits.Run), running(b.debts.run))
 	return nil
 }

@@ -1,6 +1,10 @@
 package pop
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/cometmq/cometmq/internal/mq"
+)
 
 // handle names one handing out of one message.
 type handle struct{ index, popTime int64 }
@@ -12,9 +16,90 @@ const (
 	maxSettled  = 100_000
 )
 
+// foreign reports whether a handle is older than this engine's first start on the store: a Java broker gave it.
+func (e *Engine) foreign(popTime int64) bool { return popTime < e.born }
+
+// Foreign is foreign for callers that have a handle of a shard that is not known.
+func (e *Engine) Foreign(popTime int64) bool { return e.foreign(popTime) }
+
+// Revived is how far the revive queue was read, -1 when that is not known.
+func (e *Engine) Revived(queue int32) int64 {
+	e.reviveMu.Lock()
+	defer e.reviveMu.Unlock()
+	if at, ok := e.revived[queue]; ok {
+		return at
+	}
+	return -1
+}
+
+// SetRevived notes how far the revive queue was read: everything before is in the journal.
+func (e *Engine) SetRevived(queue int32, at int64) {
+	e.reviveMu.Lock()
+	defer e.reviveMu.Unlock()
+	e.setRevivedLocked(queue, at)
+	b := e.j.begin(recRevived, 0)
+	b = binary.AppendVarint(b, int64(queue))
+	e.j.end(binary.AppendVarint(b, at))
+}
+
+func (e *Engine) setRevivedLocked(queue int32, at int64) {
+	if e.revived == nil {
+		e.revived = map[int32]int64{}
+	}
+	e.revived[queue] = at
+}
+
+// journalOrigin appends what belongs to no shard.
+func (e *Engine) journalOrigin() {
+	e.j.end(binary.AppendVarint(e.j.begin(recBorn, 0), e.born))
+	e.reviveMu.Lock()
+	defer e.reviveMu.Unlock()
+	for q, at := range e.revived {
+		b := binary.AppendVarint(e.j.begin(recRevived, 0), int64(q))
+		e.j.end(binary.AppendVarint(b, at))
+	}
+}
+
+// Debts is how many messages a Java broker had handed out that are neither acknowledged nor in a retry topic.
+func (e *Engine) Debts() int {
+	n := 0
+	for _, s := range e.list() {
+		s.mu.Lock()
+		n += len(s.debts)
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// Owe adds a message that a Java broker had handed out, by its checkpoint. Unless it is acknowledged by then it goes to the retry
+// topic when its time is over. What is at or above the floor is handed out here anyway.
+func (e *Engine) Owe(group, topic string, queue int32, at mq.Index, l Lease) {
+	s := e.Shard(group, topic, queue)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.followLocked() || int64(at) >= s.floor {
+		return
+	}
+	h := handle{int64(at), l.PopTime}
+	if _, ok := s.settledBy[h]; ok {
+		delete(s.settledBy, h)
+		return
+	}
+	s.e.j.put(s, recDebt, int64(at), l.PopTime, l.Invisible, 0)
+	s.oweLocked(int64(at), l, 0)
+	s.watchLocked()
+}
+
 // oweLocked adds a message below the floor that a Java broker had handed out.
 func (s *Shard) oweLocked(at int64, l Lease, attempt int32) {
-	if _, ok := s.debts[at]; ok {
+	if i, ok := s.debts[at]; ok {
+		x := &s.entries.slab[i]
+		if x.popTime >= l.PopTime {
+			return
+		}
+		s.entries.detach(i) // it was handed out again, or hidden for longer
+		x.popTime, x.visibleAt = l.PopTime, l.PopTime+l.Invisible
+		s.entries.hide(i)
 		return
 	}
 	if s.debts == nil {
@@ -27,8 +112,7 @@ func (s *Shard) oweLocked(at int64, l Lease, attempt int32) {
 	s.debts[at] = i
 }
 
-// settleDebtLocked remembers an acknowledgement of something below the floor that was handed out before this broker started:
-// a checkpoint of a Java broker may still come, and then it is settled already.
+// settleDebtLocked remembers the acknowledgement of a message whose checkpoint may still come from a timer.
 func (s *Shard) settleDebtLocked(at, popTime int64) {
 	h := handle{at, popTime}
 	if _, ok := s.settledBy[h]; ok {
@@ -37,6 +121,18 @@ func (s *Shard) settleDebtLocked(at, popTime int64) {
 	until := s.e.o.Now().UnixMilli() + keepSettled
 	s.rememberLocked(h, until)
 	s.e.j.put(s, recSettled, at, popTime, until, 0)
+}
+
+// changeDebtLocked is Change of a message whose checkpoint may still come.
+func (s *Shard) changeDebtLocked(at, popTime int64, l Lease) Outcome {
+	if _, ok := s.settledBy[handle{at, popTime}]; ok {
+		return Already
+	}
+	s.settleDebtLocked(at, popTime)
+	s.e.j.put(s, recDebt, at, l.PopTime, l.Invisible, 0)
+	s.oweLocked(at, l, 0)
+	s.watchLocked()
+	return Done
 }
 
 func (s *Shard) rememberLocked(h handle, until int64) {

@@ -90,8 +90,11 @@ type key struct {
 
 // Engine holds the shards of a broker.
 type Engine struct {
-	o       Options
-	started int64 // ms
+	o    Options
+	born int64 // ms, of the first start on this store
+
+	reviveMu sync.Mutex // guards revived
+	revived  map[int32]int64
 
 	mu     sync.RWMutex // guards the fields below
 	shards map[key]*Shard
@@ -107,12 +110,16 @@ type Engine struct {
 // Open reads the journal. It starts no goroutine.
 func Open(o Options) (*Engine, error) {
 	o = o.withDefaults()
-	e := &Engine{o: o, started: o.Now().UnixMilli(), shards: map[key]*Shard{}, byID: map[uint64]*Shard{}, nextID: 1}
+	e := &Engine{o: o, shards: map[key]*Shard{}, byID: map[uint64]*Shard{}, nextID: 1}
 	e.clock.init()
 	e.spills.more = make(chan struct{}, 1)
 	e.j = newJournal(o.FS, o.Dir, o.Sync, o.Log)
 	if err := e.j.load(e.replay); err != nil {
 		return nil, err
+	}
+	if e.born == 0 {
+		e.born = o.Now().UnixMilli()
+		e.journalOrigin()
 	}
 	if err := e.orders.load(e); err != nil {
 		return nil, err

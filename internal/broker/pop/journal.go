@@ -58,6 +58,8 @@ const (
 	recOrder   byte = 9  // state as bytes, see order.go
 	recDebt    byte = 10 // index, pop time, invisible, attempt
 	recSettled byte = 11 // index, pop time, until
+	recBorn    byte = 13 // ms of the first start; the number of the shard is 0
+	recRevived byte = 14 // revive queue, how far it was read; the number of the shard is 0
 	recFile    byte = 12 // digest of consumerOrderInfo.json as bytes; the number of the shard is 0
 )
 

@@ -74,6 +74,12 @@ func (s *Shard) replay(kind byte, r *reader) error {
 		if r.err == nil {
 			s.rememberLocked(handle{at, popTime}, until)
 		}
+	case recBorn:
+		s.e.born = r.int()
+	case recRevived:
+		if q, at := r.int(), r.int(); r.err == nil {
+			s.e.setRevivedLocked(int32(q), at)
+		}
 	case recFile:
 		if blob := r.text(); r.err == nil {
 			s.e.orders.known(blob)
@@ -147,6 +153,7 @@ func (e *Engine) shorten() error {
 		s.mu.Unlock()
 	}
 	e.orders.journal(e)
+	e.journalOrigin()
 	if err := e.j.settle(); err != nil {
 		e.j.mu.Lock()
 		e.j.anew = true

@@ -301,12 +301,12 @@ func (s *Shard) Ack(at mq.Index, popTime int64) Outcome {
 }
 
 func (s *Shard) ackLocked(at, popTime int64) Outcome {
-	if !s.known {
+	if !s.known && !(s.e.foreign(popTime) && s.followLocked()) {
 		return Unknown
 	}
 	i, out := s.findLocked(at)
 	switch {
-	case out == Already && popTime < s.e.started:
+	case out == Already && s.e.foreign(popTime):
 		s.settleDebtLocked(at, popTime)
 		return out
 	case out != Done:
@@ -358,10 +358,13 @@ func (s *Shard) settleBelowLocked(at int64) {
 func (s *Shard) Change(at mq.Index, popTime int64, l Lease, suspended bool) Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.known {
+	if !s.known && !(s.e.foreign(popTime) && s.followLocked()) {
 		return Unknown
 	}
 	i, out := s.findLocked(int64(at))
+	if out == Already && s.e.foreign(popTime) {
+		return s.changeDebtLocked(int64(at), popTime, l)
+	}
 	if out != Done {
 		return out
 	}
