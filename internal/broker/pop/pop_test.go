@@ -24,7 +24,9 @@ func (t table) Query(group, topic string, queue int32) (mq.Index, bool) {
 	return at, ok
 }
 
-func (t table) Commit(group, topic string, queue int32, at mq.Index) { t[key{group, topic, queue}] = at }
+func (t table) Commit(group, topic string, queue int32, at mq.Index) {
+	t[key{group, topic, queue}] = at
+}
 
 func (t table) Sync() error { return nil }
 
@@ -89,6 +91,7 @@ type held struct {
 }
 
 func model(t *testing.T, rng *rand.Rand) {
+	t.Helper()
 	r := &rig{t: t, fs: vfs.NewMem(vfs.MemOptions{}), at: table{}, now: 1_700_000_000_000, after: int32(rng.IntN(4))}
 	r.open()
 	out := map[mq.Index]held{}

@@ -301,7 +301,7 @@ func (s *Shard) Ack(at mq.Index, popTime int64) Outcome {
 }
 
 func (s *Shard) ackLocked(at, popTime int64) Outcome {
-	if !s.known && !(s.e.foreign(popTime) && s.followLocked()) {
+	if !s.known && (!s.e.foreign(popTime) || !s.followLocked()) {
 		return Unknown
 	}
 	i, out := s.findLocked(at)
@@ -358,7 +358,7 @@ func (s *Shard) settleBelowLocked(at int64) {
 func (s *Shard) Change(at mq.Index, popTime int64, l Lease, suspended bool) Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.known && !(s.e.foreign(popTime) && s.followLocked()) {
+	if !s.known && (!s.e.foreign(popTime) || !s.followLocked()) {
 		return Unknown
 	}
 	i, out := s.findLocked(int64(at))
