@@ -190,11 +190,13 @@ func syncScenario(window int, goal string) scenario {
 
 var benchRate = regexp.MustCompile(`Send TPS: (\d+)`)
 
-// officialProducer is Java's own benchmark, which takes most of the processor itself.
-func officialProducer() scenario {
+// official is one of Java's own benchmarks, which takes most of the processor itself.
+func official(name, class, size, threads, unit string) scenario {
 	return scenario{
-		name: "official producer",
-		rows: []row{{what: "official Java benchmark Producer, 128 B, 64 threads", figure: "rate", unit: "msg/s", goal: ">= 1.5 x"}},
+		name: name,
+		rows: []row{{
+			what: "official Java benchmark " + class + ", " + size + " B, " + threads + " threads", figure: "rate", unit: unit, goal: ">= 1.5 x",
+		}},
 		run: func(tb testing.TB, kind string) result {
 			tb.Helper()
 			s := start(tb, kind, nil)
@@ -203,7 +205,7 @@ func officialProducer() scenario {
 			ctx, cancel := context.WithTimeout(context.Background(), loadTime()+25*time.Second)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "java", "-Xmx1g", "-Duser.home="+home, "-Drocketmq.client.logRoot="+home, "-cp", target.NeedJava(tb, "server-5.5.0"),
-				"org.apache.rocketmq.example.benchmark.Producer", "-n", s.NS, "-t", "BenchmarkTest", "-s", "128", "-w", "64")
+				"org.apache.rocketmq.example.benchmark."+class, "-n", s.NS, "-t", "BenchmarkTest", "-s", size, "-w", threads)
 			out, _ := cmd.CombinedOutput() // ended by the deadline
 			var rates []float64
 			for _, m := range benchRate.FindAllStringSubmatch(string(out), -1) {
@@ -401,7 +403,8 @@ func scenarios() []scenario {
 		produceScenario("produce 128 B", "max produce, 128 B, one queue, async flush", ">= 20 x; >= 0.3 x ceiling", bench.Options{Size: 128, Queues: 1}, nil, true, true, cpu),
 		keyed, paced,
 		produceScenario("batch", "batch of 32, 128 B", ">= 4 x", bench.Options{Size: 128, Queues: 8, Batch: 32, Window: 64}, nil, true, false),
-		officialProducer(), transactScenario(),
+		official("official producer", "Producer", "128", "64", "msg/s"),
+		official("official transactions", "TransactionProducer", "1024", "32", "tx/s"), transactScenario(),
 		syncScenario(256, ">= 8 x"), syncScenario(64, ">= 8 x"), syncScenario(1, ">= 3 x"),
 		consumeScenario("drain 1 KiB x1", "catch-up consume, 1 KiB, one queue", ">= 4 x", 1024, 1, 1_000_000),
 		consumeScenario("drain 1 KiB x8", "catch-up consume, 1 KiB, eight queues", ">= 2.5 x", 1024, 8, 2_000_000),
