@@ -188,7 +188,7 @@ func syncScenario(window int, goal string) scenario {
 		bench.Options{Size: 1024, Queues: 8, Conns: conns, Window: window / conns}, map[string]string{"flushDiskType": "SYNC_FLUSH"}, false, false)
 }
 
-var benchRate = regexp.MustCompile(`Send TPS: (\d+)`)
+var benchRate = regexp.MustCompile(`Send TPS: +(\d+)`)
 
 // official is one of Java's own benchmarks, which takes most of the processor itself.
 func official(name, class, size, threads, unit string) scenario {
