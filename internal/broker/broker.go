@@ -73,7 +73,10 @@ type Options struct {
 	PullBytes     int           // maxTransferBytesOnMessageInMemory, default 256 KiB
 	DiskMessages  int           // maxTransferCountOnMessageInDisk, default PullMessages
 	DiskBytes     int           // maxTransferBytesOnMessageInDisk, default PullBytes
+	Slave         bool          // brokerRole = SLAVE; the store is a copy
+	MasterAlive   func() bool   // a slave: whether its master is there; nil: always
 	SlaveRead     bool          // slaveReadEnable
+	OffsetCheck   bool          // offsetCheckInSlave
 	HotBytes      int64         // the end of the log that counts as in memory, default 3 GiB; Java: 40 % of the memory
 	QueryMax      int           // defaultQueryMaxNum, default 32
 	NoBalancing   bool          // serverLoadBalancerEnable = false

@@ -53,6 +53,9 @@ func (b *Broker) Pull(_ context.Context, r *mq.PullRequest, dst []byte) (mq.Fetc
 	f.Status = mq.FetchStatus(res.Status)
 	f.Records, f.Count, f.Next, f.Min, f.Max = res.Records, res.Count, res.Next, res.Min, res.Max
 	f.SuggestBroker = b.suggest(&gc, &res)
+	if b.o.Slave {
+		b.readAsSlave(&f, &res, r.From)
+	}
 	gt.notePull(r.QueueID, res.Next)
 	if res.Count > 0 {
 		n, size := int64(res.Count), int64(len(res.Records)-len(dst))
@@ -71,6 +74,9 @@ const maxPullMessages = 1 << 14
 
 // admitPull checks all that does not depend on the subscription.
 func (b *Broker) admitPull(r *mq.PullRequest) (*group, *topic, *mq.Error) {
+	if b.o.Slave && !b.o.SlaveRead {
+		return nil, nil, errSlaveRead
+	}
 	if !b.o.Perm.Readable() {
 		return nil, nil, refusePull(forbiddenBroker, "the broker[", b.o.Addr.Addr().String(), "] pulling message is forbidden")
 	}
@@ -141,10 +147,15 @@ func (b *Broker) suggest(c *mq.GroupConfig, res *storage.ReadResult) int64 {
 	if !b.o.SlaveRead {
 		return 0
 	}
-	if res.Count > 0 && int64(b.store.Appended()-res.LastOffset) > b.o.HotBytes {
+	if b.lags(res) {
 		return c.WhichBrokerWhenSlow
 	}
 	return c.BrokerID
+}
+
+// lags reports whether what was read is far behind the end of the log.
+func (b *Broker) lags(res *storage.ReadResult) bool {
+	return res.Count > 0 && int64(b.store.Appended()-res.LastOffset) > b.o.HotBytes
 }
 
 // limitCold cuts a result that came from the disk, if fewer messages are allowed there.

@@ -119,6 +119,9 @@ const maxKept = 1 << 20
 
 // notYet refuses sends before the time from which they are accepted.
 func (b *Broker) notYet(now time.Time) *mq.Error {
+	if b.o.Slave {
+		return errSlave
+	}
 	if now.Before(b.o.StartAccept) {
 		return mq.Errorf(mq.KindInternal, "broker unable to service, until %s", b.o.StartAccept.Format("2006-01-02 15:04:05,000"))
 	}
@@ -322,11 +325,10 @@ func (b *Broker) awaits() bool { return b.o.FlushSync || b.o.Replicas > 0 }
 // ask fills in what has been promised for messages that were appended at now.
 func (b *Broker) ask(a *storage.Await, now time.Time) {
 	a.Flush, a.Replicas = b.o.FlushSync, b.o.Replicas
-	limit := b.o.SlaveTimeout
-	if b.o.FlushSync {
-		limit = b.o.FlushTimeout
+	a.ReplicaDeadline = now.Add(b.o.SlaveTimeout)
+	if a.Deadline = a.ReplicaDeadline; b.o.FlushSync {
+		a.Deadline = now.Add(b.o.FlushTimeout)
 	}
-	a.Deadline = now.Add(limit)
 }
 
 // decided tells the door how far the messages got.

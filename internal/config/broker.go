@@ -16,6 +16,7 @@ type Broker struct {
 	Pop      Pop
 	Delay    Delay
 	Store    Store
+	Replica  Replica
 	Process  Process
 }
 
@@ -185,6 +186,7 @@ func DefaultBroker(h Host) Broker {
 			DiskMaxUsed: 75, ForceClean: 85, Warning: 90, CleanForcibly: true, CleanInterval: 10 * time.Second,
 			CheckCRC: true, Index: true, IndexSlots: 5000000, IndexCapacity: 20000000, BlockCache: 64 << 20,
 		},
+		Replica: defaultReplica(),
 		Process: Process{
 			Home: h.RocketMQHome, Blacklist: "configBlackList;brokerConfigPath", ShutdownWait: 30 * time.Second, LogLevel: "info",
 		},

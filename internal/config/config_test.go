@@ -138,6 +138,7 @@ func TestOfficialLookingFiles(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	want := []string{
+		"inSyncReplicas: a SYNC_MASTER with inSyncReplicas = 1 waits for no slave",
 		"checkTransactionMessageEnable: unknown key, it is ignored",
 		"sendMessageThreadPoolNums: has no effect",
 		"storePathConsumeQueue: unknown key, it is ignored; did you mean mappedFileSizeConsumeQueue?",
@@ -149,6 +150,7 @@ func TestOfficialLookingFiles(t *testing.T) {
 		}
 	}
 	slices.Sort(want)
+	slices.Sort(got)
 	want = slices.DeleteFunc(want, func(s string) bool { return strings.HasPrefix(s, "sendMessage") })
 	if len(got) != len(want) {
 		t.Fatalf("notices %q", got)
@@ -212,7 +214,9 @@ func TestWrongValuesNameKeyValueAndWhatIsAllowed(t *testing.T) {
 	f("deleteWhen=24", "hours from 00 to 23")
 	f("brokerName=a b", "no spaces")
 	f("brokerName=", "must not be empty")
-	f("brokerRole=SLAVE\nbrokerId=1", "refused, replication")
+	f("brokerRole=SLAVE", "must be > 0")
+	f("totalReplicas=2\ninSyncReplicas=3", "at most totalReplicas = 2")
+	f("haMasterAddress=here", "host:port")
 	f("enableDLegerCommitLog=true", `enableDLegerCommitLog = "true" is not allowed: refused, a DLedger`)
 	f("storeType=defaultRocksDB", "refused, RocksDB")
 	f("storePathCommitLog=/a,/b", "several folders")

@@ -137,14 +137,12 @@ var fates = []struct {
 		ControllerConfig.metricGrpcExporterIntervalInMills ControllerConfig.metricLoggingExporterIntervalInMills
 		ControllerConfig.metricsPromExporterPort ControllerConfig.metricsPromExporterHost ControllerConfig.metricsLabel
 		ControllerConfig.metricsInDelta ControllerConfig.configBlackList`},
-	{refused, "replication is not implemented yet, this broker would answer before a second copy exists", `
-		inSyncReplicas minInSyncReplicas`},
-	{refused, "replication is not implemented yet", `enableSlaveActingMaster enableRemoteEscape duplicationEnable`},
-	{accepted, "replication is not implemented yet", `
-		slaveReadEnable totalReplicas slaveTimeout haSendHeartbeatInterval haHousekeepingInterval haTransferBatchSize
-		haMasterAddress haMaxGapNotInSync haFlowControlEnable maxHaTransferByteInSecond offsetCheckInSlave skipPreOnline
-		brokerNotActiveTimeoutMillis forwardTimeout syncBrokerMemberGroupPeriod cleanOfflineBrokerInterval lockInStrictMode enableBatchPush
-		preferredLeaderId`},
+	{accepted, "it counts in controller mode and with acting masters only", `minInSyncReplicas`},
+	{refused, "slaves acting as master are not implemented yet", `enableSlaveActingMaster enableRemoteEscape`},
+	{refused, "logs that another program writes are not supported", `duplicationEnable`},
+	{accepted, "slaves acting as master are not implemented yet", `
+		skipPreOnline brokerNotActiveTimeoutMillis forwardTimeout syncBrokerMemberGroupPeriod cleanOfflineBrokerInterval
+		lockInStrictMode enableBatchPush preferredLeaderId`},
 	{refused, "a DLedger commit log cannot be read; use a plain store", `
 		enableDLegerCommitLog`},
 	{accepted, "it belongs to the DLedger commit log", `

@@ -61,19 +61,6 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 	l.checkPaths(c, set)
 }
 
-func (l *loader) checkRole(c *Broker, set settings) {
-	switch c.Identity.Role {
-	case RoleSlave:
-		l.bad("brokerRole", entry{RoleSlave, set.source("brokerRole")}, "refused, replication is not implemented yet: this broker can be a master only")
-	default:
-		if c.Identity.ID != 0 {
-			// As BrokerStartup does.
-			l.notice(slog.LevelWarn, "brokerId", set.source("brokerId"), "a master has id 0, %d is ignored", c.Identity.ID)
-			c.Identity.ID = 0
-		}
-	}
-}
-
 func (l *loader) checkPaths(c *Broker, set settings) {
 	if c.Store.CommitLog == "" {
 		c.Store.CommitLog = filepath.Join(c.Store.Root, "commitlog")

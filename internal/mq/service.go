@@ -85,4 +85,5 @@ type Admin interface {
 	BrokerAdmin
 	ClientAdmin
 	PositionAdmin
+	ReplicaAdmin
 }

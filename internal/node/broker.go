@@ -21,6 +21,7 @@ import (
 	"github.com/cometmq/cometmq/internal/membership"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/replication"
 	"github.com/cometmq/cometmq/internal/storage"
 	"github.com/cometmq/cometmq/internal/version"
 )
@@ -35,6 +36,11 @@ type brokerPart struct {
 	listeners []net.Listener
 	client    *remoting.Client
 	registrar *membership.Registrar
+
+	haListener net.Listener // nil in a slave
+	master     *replication.Master
+	slave      *replication.Slave // nil in a master
+	follower   *membership.Follower
 
 	// Three lifetimes, ended by stop in this order: known to the name servers, serving, and after the last request the
 	// store and the core.
@@ -73,6 +79,15 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 		}
 		p.listeners = append(p.listeners, fast)
 	}
+	if c.Identity.Role != config.RoleSlave {
+		port := c.Listen.HAPort
+		if port == 0 && c.Listen.Port > 0 {
+			port = c.Listen.Port + 1
+		}
+		if p.haListener, err = o.Listen(ctx, "tcp", net.JoinHostPort(c.Listen.Address, strconv.Itoa(port))); err != nil {
+			return nil, fmt.Errorf("haListenPort=%d: %w", port, err)
+		}
+	}
 	p.addr = reachable(main.Addr(), c.Identity.IP1)
 	advertised, err := netip.ParseAddrPort(p.addr)
 	if err != nil {
@@ -86,7 +101,11 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	if p.store, err = storage.Open(o.FS, storeOptions(o, c, advertised)); err != nil {
 		return nil, err
 	}
+	p.replicate(o, log)
 	bo := brokerOptions(o, c, advertised)
+	if p.slave != nil {
+		bo.MasterAlive = func() bool { return p.slave.State().Connected }
+	}
 	bo.Store, bo.Log = p.store, log
 	bo.Announce = func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error {
 		return p.registrar.Announce(ctx, changed, v)
@@ -94,8 +113,9 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	bo.Routes = func(ctx context.Context, topic string) ([]mq.Queue, error) { return p.registrar.Routes(ctx, topic) }
 	p.registrar = membership.New(membership.Options{
 		NameServers: c.Routes.NameServers, Client: p.client, Cluster: c.Identity.Cluster, Name: c.Identity.Name, ID: c.Identity.ID,
-		Addr: p.addr, HAAddr: p.haAddr(), Perm: mq.Perm(c.Identity.Permission), Period: c.Routes.Period, Log: log,
+		Addr: p.addr, HAAddr: p.haAddr(), Perm: mq.Perm(c.Identity.Permission), Period: p.registerPeriod(), Log: log,
 		Topics:        func() ([]mq.TopicConfig, mq.DataVersion) { return p.core.TopicTable() },
+		OnMaster:      p.follow,
 		OnOrderTopics: func(table map[string]string) { p.core.MarkOrdered(slices.Sorted(maps.Keys(table))) },
 	})
 	if p.core, err = broker.Open(bo); err != nil {
@@ -108,25 +128,6 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Listen.Idle, OnBurstEnd: burstEnd, OnClose: closed})
 	api.Attach(p.server)
 	return p, nil
-}
-
-// haAddr is where slaves would connect; nothing listens there before replication exists.
-func (p *brokerPart) haAddr() string {
-	c := p.conf
-	_, port, err := net.SplitHostPort(p.addr)
-	if err != nil {
-		return ""
-	}
-	ha := c.Listen.HAPort
-	if ha == 0 {
-		n, _ := strconv.Atoi(port)
-		ha = n + 1
-	}
-	host := c.Identity.IP2
-	if host == "" {
-		host, _, _ = net.SplitHostPort(p.addr)
-	}
-	return net.JoinHostPort(host, strconv.Itoa(ha))
 }
 
 // run serves until stop, or until a part of the broker fails.
@@ -148,6 +149,7 @@ func (p *brokerPart) run() error {
 		defer close(p.left)
 		return quiet(p.registrar.Run(p.known))
 	})
+	p.runReplication(ctx, g)
 	g.Go(func() error { // no serving without a store
 		select {
 		case <-p.stored:
@@ -192,6 +194,9 @@ func (p *brokerPart) abandon() {
 	for _, l := range p.listeners {
 		_ = l.Close()
 	}
+	if p.haListener != nil {
+		_ = p.haListener.Close()
+	}
 	if p.core != nil {
 		_ = p.core.Close()
 	}
@@ -212,7 +217,7 @@ func storeOptions(o *Options, c *config.Broker, host netip.AddrPort) storage.Opt
 		FlushInterval: s.FlushInterval, AppendPropCRC: s.AppendCRC, SkipBodyCRC: !s.CheckCRC, CacheBytes: s.BlockCache,
 		ReservedTime: s.Reserved, DeleteWhen: s.DeleteWhen, DiskMaxUsed: s.DiskMaxUsed, ForceClean: s.ForceClean, Warning: s.Warning,
 		KeepForced: !s.CleanForcibly, CleanInterval: s.CleanInterval, MarkInterval: s.QueueInterval, ThoroughInterval: s.Thorough,
-		Log: o.Log.With("role", "store"), StoreHost: host,
+		Log: o.Log.With("role", "store"), StoreHost: host, Copy: c.Identity.Role == config.RoleSlave,
 		TagsCode: delay.Levels(c.Delay.DelayLevels()).Tags,
 	}
 }
@@ -248,6 +253,11 @@ func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Opt
 	b.TxCheckMax, b.TxOpSize, b.Reserved = c.Transact.CheckMax, c.Transact.OpSize, c.Store.Reserved
 	if c.Pop.RetryPercent == 0 {
 		b.PopRetryPercent = -1
+	}
+	r := &c.Replica
+	b.Slave, b.SlaveRead, b.OffsetCheck = c.Identity.Role == config.RoleSlave, r.SlaveRead, r.OffsetCheck
+	if b.SlaveTimeout = r.Timeout; c.Identity.Role == config.RoleSyncMaster {
+		b.Replicas = r.Copies - 1
 	}
 	if t.AcceptFrom > 0 {
 		b.StartAccept = time.UnixMilli(t.AcceptFrom)

@@ -52,6 +52,26 @@ func (s *Store) AppendRaw(off record.Offset, p []byte, holes bool) (int, error) 
 	return n, nil
 }
 
+// LastRecord returns the last record of the log, nil when there is none. It need not be dispatched yet.
+func (s *Store) LastRecord() (record.Offset, []byte, error) {
+	end := s.log.Appended()
+	from := s.position().last
+	if from < s.log.Min() || from >= end {
+		from = end - 1 - (end-1)%record.Offset(s.log.FileSize())
+		from = max(from, s.log.Min())
+	}
+	last := s.log.LastRecord(from, end)
+	for last < 0 && from > s.log.Min() { // only the end of a file, or a damaged one
+		from -= record.Offset(s.log.FileSize())
+		last = s.log.LastRecord(from, end)
+	}
+	if last < 0 {
+		return 0, nil, nil
+	}
+	rec, err := s.log.ReadAt(last, nil)
+	return last, rec, err
+}
+
 // maxRawIndex bounds the index that a record from elsewhere may claim: no queue gets that long.
 const maxRawIndex = 1 << 42
 

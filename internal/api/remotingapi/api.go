@@ -89,6 +89,8 @@ func basicHandlers() map[int32]handler {
 		protocol.ReqCheckClientConfig:                checkClientConfig,
 		protocol.ReqQueryAssignment:                  queryAssignment,
 		protocol.ReqGetAllTopicConfig:                allTopicConfig,
+		protocol.ReqGetAllConsumerOffset:             allConsumerOffset,
+		protocol.ReqGetAllDelayOffset:                allDelayOffset,
 		protocol.ReqGetBrokerRuntimeInfo:             runtimeInfo,
 		protocol.ReqUpdateAndCreateSubscriptionGroup: updateGroup,
 		protocol.ReqGetAllSubscriptionGroupConfig:    allGroupConfig,

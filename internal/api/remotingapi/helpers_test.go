@@ -386,3 +386,9 @@ func wantCalls(t *testing.T, f *fake, want string) {
 		t.Errorf("calls\n%s\nwant\n%s", got, want)
 	}
 }
+
+func (f *fake) OffsetTable(context.Context) ([]byte, error) {
+	return []byte(`{"offsetTable":{}}`), f.err
+}
+
+func (f *fake) DelayTable(context.Context) ([]byte, error) { return nil, f.err }

@@ -296,6 +296,11 @@ type cell struct {
 // snapshot copies the positions. It is called under the turn.
 func (o *Offsets) snapshot() func() []byte {
 	o.dirty.Store(false)
+	return o.text()
+}
+
+// text copies the positions and returns what writes them.
+func (o *Offsets) text() func() []byte {
 	o.mu.RLock()
 	cells := make([]cell, 0, len(o.pairs)*4)
 	for _, p := range o.pairs {

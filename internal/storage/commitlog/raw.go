@@ -37,6 +37,31 @@ func (r *RawReader) View(off, end record.Offset) ([]byte, error) {
 // Close lets go of memory. The reader can be used again.
 func (r *RawReader) Close() { r.rd.Close() }
 
+// LastRecord returns the start of the last sound record that follows from without a gap and ends before end, -1 when there is
+// none. from must be the start of a record or of a file.
+func (l *Log) LastRecord(from, end record.Offset) record.Offset {
+	sc := &Scanner{l: l, rd: l.set.Reader(), limit: int64(end)}
+	defer sc.Close()
+	last := record.Offset(-1)
+	for pos := int64(from); pos < int64(end); {
+		f := l.set.Find(pos)
+		if f == nil {
+			break
+		}
+		n, what, err := sc.at(pos, f.End(), true)
+		if err == nil && what == foundBlank {
+			pos = f.End()
+			continue
+		}
+		if err != nil || what != foundRecord {
+			break
+		}
+		last = record.Offset(pos)
+		pos += int64(n)
+	}
+	return last
+}
+
 // watchers are told when the readable or the durable end has moved.
 type watchers struct {
 	n    atomic.Int32

@@ -1,0 +1,31 @@
+package remotingapi
+
+import (
+	"context"
+
+	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// GET_ALL_CONSUMER_OFFSET (43), GET_ALL_DELAY_OFFSET (45): what a slave asks its master. The bodies are the texts of
+// consumerOffset.json and delayOffset.json.
+
+func allConsumerOffset(a *API, s *session, r *remoting.Request) {
+	s.table(r, a.adm.OffsetTable)
+}
+
+func allDelayOffset(a *API, s *session, r *remoting.Request) {
+	s.table(r, a.adm.DelayTable)
+}
+
+func (s *session) table(r *remoting.Request, get func(context.Context) ([]byte, error)) {
+	to := r.ReplyTo()
+	s.later(to, func() {
+		text, err := get(s.a.ctx)
+		if err != nil {
+			s.failLater(to, err)
+			return
+		}
+		s.conn.Reply(to, protocol.RespSuccess, "", nil, text)
+	})
+}
