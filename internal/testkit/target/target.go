@@ -290,6 +290,41 @@ func New(tb testing.TB, o Options) *Cluster {
 	return c
 }
 
+// Slave starts a slave of the first broker and waits until it listens. It is the last of Brokers and Addrs afterwards; of o
+// only Kind, Set, Conf and Heap count.
+func (c *Cluster) Slave(tb testing.TB, o Options, id int) *Process {
+	tb.Helper()
+	if o.Set == "" {
+		o.Set = "server-5.5.0"
+	}
+	if o.Heap == "" {
+		o.Heap = "1g"
+	}
+	o.Dir = c.Dir
+	dir := filepath.Join(c.Dir, fmt.Sprintf("slave-%d", id))
+	port := FreePorts(tb, 4) + 2
+	lines := map[string]string{
+		"brokerClusterName": "DefaultCluster", "brokerName": "broker-a", "brokerId": fmt.Sprint(id), "brokerRole": "SLAVE",
+		"brokerIP1": "127.0.0.1", "brokerIP2": "127.0.0.1", "bindAddress": "127.0.0.1",
+		"listenPort": fmt.Sprint(port), "haListenPort": fmt.Sprint(port + 1), "namesrvAddr": c.NS,
+		"storePathRootDir": filepath.Join(dir, "store"), "storePathCommitLog": filepath.Join(dir, "store", "commitlog"),
+	}
+	maps.Copy(lines, o.Conf)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	p := o.run(tb, "broker", filepath.Join(dir, "broker.log"), write(tb, filepath.Join(dir, "broker.conf"), lines), o.Heap)
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	p.WaitPort(addr, 120*time.Second)
+	c.Brokers, c.Addrs = append(c.Brokers, p), append(c.Addrs, addr)
+	return p
+}
+
+// SlaveStore is the store directory of the slave with that id.
+func (c *Cluster) SlaveStore(id int) string {
+	return filepath.Join(c.Dir, fmt.Sprintf("slave-%d", id), "store")
+}
+
 // Store is the store directory of broker i.
 func (c *Cluster) Store(i int) string {
 	return filepath.Join(c.Dir, fmt.Sprintf("broker-%c", 'a'+i), "store")
