@@ -62,6 +62,11 @@ func (b *Broker) closeParts() error {
 	return err
 }
 
+// resting is a part that does nothing by itself.
+type resting struct{ part }
+
+func (resting) Run(context.Context) error { return nil }
+
 // running is a part that has nothing to close.
 type running func(ctx context.Context) error
 

@@ -183,6 +183,9 @@ func (b *Broker) popCall(r *mq.PopRequest, res *mq.PopResult) *popCall {
 
 // Pop implements mq.Service.
 func (b *Broker) Pop(_ context.Context, r *mq.PopRequest, res *mq.PopResult) error {
+	if b.o.Slave {
+		return errSlave
+	}
 	c := b.popCall(r, res)
 	now := b.o.Now().UnixMilli()
 	if r.BornTime == 0 {

@@ -32,6 +32,10 @@ func (b *Broker) openPops() error {
 		return fmt.Errorf("open what is popped: %w", err)
 	}
 	b.debts = newDebts(b)
+	if b.o.Slave { // it takes no pops
+		b.parts = append(b.parts, resting{b.pops}, running(b.popWaits.Run))
+		return nil
+	}
 	b.parts = append(b.parts, b.pops, running(b.popWaits.Run), running(b.debts.run))
 	return nil
 }

@@ -51,7 +51,9 @@ func (b *Broker) openTransactions() {
 			})
 		},
 	})
-	b.parts = append(b.parts, b.tx)
+	if !b.o.Slave { // a slave's master asks the producers
+		b.parts = append(b.parts, b.tx)
+	}
 }
 
 // isHalf reports whether a send is a half message. As in Java a message that is tried again after a delay is none, whatever

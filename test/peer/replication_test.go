@@ -41,6 +41,16 @@ func TestReplication(t *testing.T) {
 
 			time.Sleep(15 * time.Second) // Java's slave takes over topics and groups after 10 s at the earliest
 			c.Brokers[0].Kill()
+			t.Cleanup(func() {
+				if t.Failed() {
+					_ = filepath.WalkDir(filepath.Join(c.Dir, "broker-home"), func(path string, _ os.DirEntry, _ error) error {
+						if b, err := os.ReadFile(path); err == nil && filepath.Ext(path) == ".log" && len(b) > 0 {
+							t.Logf("%s\n%s", path, b[max(0, len(b)-9000):])
+						}
+						return nil
+					})
+				}
+			})
 			m := javaClient(t, client, "push", c.NS, "ha", "g_ha_slave", "3000")
 			want(t, m, "distinct", 3000)
 		})
