@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,9 +15,7 @@ import (
 func (w *world) slave(dir string, set map[string]string) *Node {
 	w.tb.Helper()
 	all := map[string]string{"brokerId": "1", "brokerRole": "SLAVE", "listenPort": "10921", "storePathRootDir": dir}
-	for k, v := range set {
-		all[k] = v
-	}
+	maps.Copy(all, set)
 	o := w.options(all)
 	o.Namesrv = nil
 	return w.start(o)

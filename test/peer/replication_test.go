@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/bench"
 	"github.com/cometmq/cometmq/internal/testkit/target"
 )
 
@@ -39,20 +40,19 @@ func TestReplication(t *testing.T) {
 			}
 			want(t, javaClient(t, client, "push", c.NS, "ha", "g_ha_master", "3000"), "distinct", 3000)
 
-			time.Sleep(15 * time.Second) // Java's slave takes over topics and groups after 10 s at the earliest
+			time.Sleep(15 * time.Second) // Java's slave takes over topics and groups after 10 s
 			c.Brokers[0].Kill()
-			t.Cleanup(func() {
-				if t.Failed() {
-					_ = filepath.WalkDir(filepath.Join(c.Dir, "broker-home"), func(path string, _ os.DirEntry, _ error) error {
-						if b, err := os.ReadFile(path); err == nil && filepath.Ext(path) == ".log" && len(b) > 0 {
-							t.Logf("%s\n%s", path, b[max(0, len(b)-9000):])
-						}
-						return nil
-					})
+			time.Sleep(time.Second)
+			for end := time.Now().Add(100 * time.Second); ; time.Sleep(100 * time.Millisecond) { // it registers them up to 60 s later
+				_, err := bench.RouteOf(t.Context(), nil, c.NS, "ha")
+				if err == nil {
+					break
 				}
-			})
-			m := javaClient(t, client, "push", c.NS, "ha", "g_ha_slave", "3000")
-			want(t, m, "distinct", 3000)
+				if time.Now().After(end) {
+					t.Fatalf("the slave has not registered the topic: %v", err)
+				}
+			}
+			want(t, javaClient(t, client, "push", c.NS, "ha", "g_ha_slave", "3000"), "distinct", 3000)
 		})
 	}
 }
@@ -92,6 +92,7 @@ func logFiles(t *testing.T, store string) map[string][]byte {
 }
 
 func difference(t *testing.T, a, b string) string {
+	t.Helper()
 	x, y := logFiles(t, a), logFiles(t, b)
 	if len(x) != len(y) || len(x) == 0 {
 		return fmt.Sprintf("%d and %d files", len(x), len(y))
