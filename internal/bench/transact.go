@@ -83,7 +83,7 @@ func (p *producing) transact(c *Client, id int, body []byte, h *hdrhistogram.His
 			if !more {
 				return nil
 			}
-			time.Sleep(wait) // nothing is in flight, the rate is kept
+			<-time.After(wait) // nothing is in flight, the rate is kept
 			continue
 		}
 		if err := t.answers(); err != nil {
