@@ -87,12 +87,13 @@ func (k *kind) put(b []byte, u *Unit, ms int64) {
 	binary.BigEndian.PutUint64(b, uint64(u.Offset))
 	binary.BigEndian.PutUint32(b[8:], uint32(u.Size))
 	binary.BigEndian.PutUint64(b[12:], uint64(u.Tags))
-	if b = b[UnitSize:]; k.batch {
-		binary.BigEndian.PutUint64(b, uint64(ms))
-		binary.BigEndian.PutUint64(b[8:], uint64(u.Index))
-		binary.BigEndian.PutUint16(b[16:], uint16(u.Count))
-		binary.BigEndian.PutUint32(b[18:], math.MaxUint32) // compacted offset -1: none
-		binary.BigEndian.PutUint32(b[22:], 0)
+	if k.batch {
+		_ = b[BatchUnitSize-1]
+		binary.BigEndian.PutUint64(b[20:], uint64(ms))
+		binary.BigEndian.PutUint64(b[28:], uint64(u.Index))
+		binary.BigEndian.PutUint16(b[36:], uint16(u.Count))
+		binary.BigEndian.PutUint32(b[38:], math.MaxUint32) // compacted offset -1: none
+		binary.BigEndian.PutUint32(b[42:], 0)
 	}
 }
 
