@@ -158,6 +158,36 @@ func transactScenario() scenario {
 	}
 }
 
+// popScenario pops what is there and acknowledges each message by itself, with many of both in flight.
+func popScenario() scenario {
+	return scenario{
+		name: "pop", memory: true,
+		rows: []row{{what: "pop and ack of each message, 1 KiB, eight queues", figure: "rate", unit: "msg/s", goal: ">= 5 x"}},
+		run: func(tb testing.TB, kind string) result {
+			tb.Helper()
+			s := start(tb, kind, nil)
+			defer s.end()
+			o := bench.Options{Broker: s.Addrs[0], Topic: "pop", Queues: 8, Size: 1024, Conns: 4, Window: 256, Create: true, Count: 2_000_000}
+			if kind == "java" {
+				o.Count = 300_000
+			}
+			must(tb, first(bench.Produce(context.Background(), o)), nil)
+			o.Count, o.Group, o.Duration = 0, "warm", 2*time.Second
+			if kind == "java" { // compile
+				o.Duration = 10 * time.Second
+			}
+			must(tb, first(bench.Pop(context.Background(), o)), nil)
+			o.Group, o.Duration = "measured", loadTime()
+			cpu := procCPU(s.pid())
+			r := must(tb, first(bench.Pop(context.Background(), o)), nil)
+			if r.Failed > 0 {
+				tb.Errorf("%d acknowledgements failed", r.Failed)
+			}
+			return result{"rate": r.PerSec, "cpu_us": (procCPU(s.pid()) - cpu) * 1e6 / max(1, float64(r.Messages)), "rss": procRSS(s.pid())}
+		},
+	}
+}
+
 func e2eScenario(rate float64) scenario {
 	return scenario{
 		name: fmt.Sprintf("e2e %g", rate),
@@ -404,7 +434,7 @@ func scenarios() []scenario {
 		keyed, paced,
 		produceScenario("batch", "batch of 32, 128 B", ">= 4 x", bench.Options{Size: 128, Queues: 8, Batch: 32, Window: 64}, nil, true, false),
 		official("official producer", "Producer", "128", "64", "msg/s"),
-		official("official transactions", "TransactionProducer", "1024", "32", "tx/s"), transactScenario(),
+		official("official transactions", "TransactionProducer", "1024", "32", "tx/s"), transactScenario(), popScenario(),
 		syncScenario(256, ">= 8 x"), syncScenario(64, ">= 8 x"), syncScenario(1, ">= 3 x"),
 		consumeScenario("drain 1 KiB x1", "catch-up consume, 1 KiB, one queue", ">= 4 x", 1024, 1, 1_000_000),
 		consumeScenario("drain 1 KiB x8", "catch-up consume, 1 KiB, eight queues", ">= 2.5 x", 1024, 8, 2_000_000),
