@@ -83,17 +83,16 @@ func (k *kind) decode(b []byte, at slot) Unit {
 
 // put writes u, stored at ms, to b.
 func (k *kind) put(b []byte, u *Unit, ms int64) {
-	_ = b[UnitSize-1]
 	binary.BigEndian.PutUint64(b, uint64(u.Offset))
 	binary.BigEndian.PutUint32(b[8:], uint32(u.Size))
 	binary.BigEndian.PutUint64(b[12:], uint64(u.Tags))
 	if k.batch {
-		_ = b[BatchUnitSize-1]
-		binary.BigEndian.PutUint64(b[20:], uint64(ms))
-		binary.BigEndian.PutUint64(b[28:], uint64(u.Index))
-		binary.BigEndian.PutUint16(b[36:], uint16(u.Count))
-		binary.BigEndian.PutUint32(b[38:], math.MaxUint32) // compacted offset -1: none
-		binary.BigEndian.PutUint32(b[42:], 0)
+		rest := (*[BatchUnitSize]byte)(b)
+		binary.BigEndian.PutUint64(rest[20:28], uint64(ms))
+		binary.BigEndian.PutUint64(rest[28:36], uint64(u.Index))
+		binary.BigEndian.PutUint16(rest[36:38], uint16(u.Count))
+		binary.BigEndian.PutUint32(rest[38:42], math.MaxUint32) // compacted offset -1: none
+		binary.BigEndian.PutUint32(rest[42:], 0)
 	}
 }
 
