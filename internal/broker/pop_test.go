@@ -17,7 +17,12 @@ import (
 // crash returns what a kill of the process leaves.
 func (r *rig) crash(tb testing.TB) vfs.FS {
 	tb.Helper()
-	return r.fs.(*vfs.Mem).CrashClone(rand.New(rand.NewPCG(1, 2)), vfs.ProcessKill)
+	return r.fsOf(r.fs.(*vfs.Mem))
+}
+
+// fsOf is crash for a rig that sees its files through something else.
+func (r *rig) fsOf(m *vfs.Mem) vfs.FS {
+	return m.CrashClone(rand.New(rand.NewPCG(1, 2)), vfs.ProcessKill)
 }
 
 // popped is one message of a pop with its handle.
