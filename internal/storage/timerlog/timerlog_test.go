@@ -1,6 +1,7 @@
 package timerlog
 
 import (
+	"bytes"
 	"encoding/hex"
 	"testing"
 
@@ -71,12 +72,12 @@ func TestLogRollsRecoversAndCuts(t *testing.T) {
 	}
 
 	again := func(stop int32) (*Log, int32) {
-		l, err := OpenLog(fs, "/timerlog", size)
+		opened, err := OpenLog(fs, "/timerlog", size)
 		if err != nil {
 			t.Fatal(err)
 		}
 		last := int32(0)
-		if err := l.Recover(0, func(_ int64, u *Unit) bool {
+		if err := opened.Recover(0, func(_ int64, u *Unit) bool {
 			if u.Size == stop {
 				return false
 			}
@@ -85,7 +86,7 @@ func TestLogRollsRecoversAndCuts(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		return l, last
+		return opened, last
 	}
 	l, last := again(0)
 	if last != n || l.End() != end {
@@ -200,7 +201,7 @@ func FuzzUnit(f *testing.F) {
 			return
 		}
 		var u Unit
-		if u.decode(b[:UnitSize]) && string(u.AppendTo(nil)) != string(b[:UnitSize]) {
+		if u.decode(b[:UnitSize]) && !bytes.Equal(u.AppendTo(nil), b[:UnitSize]) {
 			t.Errorf("%x is not what it was decoded from", u.AppendTo(nil))
 		}
 	})
