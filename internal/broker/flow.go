@@ -62,6 +62,6 @@ func (b *Broker) tooSlow(now time.Time) *mq.Error {
 	return nil
 }
 
-// minLag is what may always wait for a flush: some thousand sends in flight are a load, not an overload, and a disk that
+// minLag is what may always wait for a flush: a thousand sends in flight are a load, not an overload, and a disk that
 // stalls for a moment makes its rate look lower than it is.
-const minLag = 4 << 20
+const minLag = 1 << 20

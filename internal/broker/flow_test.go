@@ -45,7 +45,7 @@ func (d *slowDisk) rule(op vfs.Op) error {
 func TestThreeTimesTheLoadOfTheDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		disk := &slowDisk{rate: 4 << 20}
+		disk := &slowDisk{rate: 16 << 20}
 		r := start(t, func(o *setup) {
 			o.FS = vfs.NewFaulty(o.FS, disk.rule)
 			o.FlushSync = true
@@ -53,7 +53,7 @@ func TestThreeTimesTheLoadOfTheDisk(t *testing.T) {
 			o.storage.IndexEnabled = false
 		})
 		r.topic("T", 1)
-		const body, burst, seconds = 4 << 10, 16, 10
+		const body, burst, seconds = 8 << 10, 32, 5
 		text := strings.Repeat("x", body)
 		var mu sync.Mutex // guards the following
 		var waits []time.Duration
