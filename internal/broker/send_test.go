@@ -426,6 +426,7 @@ func TestConcurrentSendersKeepTheirOrder(t *testing.T) {
 		}
 	}
 	queues, _ := r.Figures()
+	queues = slices.DeleteFunc(queues, func(q broker.QueueFigures) bool { return q.Topic != "T" }) // the broker reads queues of its own
 	if len(queues) != 2 || queues[0].Puts+queues[1].Puts != senders*rounds*burst || queues[0].PutBytes == 0 {
 		t.Errorf("figures %+v", queues)
 	}

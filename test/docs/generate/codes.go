@@ -138,7 +138,7 @@ func noteCall(rel string, call *ast.CallExpr, codes map[string]*Code) {
 			if i == 0 && strings.HasPrefix(rel, "internal/nameserver/") {
 				c.Name = exprName(call.Args[1])
 			}
-		case "Oneway", "Call", "Invoke":
+		case "Oneway", "Call", "Invoke", "Ask":
 			c.Sent = true
 		}
 	}
