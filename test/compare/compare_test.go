@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"testing"
 	"time"
 
@@ -21,7 +21,8 @@ import (
 var (
 	rounds = flag.Int("rounds", 3, "how often each side runs each load")
 	secs   = flag.Float64("secs", 10, "seconds of a load")
-	only   = flag.String("only", "", "run only the scenarios whose name contains this")
+	only   = flag.String("only", "", "run only the scenarios whose name matches this regular expression")
+	keep   = flag.String("keep", "", "file with the figures of earlier runs, which count with those of this one")
 	write  = flag.String("write", "", "file to write the table to")
 	big    = flag.Int64("big", 10_000_000, "messages of the long queue")
 	touch  = flag.Int("touch", 6, "GiB of memory to touch before each run that writes much")
@@ -134,8 +135,12 @@ func TestCompare(t *testing.T) {
 	}
 	target.NeedJava(t, "server-5.5.0")
 	rep := newReport()
+	if err := rep.load(*keep); err != nil {
+		t.Fatal(err)
+	}
+	pick := regexp.MustCompile(*only)
 	for _, sc := range scenarios() {
-		if *only != "" && !strings.Contains(sc.name, *only) {
+		if !pick.MatchString(sc.name) {
 			continue
 		}
 		n := sc.rounds
@@ -165,7 +170,9 @@ func TestCompare(t *testing.T) {
 				})
 			}
 		}
-		rep.render(sc)
+		if err := rep.save(*keep); err != nil {
+			t.Fatal(err)
+		}
 		if *write != "" {
 			if err := os.WriteFile(filepath.Clean(*write), []byte(rep.text()), 0o644); err != nil {
 				t.Fatal(err)

@@ -4,7 +4,10 @@ package compare
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -15,8 +18,33 @@ import (
 )
 
 type report struct {
-	got   map[string]map[string][]result // scenario, side, runs
-	table []string
+	got map[string]map[string][]result // scenario, side, runs
+}
+
+// load takes in the figures of earlier runs; without a file there are none.
+func (r *report) load(path string) error {
+	if path == "" {
+		return nil
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, &r.got)
+}
+
+func (r *report) save(path string) error {
+	if path == "" {
+		return nil
+	}
+	b, err := json.Marshal(r.got)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, b, 0o644)
 }
 
 func newReport() *report { return &report{got: map[string]map[string][]result{}} }
@@ -45,14 +73,14 @@ func (r *report) stat(scenario, side, figure string) (stat, bool) {
 		return stat{}, false
 	}
 	slices.Sort(v)
-	return stat{median: v[len(v)/2], low: v[0], high: v[len(v)-1], n: len(v)}, true
+	return stat{median: (v[len(v)/2] + v[(len(v)-1)/2]) / 2, low: v[0], high: v[len(v)-1], n: len(v)}, true
 }
 
 func (s stat) text(unit string) string {
-	if s.n == 1 || s.low == s.high {
-		return human(s.median) + " " + unit
+	if s.n == 1 {
+		return human(s.median) + " " + unit + " (1 run)"
 	}
-	return fmt.Sprintf("%s %s (%s to %s)", human(s.median), unit, human(s.low), human(s.high))
+	return fmt.Sprintf("%s %s (%s to %s, %d runs)", human(s.median), unit, human(s.low), human(s.high), s.n)
 }
 
 func human(v float64) string {
@@ -69,11 +97,11 @@ func human(v float64) string {
 }
 
 // render turns a scenario's figures into lines of the table.
-func (r *report) render(sc scenario) {
+func (r *report) render(sc scenario) (table []string) {
 	for _, w := range sc.rows {
 		ours, ok := r.stat(sc.name, "ours", w.figure)
 		if !ok {
-			r.table = append(r.table, fmt.Sprintf("| %s | not measured | | | %s | |", w.what, w.goal))
+			table = append(table, fmt.Sprintf("| %s | not measured | | | %s | |", w.what, w.goal))
 			continue
 		}
 		java, hasJava := r.stat(sc.name, "java", w.figure)
@@ -91,8 +119,9 @@ func (r *report) render(sc scenario) {
 		if c, ok := r.stat(sc.name, "ceiling", w.figure); ok && c.median > 0 {
 			extra = fmt.Sprintf("%s x the ceiling of %s", human(ours.median/c.median), c.text(w.unit))
 		}
-		r.table = append(r.table, fmt.Sprintf("| %s | %s | %s | %s | %s | %s |", w.what, ours.text(w.unit), javaText, ratio, w.goal, extra))
+		table = append(table, fmt.Sprintf("| %s | %s | %s | %s | %s | %s |", w.what, ours.text(w.unit), javaText, ratio, w.goal, extra))
 	}
+	return table
 }
 
 func (r *report) text() string {
@@ -101,10 +130,12 @@ func (r *report) text() string {
 	b.WriteString("heap, G1 and the same configuration file; both sides run in turn on an empty store with the same raw generator\n")
 	b.WriteString("(`cometmq bench`'s) on the same machine, which it shares. Ratios are ours / Java.\n\n")
 	fmt.Fprintf(&b, "Machine: %d processors, %s, %s, %s. %s. Run of %s.\n\n", runtime.NumCPU(), cpuModel(), memory(), kernel(), runtime.Version(), time.Now().UTC().Format("2006-01-02 15:04 MST"))
-	fmt.Fprintf(&b, "Command: `make compare` (rounds %d, %g s a load). Disk: %s.\n\n", *rounds, *secs, fsyncRate())
+	fmt.Fprintf(&b, "Command: `make compare` (%g s a load; the number of runs is behind each figure). Disk: %s.\n\n", *secs, fsyncRate())
 	b.WriteString("| what | ours | Java | ratio | goal | |\n| --- | --- | --- | --- | --- | --- |\n")
-	for _, l := range r.table {
-		b.WriteString(l + "\n")
+	for _, sc := range scenarios() {
+		for _, l := range r.render(sc) {
+			b.WriteString(l + "\n")
+		}
 	}
 	return b.String()
 }

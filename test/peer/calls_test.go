@@ -21,6 +21,7 @@ import (
 
 // TestRequestReply has unmodified clients ask and answer.
 func TestRequestReply(t *testing.T) {
+	t.Parallel()
 	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
 	for _, addr := range c.Addrs {
 		for _, client := range []string{java55, java49, "go"} {
@@ -124,6 +125,7 @@ func (o *tool) fill(topic string, n int) (msgID string) {
 
 // TestClientsAreCalled resets unmodified consumers, asks them what they do and has them consume a message directly.
 func TestClientsAreCalled(t *testing.T) {
+	t.Parallel()
 	const n = 20
 	for _, how := range []struct{ name, key string }{{"broker", "true"}, {"client", "false"}} {
 		c := target.New(t, target.Options{Kind: target.Ours, Conf: map[string]string{"useServerSideResetOffset": how.key}})
@@ -219,6 +221,7 @@ func goMain(t *testing.T, args ...string) map[string]any {
 
 // TestTools has the official tools ask about a running consumer.
 func TestTools(t *testing.T) {
+	t.Parallel()
 	covers(t, java55, "DefaultMQAdminExt about consumers (connections, running info, direct, statistics, reset, clone)")
 	c := target.New(t, target.Options{Kind: target.Ours})
 	o := newTool(t, c.Addrs[0])

@@ -23,6 +23,7 @@ func punctual(t *testing.T, m map[string]any) {
 const levelsFeature = "Delay levels: configured times, order of queues, never early"
 
 func TestDelayLevelsOfJavaClients(t *testing.T) {
+	t.Parallel()
 	target.NeedJava(t, clients[0])
 	c := target.New(t, target.Options{Kind: target.Ours, Conf: delayConf})
 	for _, set := range clients {
@@ -38,6 +39,7 @@ func TestDelayLevelsOfJavaClients(t *testing.T) {
 }
 
 func TestDelayLevelsOfGoClient(t *testing.T) {
+	t.Parallel()
 	covers(t, goV2, levelsFeature)
 	c := target.New(t, target.Options{Kind: target.Ours, Conf: delayConf})
 	m := goMain(t, "delay", c.NS, "delay_go", "delay_g_go", "150")
@@ -46,6 +48,7 @@ func TestDelayLevelsOfGoClient(t *testing.T) {
 }
 
 func TestTimersOfJavaClient(t *testing.T) {
+	t.Parallel()
 	const feature = "Timers: setDelayTimeSec, setDelayTimeMs, setDeliverTimeMs, never early; recall of a message"
 	covers(t, java55, feature)
 	lacks(java49, feature, "the client has no such calls")
@@ -61,6 +64,7 @@ func TestTimersOfJavaClient(t *testing.T) {
 
 // TestDelaySwap takes a store with pending levels and timers from Java to us, and one from us to Java.
 func TestDelaySwap(t *testing.T) {
+	t.Parallel()
 	target.NeedJava(t, java55)
 	conf := map[string]string{"messageDelayLevel": "1s 40s 50s", "recallMessageEnable": "true"}
 	for _, how := range []string{"clean", "kill"} {

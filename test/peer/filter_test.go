@@ -20,6 +20,7 @@ func wokenInTime(t *testing.T, m map[string]any) {
 }
 
 func TestSQLFilterOfJavaClients(t *testing.T) {
+	t.Parallel()
 	target.NeedJava(t, clients[0])
 	c := target.New(t, target.Options{Kind: target.Ours, Conf: map[string]string{"enablePropertyFilter": "true"}})
 	for _, set := range clients {
@@ -44,6 +45,7 @@ func TestSQLFilterOfJavaClients(t *testing.T) {
 }
 
 func TestSQLFilterOfGoClient(t *testing.T) {
+	t.Parallel()
 	covers(t, goV2, filterFeature)
 	lacks(goV2, "SQL92 filter: an expression that does not compile is refused at the start, with the place", "the client does not ask")
 	c := target.New(t, target.Options{Kind: target.Ours, Conf: map[string]string{"enablePropertyFilter": "true"}})

@@ -10,6 +10,7 @@ import (
 
 // TestGoClient runs the unmodified rocketmq-client-go/v2 (a module of its own in goclient/).
 func TestGoClient(t *testing.T) {
+	t.Parallel()
 	covers(t, goV2, "Send (sync, async, batch), push, orderly")
 	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
 	run := func(args ...string) map[string]any {

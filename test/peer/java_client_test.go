@@ -72,6 +72,7 @@ func want(t *testing.T, m map[string]any, key string, v any) {
 }
 
 func TestJavaClients(t *testing.T) {
+	t.Parallel()
 	target.NeedJava(t, clients[0])
 	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
 	for _, set := range clients {
@@ -110,6 +111,7 @@ func TestJavaClients(t *testing.T) {
 
 // TestJavaClientGoesOnAfterAKill restarts the broker under a consumer group: it must go on where it was.
 func TestJavaClientGoesOnAfterAKill(t *testing.T) {
+	t.Parallel()
 	set := clients[0]
 	c := target.New(t, target.Options{Kind: target.Ours})
 	want(t, javaClient(t, set, "send", c.NS, "peer_kill", "g_kill", "100"), "ok", 100)

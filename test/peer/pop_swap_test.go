@@ -117,6 +117,7 @@ func swapBodies(list []swapped) string {
 // TestPopStoreSwap takes what is popped from Java to us and back: what was acknowledged to Java does not come again here, what was
 // not does, handles of Java are good here, and Java goes on with all that is not acknowledged.
 func TestPopStoreSwap(t *testing.T) {
+	t.Parallel()
 	target.NeedJava(t, java55)
 	dir := t.TempDir()
 	java := target.New(t, target.Options{Kind: target.Java, Set: java55, Dir: dir, Heap: "512m"})

@@ -36,6 +36,7 @@ func popMode(t *testing.T, addr, topic, group string) {
 
 // The client of 5.5.0 pops by itself when the broker says so, and through its own API.
 func TestJavaPop(t *testing.T) {
+	t.Parallel()
 	target.NeedJava(t, java55)
 	for _, redeliver := range []string{"inplace", "retryTopic"} {
 		t.Run(redeliver, func(t *testing.T) {

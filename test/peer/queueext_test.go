@@ -14,6 +14,7 @@ import (
 // TestStoreWithExtendedQueues takes a store whose queue entries Java keeps in consumequeue_ext, with bit maps of SQL92 filters, to
 // us, and back to Java with what we added.
 func TestStoreWithExtendedQueues(t *testing.T) {
+	t.Parallel()
 	target.NeedJava(t, java55)
 	dir := t.TempDir()
 	conf := map[string]string{"enableConsumeQueueExt": "true", "enableCalcFilterBitMap": "true", "enablePropertyFilter": "true"}

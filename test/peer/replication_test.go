@@ -18,6 +18,7 @@ import (
 // TestReplication pairs masters and slaves of both kinds: sends that wait for the slave, logs that are the same byte for byte
 // over several files, and consumers that go on at the slave when the master is dead.
 func TestReplication(t *testing.T) {
+	t.Parallel()
 	for _, pair := range []struct{ master, slave target.Kind }{
 		{target.Ours, target.Ours}, {target.Ours, target.Java}, {target.Java, target.Ours},
 	} {

@@ -51,6 +51,7 @@ func send(t *testing.T, client string, c *target.Cluster, topic string, count in
 }
 
 func TestFailingConsumers(t *testing.T) {
+	t.Parallel()
 	eachClient(t, nil, func(t *testing.T, client string, run app, c *target.Cluster, _ string) {
 		covers(t, client, "Retry: each failed message again with the right count, then %DLQ%, which is read by a consumer")
 		send(t, client, c, "retry_t", 20)
@@ -66,6 +67,7 @@ func TestFailingConsumers(t *testing.T) {
 }
 
 func TestFailingOrderlyConsumers(t *testing.T) {
+	t.Parallel()
 	eachClient(t, nil, func(t *testing.T, client string, run app, c *target.Cluster, _ string) {
 		covers(t, client, "Order: suspended, tried again in place, then %DLQ%")
 		send(t, client, c, "suspend_t", 12)
@@ -85,6 +87,7 @@ func TestFailingOrderlyConsumers(t *testing.T) {
 }
 
 func TestBroadcasting(t *testing.T) {
+	t.Parallel()
 	eachClient(t, nil, func(t *testing.T, client string, run app, c *target.Cluster, _ string) {
 		covers(t, client, "Broadcast: each of three consumers hears everything, failures are not tried again")
 		b, err := bench.Dial(t.Context(), nil, c.Addrs[0], protocol.JSON)
@@ -108,6 +111,7 @@ func TestBroadcasting(t *testing.T) {
 
 // TestOrderThroughRebalances checks the history of each shard while consumers join and leave.
 func TestOrderThroughRebalances(t *testing.T) {
+	t.Parallel()
 	for _, client := range []string{java55, java49} {
 		for _, members := range []string{"1", "10"} {
 			t.Run(client+"/"+members, func(t *testing.T) {
@@ -127,6 +131,7 @@ func TestOrderThroughRebalances(t *testing.T) {
 }
 
 func TestTraces(t *testing.T) {
+	t.Parallel()
 	eachClient(t, map[string]string{"traceTopicEnable": "true"}, func(t *testing.T, client string, run app, c *target.Cluster, _ string) {
 		covers(t, client, "Message trace: arrives in RMQ_SYS_TRACE_TOPIC and parses")
 		m := run(t, "trace", c.NS, "trace_t", "trace_g", "20", "1")

@@ -29,6 +29,7 @@ const sqlInFile = 300
 
 // TestSQL92VerdictsAsJava has Java's filter module and ours judge the same expressions on the same properties.
 func TestSQL92VerdictsAsJava(t *testing.T) {
+	t.Parallel()
 	cases := sqlgen.Cases(*sqlSeed, *sqlCases)
 	answers := askJava(t, cases)
 	same := 0

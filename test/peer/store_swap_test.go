@@ -13,6 +13,7 @@ import (
 
 // TestStoreSwap takes one store directory from Java to us and back to Java: all messages, offsets and topics stay.
 func TestStoreSwap(t *testing.T) {
+	t.Parallel()
 	for _, set := range []string{"server-5.5.0", "server-5.3.3"} {
 		for _, how := range []string{"clean", "kill"} {
 			t.Run(set+"/"+how, func(t *testing.T) {
@@ -61,6 +62,7 @@ func TestStoreSwap(t *testing.T) {
 
 // TestForeignStoresAreRefused covers layouts that cannot be opened: the broker must say so and leave them alone.
 func TestForeignStoresAreRefused(t *testing.T) {
+	t.Parallel()
 	for name, file := range map[string]string{
 		"rocksdb queues":  "store/consumequeue/CURRENT",
 		"rocksdb configs": "store/config/rdb/CURRENT",

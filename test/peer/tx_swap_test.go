@@ -12,6 +12,7 @@ import (
 // TestSwapOfUndecidedTransactions takes a store with undecided half messages from Java to us and back: whoever runs asks
 // about them, and what is committed then is delivered once.
 func TestSwapOfUndecidedTransactions(t *testing.T) {
+	t.Parallel()
 	const set = java55
 	target.NeedJava(t, set)
 	dir := t.TempDir()

@@ -18,6 +18,7 @@ var quickChecks = map[string]string{
 
 // TestTransactionsOfJavaClients: of 60 messages 20 are committed at once and 10 when the broker has asked.
 func TestTransactionsOfJavaClients(t *testing.T) {
+	t.Parallel()
 	target.NeedJava(t, clients[0])
 	c := target.New(t, target.Options{Kind: target.Ours, Conf: quickChecks})
 	registered(t, c, "TBW102")
@@ -38,6 +39,7 @@ func TestTransactionsOfJavaClients(t *testing.T) {
 
 // TestTransactionsOfTheGoClient is the same with rocketmq-client-go/v2.
 func TestTransactionsOfTheGoClient(t *testing.T) {
+	t.Parallel()
 	covers(t, goV2, txFeature)
 	c := target.New(t, target.Options{Kind: target.Ours, Conf: quickChecks})
 	registered(t, c, "TBW102")
