@@ -22,7 +22,7 @@ import (
 // TestRequestReply has unmodified clients ask and answer.
 func TestRequestReply(t *testing.T) {
 	t.Parallel()
-	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
+	c := newCluster(t, target.Options{Kind: target.Ours, Brokers: 2})
 	for _, addr := range c.Addrs {
 		for _, client := range []string{java55, java49, "go"} {
 			newTool(t, addr).fill("rpc_"+name(client), 0) // or a consumer finds the topic half a minute later
@@ -128,7 +128,7 @@ func TestClientsAreCalled(t *testing.T) {
 	t.Parallel()
 	const n = 20
 	for _, how := range []struct{ name, key string }{{"broker", "true"}, {"client", "false"}} {
-		c := target.New(t, target.Options{Kind: target.Ours, Conf: map[string]string{"useServerSideResetOffset": how.key}})
+		c := newCluster(t, target.Options{Kind: target.Ours, Conf: map[string]string{"useServerSideResetOffset": how.key}})
 		for _, set := range []string{java55, java49, goV2} {
 			t.Run(how.name+"/"+set, func(t *testing.T) {
 				t.Parallel()
@@ -223,7 +223,7 @@ func goMain(t *testing.T, args ...string) map[string]any {
 func TestTools(t *testing.T) {
 	t.Parallel()
 	covers(t, java55, "DefaultMQAdminExt about consumers (connections, running info, direct, statistics, reset, clone)")
-	c := target.New(t, target.Options{Kind: target.Ours})
+	c := newCluster(t, target.Options{Kind: target.Ours})
 	o := newTool(t, c.Addrs[0])
 	msgID := o.fill("tools", 10)
 	got := make(chan map[string]any, 1)

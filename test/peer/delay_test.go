@@ -25,7 +25,7 @@ const levelsFeature = "Delay levels: configured times, order of queues, never ea
 func TestDelayLevelsOfJavaClients(t *testing.T) {
 	t.Parallel()
 	target.NeedJava(t, clients[0])
-	c := target.New(t, target.Options{Kind: target.Ours, Conf: delayConf})
+	c := newCluster(t, target.Options{Kind: target.Ours, Conf: delayConf})
 	for _, set := range clients {
 		t.Run(set, func(t *testing.T) {
 			covers(t, set, levelsFeature)
@@ -41,7 +41,7 @@ func TestDelayLevelsOfJavaClients(t *testing.T) {
 func TestDelayLevelsOfGoClient(t *testing.T) {
 	t.Parallel()
 	covers(t, goV2, levelsFeature)
-	c := target.New(t, target.Options{Kind: target.Ours, Conf: delayConf})
+	c := newCluster(t, target.Options{Kind: target.Ours, Conf: delayConf})
 	m := goMain(t, "delay", c.NS, "delay_go", "delay_g_go", "150")
 	want(t, m, "distinct", 150)
 	punctual(t, m)
@@ -54,7 +54,7 @@ func TestTimersOfJavaClient(t *testing.T) {
 	lacks(java49, feature, "the client has no such calls")
 	lacks(goV2, feature, "the client has no such calls")
 	target.NeedJava(t, java55)
-	c := target.New(t, target.Options{Kind: target.Ours, Conf: delayConf})
+	c := newCluster(t, target.Options{Kind: target.Ours, Conf: delayConf})
 	m := javaMain(t, java55, "Timers", "both", c.NS, "timers", "timers_g", "300", "2345", "30")
 	for key, v := range map[string]int{"sent": 330, "recalled": 30, "wrongId": 0, "distinct": 300, "got": 300, "gone": 0} {
 		want(t, m, key, v)

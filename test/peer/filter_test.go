@@ -22,7 +22,7 @@ func wokenInTime(t *testing.T, m map[string]any) {
 func TestSQLFilterOfJavaClients(t *testing.T) {
 	t.Parallel()
 	target.NeedJava(t, clients[0])
-	c := target.New(t, target.Options{Kind: target.Ours, Conf: map[string]string{"enablePropertyFilter": "true"}})
+	c := newCluster(t, target.Options{Kind: target.Ours, Conf: map[string]string{"enablePropertyFilter": "true"}})
 	for _, set := range clients {
 		t.Run(set, func(t *testing.T) {
 			covers(t, set, filterFeature)
@@ -48,7 +48,7 @@ func TestSQLFilterOfGoClient(t *testing.T) {
 	t.Parallel()
 	covers(t, goV2, filterFeature)
 	lacks(goV2, "SQL92 filter: an expression that does not compile is refused at the start, with the place", "the client does not ask")
-	c := target.New(t, target.Options{Kind: target.Ours, Conf: map[string]string{"enablePropertyFilter": "true"}})
+	c := newCluster(t, target.Options{Kind: target.Ours, Conf: map[string]string{"enablePropertyFilter": "true"}})
 	m := goMain(t, "filter", c.NS, "go_sql", "go_sql_g", "0", "n BETWEEN 10 AND 13 OR n = 99")
 	want(t, m, "numbers", "[10 11 12 13 99]")
 	wokenInTime(t, m)

@@ -12,7 +12,7 @@ import (
 func TestGoClient(t *testing.T) {
 	t.Parallel()
 	covers(t, goV2, "Send (sync, async, batch), push, orderly")
-	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
+	c := newCluster(t, target.Options{Kind: target.Ours, Brokers: 2})
 	run := func(args ...string) map[string]any {
 		t.Helper()
 		return goMain(t, args...)

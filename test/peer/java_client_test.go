@@ -50,6 +50,21 @@ func javaMain(t *testing.T, set, class string, args ...string) map[string]any {
 	return m
 }
 
+// newCluster starts a cluster and waits until its brokers have registered: a client that comes before finds no route.
+func newCluster(t *testing.T, o target.Options) *target.Cluster {
+	t.Helper()
+	c := target.New(t, o)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		r, err := bench.RouteOf(t.Context(), nil, c.NS, "TBW102")
+		if err == nil && len(r.Write) == 8*max(o.Brokers, 1) {
+			return c
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d brokers have not registered: %v", len(c.Brokers), o.Brokers, err)
+		}
+	}
+}
+
 // registered waits until the name server has a route of topic: after a kill the broker must come back first.
 func registered(t *testing.T, c *target.Cluster, topic string) {
 	t.Helper()
@@ -74,7 +89,7 @@ func want(t *testing.T, m map[string]any, key string, v any) {
 func TestJavaClients(t *testing.T) {
 	t.Parallel()
 	target.NeedJava(t, clients[0])
-	c := target.New(t, target.Options{Kind: target.Ours, Brokers: 2})
+	c := newCluster(t, target.Options{Kind: target.Ours, Brokers: 2})
 	for _, set := range clients {
 		t.Run(set, func(t *testing.T) {
 			covers(t, set, "Send (sync, async, one-way, batch, 4 MB), push with tags, orderly, lite pull, view and query by key")
@@ -113,7 +128,7 @@ func TestJavaClients(t *testing.T) {
 func TestJavaClientGoesOnAfterAKill(t *testing.T) {
 	t.Parallel()
 	set := clients[0]
-	c := target.New(t, target.Options{Kind: target.Ours})
+	c := newCluster(t, target.Options{Kind: target.Ours})
 	want(t, javaClient(t, set, "send", c.NS, "peer_kill", "g_kill", "100"), "ok", 100)
 	want(t, javaClient(t, set, "push", c.NS, "peer_kill", "g_kill_c", "100"), "got", 100)
 	c.Brokers[0].Kill()

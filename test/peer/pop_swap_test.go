@@ -140,7 +140,7 @@ func TestPopStoreSwap(t *testing.T) {
 	}
 	java.Namesrv.Kill()
 
-	ours := target.New(t, target.Options{Kind: target.Ours, Dir: dir})
+	ours := newCluster(t, target.Options{Kind: target.Ours, Dir: dir})
 	registered(t, ours, swapTopic)
 	p = swapClient(t, ours)
 	p.ack(list[1]) // a handle of Java, whose checkpoint still is in a timer

@@ -45,7 +45,7 @@ func TestJavaPop(t *testing.T) {
 				lacks(java49, popFeature, "the client has no such consumer")
 				lacks(goV2, popFeature, "the client has no such consumer")
 			}
-			c := target.New(t, target.Options{Kind: target.Ours, Conf: map[string]string{"popRedeliver": redeliver}})
+			c := newCluster(t, target.Options{Kind: target.Ours, Conf: map[string]string{"popRedeliver": redeliver}})
 			for _, action := range []string{"push", "raw", "raworder"} {
 				topic, group := "pop_"+action, "g_"+action
 				popMode(t, c.Addrs[0], topic, group)

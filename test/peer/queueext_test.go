@@ -38,7 +38,7 @@ func TestStoreWithExtendedQueues(t *testing.T) {
 		t.Error(err)
 	}
 
-	ours := target.New(t, target.Options{Kind: target.Ours, Dir: dir, Conf: conf})
+	ours := newCluster(t, target.Options{Kind: target.Ours, Dir: dir, Conf: conf})
 	registered(t, ours, "ext")
 	want(t, javaClient(t, java55, "push", ours.NS, "ext", "ext_all", "201"), "distinct", 201)
 	// The filter client's bodies are those of the first hundred, and one; of the 200 each other one has the tag.

@@ -32,7 +32,7 @@ func eachClient(t *testing.T, conf map[string]string, f func(t *testing.T, clien
 				target.NeedJava(t, client)
 				run = javaApp(client)
 			}
-			c := target.New(t, target.Options{Kind: target.Ours, Conf: conf})
+			c := newCluster(t, target.Options{Kind: target.Ours, Conf: conf})
 			registered(t, c, "TBW102")
 			f(t, client, run, c, strings.NewReplacer(".", "_", "-", "_").Replace(client))
 		})
@@ -116,7 +116,7 @@ func TestOrderThroughRebalances(t *testing.T) {
 		for _, members := range []string{"1", "10"} {
 			t.Run(client+"/"+members, func(t *testing.T) {
 				target.NeedJava(t, client)
-				c := target.New(t, target.Options{Kind: target.Ours})
+				c := newCluster(t, target.Options{Kind: target.Ours})
 				registered(t, c, "TBW102")
 				covers(t, client, "Order: kept while "+members+" consumers join, leave and come again")
 				m := javaApp(client)(t, "order", c.NS, "order_t", "order_g", "4000", members)

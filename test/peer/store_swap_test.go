@@ -37,7 +37,7 @@ func TestStoreSwap(t *testing.T) {
 				want(t, javaClient(t, client, "push", java.NS, "swap", "g_swap_c", "300"), "distinct", 300)
 				end(java)
 
-				ours := target.New(t, target.Options{Kind: target.Ours, Dir: dir})
+				ours := newCluster(t, target.Options{Kind: target.Ours, Dir: dir})
 				registered(t, ours, "swap")
 				want(t, javaClient(t, client, "push", ours.NS, "swap", "g_swap_all", "300"), "distinct", 300)
 				want(t, javaClient(t, client, "send", ours.NS, "swap", "g_swap", "200"), "ok", 200)

@@ -20,7 +20,7 @@ var quickChecks = map[string]string{
 func TestTransactionsOfJavaClients(t *testing.T) {
 	t.Parallel()
 	target.NeedJava(t, clients[0])
-	c := target.New(t, target.Options{Kind: target.Ours, Conf: quickChecks})
+	c := newCluster(t, target.Options{Kind: target.Ours, Conf: quickChecks})
 	registered(t, c, "TBW102")
 	for _, set := range clients {
 		t.Run(set, func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestTransactionsOfJavaClients(t *testing.T) {
 func TestTransactionsOfTheGoClient(t *testing.T) {
 	t.Parallel()
 	covers(t, goV2, txFeature)
-	c := target.New(t, target.Options{Kind: target.Ours, Conf: quickChecks})
+	c := newCluster(t, target.Options{Kind: target.Ours, Conf: quickChecks})
 	registered(t, c, "TBW102")
 	m := goMain(t, "transactions", c.NS, "tx_go", "txp_go", "60")
 	want(t, m, "ok", 60)
