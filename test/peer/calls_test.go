@@ -35,7 +35,9 @@ func TestRequestReply(t *testing.T) {
 			v := name(set)
 			m := javaMain(t, set, "RequestReply", c.NS, "rpc_"+v, "g_rpc_"+v, "100")
 			want(t, m, "sync", 100)
-			want(t, m, "async", 100)
+			if n, _ := m["async"].(float64); n < 100 { // the request may come twice while its consumers balance, and so may the answer
+				t.Errorf("answers to asynchronous requests: %v", m)
+			}
 			want(t, m, "refused", 0)
 			want(t, m, "timedOut", true)
 		})
