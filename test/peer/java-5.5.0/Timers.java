@@ -67,9 +67,8 @@ public class Timers {
                     first.accumulateAndGet(late, Math::min);
                     last.accumulateAndGet(late, Math::max);
                     if (body.contains("recalled")) gone.incrementAndGet();
-                    distinct.add(body);
+                    if (distinct.add(body)) latch.countDown(); // after a kill some may come twice
                     got.incrementAndGet();
-                    latch.countDown();
                 }
                 return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
             });

@@ -54,9 +54,8 @@ public class Delay {
                     long late = m.getStoreTimestamp() - Long.parseLong(body.split(" ")[0]);
                     first.accumulateAndGet(late, Math::min);
                     last.accumulateAndGet(late, Math::max);
-                    distinct.add(body);
+                    if (distinct.add(body)) latch.countDown(); // after a kill some may come twice
                     got.incrementAndGet();
-                    latch.countDown();
                 }
                 return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
             });
