@@ -76,13 +76,7 @@ func (s *Store) makeBatch(topic string) error {
 	if err := s.cqs.MakeBatch(topic); err != nil {
 		return err
 	}
-	s.queues.mu.RLock()
-	defer s.queues.mu.RUnlock()
-	if t := s.queues.topics[topic]; t != nil {
-		for _, q := range t.list {
-			q.restart()
-		}
-	}
+	s.restart(topic)
 	return nil
 }
 

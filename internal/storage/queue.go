@@ -82,6 +82,17 @@ func (q *Queue) restart() {
 	q.ready.Store(true)
 }
 
+// restart makes the handles of a topic stand for its new, empty queues. Nothing is appended meanwhile.
+func (s *Store) restart(topic string) {
+	s.queues.mu.RLock()
+	defer s.queues.mu.RUnlock()
+	if t := s.queues.topics[topic]; t != nil {
+		for _, q := range t.list {
+			q.restart()
+		}
+	}
+}
+
 // queues is the table of handles.
 type queues struct {
 	mu     sync.RWMutex // guards the map and the slices in it
@@ -193,13 +204,7 @@ func (s *Store) DeleteTopic(topic string) error {
 		if light {
 			s.lightCount.Add(-1)
 		}
-		s.queues.mu.RLock()
-		defer s.queues.mu.RUnlock()
-		if t := s.queues.topics[topic]; t != nil {
-			for _, q := range t.list {
-				q.restart()
-			}
-		}
+		s.restart(topic)
 		return nil
 	})
 	if err != nil {
