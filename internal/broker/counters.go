@@ -116,40 +116,44 @@ type GroupFigures struct {
 	Gets, GetBytes int64
 }
 
+// eachUsed calls topics with the queues of each topic that was used since the start, nil where a queue was not, and groups
+// with each topic that a group has used.
+func (b *Broker) eachUsed(topics func(name string, t *topic, queues []atomic.Pointer[queue]), groups func(group, topic string, gt *groupTopic)) {
+	list, _ := b.meta.Topics.List()
+	for _, e := range list {
+		if t, ok := e.Runtime().(*topic); ok {
+			if queues := t.queues.Load(); queues != nil {
+				topics(e.Name(), t, *queues)
+			}
+		}
+	}
+	readers, _ := b.meta.Groups.List()
+	for _, e := range readers {
+		if g, ok := e.Runtime().(*group); ok {
+			g.mu.RLock()
+			for name, gt := range g.topics {
+				groups(e.Name(), name, gt)
+			}
+			g.mu.RUnlock()
+		}
+	}
+}
+
 // Figures returns the counters of all queues and groups that were used since the start.
 func (b *Broker) Figures() ([]QueueFigures, []GroupFigures) {
 	var qs []QueueFigures
 	var gs []GroupFigures
-	topics, _ := b.meta.Topics.List()
-	for _, e := range topics {
-		t, ok := e.Runtime().(*topic)
-		if !ok {
-			continue
-		}
-		list := t.queues.Load()
-		if list == nil {
-			continue
-		}
-		for id := range *list {
-			if q := (*list)[id].Load(); q != nil {
+	b.eachUsed(func(name string, _ *topic, queues []atomic.Pointer[queue]) {
+		for id := range queues {
+			if q := queues[id].Load(); q != nil {
 				qs = append(qs, QueueFigures{
-					Topic: e.Name(), Queue: int32(id), Puts: q.puts.messages.Load(), PutBytes: q.puts.bytes.Load(),
+					Topic: name, Queue: int32(id), Puts: q.puts.messages.Load(), PutBytes: q.puts.bytes.Load(),
 					Gets: q.gets.messages.Load(), GetBytes: q.gets.bytes.Load(),
 				})
 			}
 		}
-	}
-	groups, _ := b.meta.Groups.List()
-	for _, e := range groups {
-		g, ok := e.Runtime().(*group)
-		if !ok {
-			continue
-		}
-		g.mu.RLock()
-		for name, gt := range g.topics {
-			gs = append(gs, GroupFigures{Group: e.Name(), Topic: name, Gets: gt.gets.messages.Load(), GetBytes: gt.gets.bytes.Load()})
-		}
-		g.mu.RUnlock()
-	}
+	}, func(group, topic string, gt *groupTopic) {
+		gs = append(gs, GroupFigures{Group: group, Topic: topic, Gets: gt.gets.messages.Load(), GetBytes: gt.gets.bytes.Load()})
+	})
 	return qs, gs
 }

@@ -180,34 +180,13 @@ func (r *rate) perSecond() float64 {
 
 // sampleRates notes what was counted by topic and by group.
 func (b *Broker) sampleRates() {
-	topics, _ := b.meta.Topics.List()
-	for _, e := range topics {
-		t, ok := e.Runtime().(*topic)
-		if !ok {
-			continue
-		}
-		list := t.queues.Load()
-		if list == nil {
-			continue
-		}
+	b.eachUsed(func(_ string, t *topic, queues []atomic.Pointer[queue]) {
 		total := int64(0)
-		for i := range *list {
-			if q := (*list)[i].Load(); q != nil {
+		for i := range queues {
+			if q := queues[i].Load(); q != nil {
 				total += q.puts.messages.Load()
 			}
 		}
 		t.rate.sample(total)
-	}
-	groups, _ := b.meta.Groups.List()
-	for _, e := range groups {
-		g, ok := e.Runtime().(*group)
-		if !ok {
-			continue
-		}
-		g.mu.RLock()
-		for _, gt := range g.topics {
-			gt.rate.sample(gt.gets.messages.Load())
-		}
-		g.mu.RUnlock()
-	}
+	}, func(_, _ string, gt *groupTopic) { gt.rate.sample(gt.gets.messages.Load()) })
 }
