@@ -89,14 +89,28 @@ func (o Options) prepare(ctx context.Context) error {
 // Produce sends with Window requests in flight on each connection.
 func Produce(ctx context.Context, o Options) (*Report, error) {
 	o = o.withDefaults()
-	if err := o.prepare(ctx); err != nil {
+	p, r, err := o.load(ctx, func(p *producing, c *Client, id int, body []byte, h *hdrhistogram.Histogram) error {
+		return p.connection(ctx, c, id, body, h)
+	})
+	if r == nil {
 		return nil, err
 	}
-	body := filler(o.Size)
+	r.Mode = "produce"
+	r.count(p.acked.Load(), p.failed.Load(), time.Duration(p.last.Load()-p.start.UnixNano()))
+	r.Shed = p.shed.Load()
+	return r, err
+}
+
+// load runs work on each connection at once. Without a report nothing ran; with one the error is what the connections met.
+func (o Options) load(ctx context.Context, work func(p *producing, c *Client, id int, body []byte, h *hdrhistogram.Histogram) error) (*producing, *Report, error) {
+	if err := o.prepare(ctx); err != nil {
+		return nil, nil, err
+	}
 	cs, err := o.dialAll(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	body := filler(o.Size)
 	p := &producing{o: o, start: time.Now()}
 	p.end = p.start.Add(o.Duration)
 	var wg sync.WaitGroup
@@ -106,15 +120,13 @@ func Produce(ctx context.Context, o Options) (*Report, error) {
 		hists[i] = newHistogram()
 		wg.Go(func() {
 			defer c.Close()
-			errs[i] = p.connection(ctx, c, i, body, hists[i])
+			errs[i] = work(p, c, i, body, hists[i])
 		})
 	}
 	wg.Wait()
-	r := &Report{Mode: "produce", Size: o.Size, Queues: o.Queues, Conns: o.Conns, Window: o.Window, Batch: o.Batch, Rate: o.Rate}
-	r.count(p.acked.Load(), p.failed.Load(), time.Duration(p.last.Load()-p.start.UnixNano()))
-	r.Shed = p.shed.Load()
+	r := &Report{Size: o.Size, Queues: o.Queues, Conns: o.Conns, Window: o.Window, Batch: o.Batch, Rate: o.Rate}
 	r.latency(hists)
-	return r, errors.Join(errs...)
+	return p, r, errors.Join(errs...)
 }
 
 // dialAll opens the connections, all or none.

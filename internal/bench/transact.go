@@ -2,9 +2,7 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -17,32 +15,14 @@ import (
 // connection. A message counts when its commit is answered; its latency is that of both requests.
 func Transact(ctx context.Context, o Options) (*Report, error) {
 	o = o.withDefaults()
-	if err := o.prepare(ctx); err != nil {
-		return nil, err
-	}
-	cs, err := o.dialAll(ctx)
-	if err != nil {
-		return nil, err
-	}
 	o.Batch = 1
-	p := &producing{o: o, start: time.Now()}
-	p.end = p.start.Add(o.Duration)
-	body := filler(o.Size)
-	var wg sync.WaitGroup
-	errs := make([]error, o.Conns)
-	hists := make([]*hdrhistogram.Histogram, o.Conns)
-	for i, c := range cs {
-		hists[i] = newHistogram()
-		wg.Go(func() {
-			defer c.Close()
-			errs[i] = p.transact(c, i, body, hists[i])
-		})
+	p, r, err := o.load(ctx, (*producing).transact)
+	if r == nil {
+		return nil, err
 	}
-	wg.Wait()
-	r := &Report{Mode: "transaction", Size: o.Size, Queues: o.Queues, Conns: o.Conns, Window: o.Window, Rate: o.Rate}
+	r.Mode, r.Batch = "transaction", 0
 	r.count(p.acked.Load(), p.failed.Load(), time.Since(p.start))
-	r.latency(hists)
-	return r, errors.Join(errs...)
+	return r, err
 }
 
 // commitOpaque is added to the number of a transaction for its commit.
