@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
@@ -26,16 +25,13 @@ const fifoShards = 16
 type Fifo struct {
 	o      FifoOptions
 	seed   maphash.Seed
-	epoch  time.Time
 	shards [fifoShards]fifoShard
 	parked atomic.Int64
 
 	aliasMu sync.Mutex // held while aliases change
 	aliases atomic.Pointer[map[string][]alias]
 
-	next   atomic.Int64
-	rewind chan struct{}
-	ready  readyQueue
+	clock
 }
 
 // FifoOptions sizes a Fifo. The zero value works.
@@ -83,9 +79,8 @@ func NewFifo(o FifoOptions) *Fifo {
 	if o.Most <= 0 {
 		o.Most = 100_000
 	}
-	t := &Fifo{o: o, seed: maphash.MakeSeed(), epoch: time.Now(), rewind: make(chan struct{}, 1)}
-	t.next.Store(math.MaxInt64)
-	t.ready.init()
+	t := &Fifo{o: o, seed: maphash.MakeSeed()}
+	t.init()
 	t.ready.after = t.finished
 	t.aliases.Store(&map[string][]alias{})
 	for i := range t.shards {
@@ -97,8 +92,6 @@ func NewFifo(o FifoOptions) *Fifo {
 func (t *Fifo) shard(topic string) *fifoShard {
 	return &t.shards[maphash.String(t.seed, topic)%fifoShards]
 }
-
-func (t *Fifo) now() int64 { return int64(time.Since(t.epoch)) }
 
 // Alias makes messages of the topic called from wake the requests of group in topic.
 func (t *Fifo) Alias(from, group, topic string) {
@@ -338,69 +331,32 @@ func (t *Fifo) finished(l *fifoList) {
 	t.ready.push(woken)
 }
 
-func (t *Fifo) watch(deadline int64) {
-	for {
-		cur := t.next.Load()
-		if deadline >= cur {
-			return
-		}
-		if t.next.CompareAndSwap(cur, deadline) {
-			break
-		}
-	}
-	select {
-	case t.rewind <- struct{}{}:
-	default:
-	}
-}
-
 // Run watches the deadlines and runs the callbacks until ctx ends; then it wakes everybody and returns when the last callback
 // did.
 func (t *Fifo) Run(ctx context.Context) error {
-	var workers sync.WaitGroup
-	for range t.o.Workers {
-		workers.Go(t.ready.work)
-	}
-	t.clock(ctx)
-	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.Lock()
-		s.closed = true
-		s.mu.Unlock()
-		t.expire(s, math.MaxInt64)
-	}
-	t.ready.close()
-	workers.Wait()
+	t.run(ctx, t.o.Workers, t.expire, func() {
+		for i := range t.shards {
+			s := &t.shards[i]
+			s.mu.Lock()
+			s.closed = true
+			s.mu.Unlock()
+			t.expireIn(s, math.MaxInt64)
+		}
+	})
 	return nil
 }
 
-func (t *Fifo) clock(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		t.next.Store(math.MaxInt64)
-		earliest := int64(math.MaxInt64)
-		for i := range t.shards {
-			earliest = min(earliest, t.expire(&t.shards[i], t.now()))
-		}
-		for cur := t.next.Load(); earliest < cur && !t.next.CompareAndSwap(cur, earliest); cur = t.next.Load() {
-		}
-		pause := time.Hour
-		if earliest != math.MaxInt64 {
-			pause = time.Duration(max(earliest-t.now(), 0))
-		}
-		timer.Reset(pause)
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.rewind:
-		case <-timer.C:
-		}
+// expire wakes who is due and returns the earliest deadline that is left.
+func (t *Fifo) expire(now int64) int64 {
+	earliest := int64(math.MaxInt64)
+	for i := range t.shards {
+		earliest = min(earliest, t.expireIn(&t.shards[i], now))
 	}
+	return earliest
 }
 
-// expire wakes who is due in s and returns the earliest deadline that is left.
-func (t *Fifo) expire(s *fifoShard, now int64) int64 {
+// expireIn wakes who is due in s and returns the earliest deadline that is left.
+func (t *Fifo) expireIn(s *fifoShard, now int64) int64 {
 	if s.count.Load() == 0 {
 		return math.MaxInt64
 	}

@@ -26,13 +26,9 @@ type Options struct {
 type Table struct {
 	o      Options
 	seed   maphash.Seed
-	epoch  time.Time // deadlines are kept as the time since then
 	shards [shardCount]shard
 	parked atomic.Int64
-
-	next   atomic.Int64  // the earliest deadline that the clock goroutine will wake up for
-	rewind chan struct{} // a deadline before next was added
-	ready  readyQueue
+	clock
 }
 
 // key names a queue.
@@ -69,9 +65,8 @@ func New(o Options) *Table {
 	if o.SkipDelay <= 0 {
 		o.SkipDelay = 5 * time.Second
 	}
-	t := &Table{o: o, seed: maphash.MakeSeed(), epoch: time.Now(), rewind: make(chan struct{}, 1)}
-	t.next.Store(math.MaxInt64)
-	t.ready.init()
+	t := &Table{o: o, seed: maphash.MakeSeed()}
+	t.init()
 	for i := range t.shards {
 		t.shards[i].queues = make(map[key]*entry)
 	}
@@ -85,8 +80,6 @@ func (t *Table) shard(topic string, queue int32) *shard {
 	h := maphash.String(t.seed, topic) + uint64(uint32(queue))*0x9e3779b97f4a7c15
 	return &t.shards[(h>>32)%shardCount]
 }
-
-func (t *Table) now() int64 { return int64(time.Since(t.epoch)) }
 
 // End knows the index behind the last message of a queue that can be read.
 type End interface{ Max() mq.Index }
@@ -227,69 +220,19 @@ func (t *Table) removeLocked(s *shard, e *entry) {
 	t.parked.Add(-1)
 }
 
-// watch makes sure that the clock goroutine looks again at the deadline at the latest.
-func (t *Table) watch(deadline int64) {
-	if !t.lower(deadline) {
-		return
-	}
-	select {
-	case t.rewind <- struct{}{}:
-	default:
-	}
-}
-
-func (t *Table) lower(deadline int64) bool {
-	for {
-		cur := t.next.Load()
-		if deadline >= cur {
-			return false
-		}
-		if t.next.CompareAndSwap(cur, deadline) {
-			return true
-		}
-	}
-}
-
 // Run watches the deadlines and runs the callbacks until ctx ends; then it wakes everybody who still waits, refuses
 // new ones, and returns when the last callback did.
 func (t *Table) Run(ctx context.Context) error {
-	var workers sync.WaitGroup
-	for range t.o.Workers {
-		workers.Go(t.ready.work)
-	}
-	t.clock(ctx)
-	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.Lock()
-		s.closed = true
-		s.mu.Unlock()
-		t.wakeIf(s, func(key) bool { return true })
-	}
-	t.ready.close()
-	workers.Wait()
+	t.run(ctx, t.o.Workers, t.expire, func() {
+		for i := range t.shards {
+			s := &t.shards[i]
+			s.mu.Lock()
+			s.closed = true
+			s.mu.Unlock()
+			t.wakeIf(s, func(key) bool { return true })
+		}
+	})
 	return nil
-}
-
-func (t *Table) clock(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		// A deadline that is added from here on is either seen by the walk below or lowers next again.
-		t.next.Store(math.MaxInt64)
-		earliest := t.expire(t.now())
-		t.lower(earliest)
-		wait := time.Hour
-		if earliest != math.MaxInt64 {
-			wait = time.Duration(max(earliest-t.now(), 0))
-		}
-		timer.Reset(wait)
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.rewind:
-		case <-timer.C:
-		}
-	}
 }
 
 // expire wakes who is due and returns the earliest deadline that is left.
