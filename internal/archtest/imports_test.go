@@ -36,6 +36,8 @@ var siblings = map[string][]string{
 	"storage/commitlog": {"storage/segment"},
 	"storage":           {"storage/segment", "storage/commitlog", "storage/consumequeue", "storage/keyindex"},
 	"broker":            {"broker/meta", "broker/clients", "broker/longpoll", "broker/rebalance", "broker/delay", "broker/tx", "broker/pop"},
+	"broker/meta":       {"broker/journalfile"},
+	"broker/pop":        {"broker/journalfile"},
 	"broker/tx":         {"broker/meta"},
 	"controller":        {"controller/raftlog"},
 	"api/amqpapi":       {"api/amqpapi/amqp10"},

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/fastjson"
 	"github.com/cometmq/cometmq/internal/mq"
 )
@@ -245,16 +246,16 @@ func (d *Delays) replay(payload []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.dirty = true
-	r := reader{b: payload}
-	for r.more() {
-		switch kind := r.byte(); kind {
+	r := journalfile.NewReader(payload)
+	for r.More() {
+		switch kind := r.Byte(); kind {
 		case recVersion:
-			if v := r.version(); r.err == nil {
+			if v := versionOf(&r); r.Err() == nil {
 				d.version = v
 			}
 		case recDelay:
-			level, at, end := r.varint(), r.varint(), r.varint()
-			if r.err != nil {
+			level, at, end := r.Int(), r.Int(), r.Int()
+			if r.Err() != nil {
 				break
 			}
 			if level < 1 || level > maxDelayLevel {
@@ -275,5 +276,5 @@ func (d *Delays) replay(payload []byte) error {
 			return fmt.Errorf("unknown record %d", kind)
 		}
 	}
-	return r.err
+	return r.Err()
 }

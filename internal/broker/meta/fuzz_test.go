@@ -3,6 +3,8 @@ package meta
 import (
 	"bytes"
 	"testing"
+
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 )
 
 // fuzzText checks that whatever text is accepted is written in a form that reads back alike.
@@ -49,7 +51,7 @@ func FuzzJournal(f *testing.F) {
 	m := newMem(f)
 	fill(f, m)
 	for _, name := range []string{"topics", "groups", "offsets"} {
-		f.Add(get(f, m, testRoot+"/cometmq/"+journalName(name, 2)))
+		f.Add(get(f, m, testRoot+"/cometmq/"+journalfile.Name(name, 2)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		frames, res, err := scanJournal(data, 2)
@@ -63,7 +65,7 @@ func FuzzJournal(f *testing.F) {
 		for _, h := range res.holes {
 			used += h[1] - h[0]
 		}
-		if len(data) >= journalHead && used != len(data) && used != len(data)-journalHead {
+		if len(data) >= journalfile.HeadSize && used != len(data) && used != len(data)-journalfile.HeadSize {
 			t.Fatalf("%d bytes of %d are accounted for", used, len(data))
 		}
 		tb := open(t, newMem(t))
@@ -74,7 +76,7 @@ func FuzzJournal(f *testing.F) {
 		}
 		// A whole store with such a file opens or says why not.
 		c := newMem(t)
-		put(t, c, testRoot+"/cometmq/"+journalName("topics", 2), data)
+		put(t, c, testRoot+"/cometmq/"+journalfile.Name("topics", 2), data)
 		if tb, err := Open(c, testRoot, Options{}); err == nil {
 			must(t, tb.Close())
 		}

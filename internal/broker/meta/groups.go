@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/fastjson"
 	"github.com/cometmq/cometmq/internal/mq"
 )
@@ -205,12 +206,12 @@ func (f *forbidden) decodeLocked(v fastjson.Value) error {
 	return nil
 }
 
-func (f *forbidden) replayLocked(kind byte, r *reader) error {
+func (f *forbidden) replayLocked(kind byte, r *journalfile.Reader) error {
 	if kind != recForbid {
 		return fmt.Errorf("unknown record %d", kind)
 	}
-	group, topic, bits := string(r.bytes()), string(r.bytes()), r.varint()
-	if r.err == nil {
+	group, topic, bits := string(r.Bytes()), string(r.Bytes()), r.Int()
+	if r.Err() == nil {
 		f.store(group, topic, int32(bits))
 	}
 	return nil

@@ -4,11 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
-	"strconv"
-	"strings"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
@@ -31,12 +28,9 @@ import (
 // The generation in the CRC keeps a frame of another file, left behind by a crash, from looking valid. All integers are
 // big-endian.
 const (
-	journalMagic  = "CMQJRNL1"
-	journalHead   = 20
-	frameHead     = 10
-	frameMark     = 0xC7
-	maxFrame      = 64 << 20
-	journalSuffix = ".journal"
+	journalMagic = "CMQJRNL1"
+	frameHead    = 10
+	frameMark    = 0xC7
 )
 
 // Frame kinds.
@@ -49,35 +43,15 @@ const (
 	frameStat byte = 3
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // journal is one open journal file. It is written by one goroutine at a time.
 type journal struct {
 	f       vfs.File
 	gen     uint64
-	seed    uint32
+	seed    journalfile.Seed
 	size    int64
 	scratch []byte
 	// failed is the error of a sync: what the file holds is unknown from then on (style.md 4: never retry an fsync).
 	failed error
-}
-
-func journalName(name string, gen uint64) string {
-	return fmt.Sprintf("%s.%06d%s", name, gen, journalSuffix)
-}
-
-// journalGen returns the generation of a file name made by journalName.
-func journalGen(name, file string) (uint64, bool) {
-	s, ok := strings.CutPrefix(file, name+".")
-	if !ok {
-		return 0, false
-	}
-	s, ok = strings.CutSuffix(s, journalSuffix)
-	if !ok || s == "" || s[0] == '+' {
-		return 0, false
-	}
-	g, err := strconv.ParseUint(s, 10, 64)
-	return g, err == nil && g > 0
 }
 
 // createJournal makes the file of generation gen, empty but for its head.
@@ -86,25 +60,12 @@ func createJournal(fsys vfs.FS, path string, gen uint64) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create journal %s: %w", path, err)
 	}
-	j := &journal{f: f, gen: gen, seed: seedOf(gen)}
-	h := append(make([]byte, 0, journalHead), journalMagic...)
-	h = binary.BigEndian.AppendUint64(h, gen)
-	h = binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
-	if _, err := f.WriteAt(h, 0); err != nil {
+	j := &journal{f: f, gen: gen, seed: journalfile.SeedOf(gen)}
+	if _, err := f.WriteAt(journalfile.Head(journalMagic, gen), 0); err != nil {
 		return nil, fmt.Errorf("write head of journal %s: %w", path, errors.Join(err, f.Close()))
 	}
-	j.size = journalHead
+	j.size = journalfile.HeadSize
 	return j, nil
-}
-
-// seedOf starts the checksum of the frames of one generation.
-func seedOf(gen uint64) uint32 {
-	return crc32.Checksum(binary.BigEndian.AppendUint64(nil, gen), castagnoli)
-}
-
-// frameCRC is the checksum of a frame; head is kind and length.
-func frameCRC(seed uint32, head, payload []byte) uint32 {
-	return crc32.Update(crc32.Update(seed, castagnoli, head), castagnoli, payload)
 }
 
 // append writes one frame. After an error nothing of it counts: the next frame goes to the same place.
@@ -112,13 +73,13 @@ func (j *journal) append(kind byte, payload []byte) error {
 	if j.failed != nil {
 		return fmt.Errorf("journal %s: an earlier sync failed: %w", j.f.Name(), j.failed)
 	}
-	if len(payload) > maxFrame {
-		return fmt.Errorf("journal %s: frame of %d bytes, at most %d", j.f.Name(), len(payload), maxFrame)
+	if len(payload) > journalfile.MaxFrame {
+		return fmt.Errorf("journal %s: frame of %d bytes, at most %d", j.f.Name(), len(payload), journalfile.MaxFrame)
 	}
 	b := j.scratch[:0]
 	b = append(b, frameMark, kind)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(payload)))
-	b = binary.BigEndian.AppendUint32(b, frameCRC(j.seed, b[1:6], payload))
+	b = binary.BigEndian.AppendUint32(b, j.seed.Sum(b[1:6], payload))
 	b = append(b, payload...)
 	if cap(b) <= 1<<20 {
 		j.scratch = b
@@ -160,19 +121,19 @@ var errJournalVersion = errors.New("journal of an unknown version")
 // absolute values, so what follows a hole is still right.
 func scanJournal(data []byte, gen uint64) ([]frame, scanResult, error) {
 	var res scanResult
-	if len(data) < journalHead {
+	if len(data) < journalfile.HeadSize {
 		res.torn = len(data)
 		return nil, res, nil
 	}
-	if h := data[:journalHead]; binary.BigEndian.Uint32(h[16:]) == crc32.Checksum(h[:16], castagnoli) {
+	if h := data[:journalfile.HeadSize]; journalfile.HeadIntact(h) {
 		if string(h[:8]) != journalMagic {
 			return nil, res, fmt.Errorf("%w %q", errJournalVersion, h[:8])
 		}
 	} else {
-		res.holes = append(res.holes, [2]int{0, journalHead})
+		res.holes = append(res.holes, [2]int{0, journalfile.HeadSize})
 	}
 	var frames []frame
-	pos, seed := journalHead, seedOf(gen)
+	pos, seed := journalfile.HeadSize, journalfile.SeedOf(gen)
 	for pos < len(data) {
 		fr, n := parseFrame(data[pos:], seed)
 		if n > 0 {
@@ -198,65 +159,19 @@ func scanJournal(data []byte, gen uint64) ([]frame, scanResult, error) {
 }
 
 // parseFrame decodes the frame at the start of b; n = 0 when there is none.
-func parseFrame(b []byte, seed uint32) (fr frame, n int) {
+func parseFrame(b []byte, seed journalfile.Seed) (fr frame, n int) {
 	if len(b) < frameHead || b[0] != frameMark {
 		return fr, 0
 	}
 	size := binary.BigEndian.Uint32(b[2:])
-	if size > maxFrame || int(size) > len(b)-frameHead {
+	if size > journalfile.MaxFrame || int(size) > len(b)-frameHead {
 		return fr, 0
 	}
 	payload := b[frameHead : frameHead+int(size)]
-	if binary.BigEndian.Uint32(b[6:]) != frameCRC(seed, b[1:6], payload) {
+	if binary.BigEndian.Uint32(b[6:]) != seed.Sum(b[1:6], payload) {
 		return fr, 0
 	}
 	return frame{kind: b[1], payload: payload}, frameHead + int(size)
-}
-
-// reader decodes the records of a payload. The first short read or bad length sets err and everything after returns zero values.
-type reader struct {
-	b   []byte
-	err error
-}
-
-func (r *reader) fail() {
-	if r.err == nil {
-		r.err = io.ErrUnexpectedEOF
-	}
-	r.b = nil
-}
-
-func (r *reader) more() bool { return r.err == nil && len(r.b) > 0 }
-
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.fail()
-		return 0
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) bytes() []byte {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 || v > uint64(len(r.b)-n) {
-		r.fail()
-		return nil
-	}
-	s := r.b[n : n+int(v)]
-	r.b = r.b[n+int(v):]
-	return s
 }
 
 func appendBytes[T string | []byte](dst []byte, s T) []byte {

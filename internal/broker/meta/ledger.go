@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
@@ -212,11 +213,11 @@ func (l *ledger) choose(gens []generation, decode func([]byte) error) (from int,
 	}
 	if err := errors.Join(mainErr, bakErr); err != nil {
 		return -1, fmt.Errorf("no usable copy of %s (restore one of the two files, or move both and %s/%s.*%s away to start empty): %w",
-			path.Base(l.json), l.dir, l.name, journalSuffix, err)
+			path.Base(l.json), l.dir, l.name, journalfile.Suffix, err)
 	}
 	if file := based(gens); file != "" {
 		return -1, &CorruptError{File: l.json, Err: fmt.Errorf("missing together with its .bak, but %s belongs to it: restore one of the two files, or move %s/%s.*%s away too to start empty",
-			file, l.dir, l.name, journalSuffix)}
+			file, l.dir, l.name, journalfile.Suffix)}
 	}
 	return -1, decode(nil)
 }
@@ -259,7 +260,7 @@ func (l *ledger) readJournals() ([]generation, error) {
 	}
 	var gens []generation
 	for _, e := range ents {
-		if g, ok := journalGen(l.name, e.Name()); ok {
+		if g, ok := journalfile.Generation(l.name, e.Name()); ok {
 			gens = append(gens, generation{gen: g, file: path.Join(l.dir, e.Name())})
 		}
 	}
@@ -384,7 +385,7 @@ func (l *ledger) writeLocked(sync bool) error {
 // startLocked starts the next generation. The first one after a load that applied no journal is based on the text that was
 // loaded.
 func (l *ledger) startLocked() error {
-	j, err := createJournal(l.fs, path.Join(l.dir, journalName(l.name, l.gen+1)), l.gen+1)
+	j, err := createJournal(l.fs, path.Join(l.dir, journalfile.Name(l.name, l.gen+1)), l.gen+1)
 	if err == nil && !l.chained {
 		if err = j.append(frameBase, l.base[:]); err != nil {
 			err = errors.Join(err, j.f.Close())
@@ -522,7 +523,7 @@ func (l *ledger) removeBelow(gen uint64) error {
 		return fmt.Errorf("list %s: %w", l.dir, err)
 	}
 	for _, e := range ents {
-		if g, ok := journalGen(l.name, e.Name()); ok && g < gen {
+		if g, ok := journalfile.Generation(l.name, e.Name()); ok && g < gen {
 			if err := l.fs.Remove(path.Join(l.dir, e.Name())); err != nil {
 				return fmt.Errorf("remove old journal: %w", err)
 			}

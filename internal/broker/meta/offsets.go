@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/fastjson"
 	"github.com/cometmq/cometmq/internal/mq"
 )
@@ -488,19 +489,19 @@ func (o *Offsets) replay(payload []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.dirty.Store(true)
-	r := reader{b: payload}
+	r := journalfile.NewReader(payload)
 	var key pairKey
-	for r.more() {
-		switch kind := r.byte(); kind {
+	for r.More() {
+		switch kind := r.Byte(); kind {
 		case recVersion:
-			if v := r.version(); r.err == nil {
+			if v := versionOf(&r); r.Err() == nil {
 				o.version = v
 			}
 		case recPair:
-			key = pairKey{string(r.bytes()), string(r.bytes())}
+			key = pairKey{string(r.Bytes()), string(r.Bytes())}
 		case recCommit, recReset:
-			q, at := r.varint(), r.varint()
-			if r.err == nil {
+			q, at := r.Int(), r.Int()
+			if r.Err() == nil {
 				s := o.addLocked(key.group, key.topic, int32(q))
 				s.at.Store(at)
 				if kind == recCommit {
@@ -509,8 +510,8 @@ func (o *Offsets) replay(payload []byte) error {
 				o.mark(s, at+1)
 			}
 		case recDeletePair:
-			k := pairKey{string(r.bytes()), string(r.bytes())}
-			if p := o.pairs[k]; r.err == nil && p != nil {
+			k := pairKey{string(r.Bytes()), string(r.Bytes())}
+			if p := o.pairs[k]; r.Err() == nil && p != nil {
 				for _, s := range p.queues {
 					o.mark(s, 0)
 				}
@@ -520,5 +521,5 @@ func (o *Offsets) replay(payload []byte) error {
 			return fmt.Errorf("unknown record %d", kind)
 		}
 	}
-	return r.err
+	return r.Err()
 }

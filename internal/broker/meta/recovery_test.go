@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -112,7 +113,7 @@ func TestATornJournalLosesOnlyItsTail(t *testing.T) {
 		must(t, tb.Offsets.Sync())
 		ends = append(ends, tb.Offsets.led.cur.size)
 	}
-	file := path.Join(testRoot, "cometmq", journalName("offsets", 1))
+	file := path.Join(testRoot, "cometmq", journalfile.Name("offsets", 1))
 	whole := get(t, m, file)
 	for cut := range whole {
 		c := m.CrashClone(nil, vfs.ProcessKill)
@@ -148,7 +149,7 @@ func TestAFlippedBitInAJournalLosesOneFrame(t *testing.T) {
 		tb.Offsets.Commit("g", "T", i, 5)
 		must(t, tb.Offsets.Sync())
 	}
-	file := path.Join(testRoot, "cometmq", journalName("offsets", 1))
+	file := path.Join(testRoot, "cometmq", journalfile.Name("offsets", 1))
 	whole := get(t, m, file)
 	for i := range whole {
 		for _, bit := range []byte{1, 0x80} {
@@ -159,7 +160,7 @@ func TestAFlippedBitInAJournalLosesOneFrame(t *testing.T) {
 			re := open(t, c)
 			if n := len(re.Offsets.Queues("g", "T")); n < 5 {
 				// The base frame is the one whose loss costs all: without a JSON there is nothing else to hold on to.
-				if i >= journalHead && i < journalHead+frameHead+16 && n == 0 {
+				if i >= journalfile.HeadSize && i < journalfile.HeadSize+frameHead+16 && n == 0 {
 					continue
 				}
 				t.Fatalf("bit %#x of byte %d: %d of 6 queues", bit, i, n)

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/fastjson"
 	"github.com/cometmq/cometmq/internal/mq"
 )
@@ -158,7 +159,7 @@ type section interface {
 	member() string
 	snapshotLocked() func(w *fastjson.Writer)
 	decodeLocked(v fastjson.Value) error
-	replayLocked(kind byte, r *reader) error
+	replayLocked(kind byte, r *journalfile.Reader) error
 }
 
 func newTable[C any](led *ledger, c codec[C], now func() time.Time) *table[C] {
@@ -208,10 +209,10 @@ func appendVersion(dst []byte, v mq.DataVersion) []byte {
 	return binary.AppendVarint(dst, v.Timestamp)
 }
 
-func (r *reader) version() (v mq.DataVersion) {
-	v.Counter = r.varint()
-	v.StateVersion = r.varint()
-	v.Timestamp = r.varint()
+func versionOf(r *journalfile.Reader) (v mq.DataVersion) {
+	v.Counter = r.Int()
+	v.StateVersion = r.Int()
+	v.Timestamp = r.Int()
 	return v
 }
 
@@ -483,16 +484,16 @@ func (t *table[C]) replay(payload []byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.dirty = true
-	r := reader{b: payload}
-	for r.more() {
-		switch kind := r.byte(); kind {
+	r := journalfile.NewReader(payload)
+	for r.More() {
+		switch kind := r.Byte(); kind {
 		case recVersion:
-			if v := r.version(); r.err == nil {
+			if v := versionOf(&r); r.Err() == nil {
 				t.version = v
 			}
 		case recPut:
-			name, text := string(r.bytes()), r.bytes()
-			if r.err != nil {
+			name, text := string(r.Bytes()), r.Bytes()
+			if r.Err() != nil {
 				break
 			}
 			v, err := parseDocument(text)
@@ -505,7 +506,7 @@ func (t *table[C]) replay(payload []byte) error {
 			}
 			t.storeLocked(t.rows.get(name), name, &row[C]{cfg: c, extra: extra})
 		case recDelete:
-			if name := string(r.bytes()); r.err == nil {
+			if name := string(r.Bytes()); r.Err() == nil {
 				t.rows.remove(name)
 			}
 		default:
@@ -517,7 +518,7 @@ func (t *table[C]) replay(payload []byte) error {
 			}
 		}
 	}
-	return r.err
+	return r.Err()
 }
 
 // ErrNotFound is returned for an entry that does not exist.

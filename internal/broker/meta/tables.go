@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -112,7 +113,7 @@ func (t *Tables) Run(ctx context.Context) error {
 		{wake: t.Groups.kick.folds, delay: t.o.GroupFold, spare: foldSpare, work: t.Groups.Fold, what: t.Groups.led.json},
 		{wake: t.Offsets.kick.folds, delay: t.o.OffsetFold, spare: foldSpare, work: t.Offsets.Fold, what: t.Offsets.led.json},
 		{wake: t.Filters.kick.folds, delay: t.o.FilterFold, spare: foldSpare, work: t.Filters.Fold, what: t.Filters.led.json},
-		{wake: t.Offsets.kick.flushes, delay: t.o.OffsetFlush, work: t.Offsets.Sync, what: t.Offsets.led.name + journalSuffix},
+		{wake: t.Offsets.kick.flushes, delay: t.o.OffsetFlush, work: t.Offsets.Sync, what: t.Offsets.led.name + journalfile.Suffix},
 	}
 	var wg sync.WaitGroup
 	for _, l := range loops {

@@ -4,16 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"io/fs"
 	"log/slog"
 	"path"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -36,13 +33,10 @@ import (
 // A record is a kind and signed varints, see the kinds; texts are a length and bytes. Generations are applied in order; a
 // snapshot replaces what is known of its shard, so that older generations can go when a newer one has all shards.
 const (
-	journalMagic  = "CMQPOPJ1"
-	journalHead   = 20
-	frameHead     = 9
-	frameMark     = 0xC9
-	maxFrame      = 64 << 20
-	journalPrefix = "pop."
-	journalSuffix = ".journal"
+	journalMagic = "CMQPOPJ1"
+	journalFiles = "pop"
+	frameHead    = 9
+	frameMark    = 0xC9
 )
 
 // Kinds of records. All begin with the number of the shard.
@@ -62,8 +56,6 @@ const (
 	recRevived byte = 14 // revive queue, how far it was read; the number of the shard is 0
 	recFile    byte = 12 // digest of consumerOrderInfo.json as bytes; the number of the shard is 0
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // maxUnwritten bounds what is kept for a journal that cannot be written. What is more is left out, and the journal is written
 // anew as soon as that works.
@@ -224,12 +216,13 @@ func (j *journal) writePending() error {
 			return err
 		}
 	}
+	seed := journalfile.SeedOf(j.gen)
 	for rest := j.pending; len(rest) > 0; {
-		n := min(len(rest), maxFrame) // a record that is cut in two is lost, which costs a second delivery at worst
+		n := min(len(rest), journalfile.MaxFrame) // a record that is cut in two is lost, which costs a second delivery at worst
 		b := j.frame[:0]
 		b = append(b, frameMark)
 		b = binary.BigEndian.AppendUint32(b, uint32(n))
-		b = binary.BigEndian.AppendUint32(b, frameCRC(j.gen, b[1:5], rest[:n]))
+		b = binary.BigEndian.AppendUint32(b, seed.Sum(b[1:5], rest[:n]))
 		b = append(b, rest[:n]...)
 		if cap(b) <= 1<<20 {
 			j.frame = b
@@ -251,24 +244,15 @@ func (j *journal) writePending() error {
 	return nil
 }
 
-func frameCRC(gen uint64, head, payload []byte) uint32 {
-	var g [8]byte
-	binary.BigEndian.PutUint64(g[:], gen)
-	return crc32.Update(crc32.Update(crc32.Checksum(g[:], castagnoli), castagnoli, head), castagnoli, payload)
-}
-
 // start begins the next generation. The caller has the turn.
 func (j *journal) start() error {
 	gen := j.gen + 1
-	name := path.Join(j.dir, journalPrefix+fmt.Sprintf("%06d", gen)+journalSuffix)
+	name := j.name(gen)
 	f, err := j.fs.Create(name)
 	if err != nil {
 		return fmt.Errorf("create journal %s: %w", name, err)
 	}
-	h := append(make([]byte, 0, journalHead), journalMagic...)
-	h = binary.BigEndian.AppendUint64(h, gen)
-	h = binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
-	if _, err = f.WriteAt(h, 0); err == nil && j.sync {
+	if _, err = f.WriteAt(journalfile.Head(journalMagic, gen), 0); err == nil && j.sync {
 		err = j.fs.SyncDir(j.dir)
 	}
 	if err != nil {
@@ -280,7 +264,7 @@ func (j *journal) start() error {
 		}
 		j.older += j.size
 	}
-	j.f, j.gen, j.size = f, gen, journalHead
+	j.f, j.gen, j.size = f, gen, journalfile.HeadSize
 	return nil
 }
 
@@ -343,7 +327,7 @@ func (j *journal) settle() error {
 }
 
 func (j *journal) name(gen uint64) string {
-	return path.Join(j.dir, journalPrefix+fmt.Sprintf("%06d", gen)+journalSuffix)
+	return path.Join(j.dir, journalfile.Name(journalFiles, gen))
 }
 
 // generations lists the files in order.
@@ -357,11 +341,8 @@ func (j *journal) generations() ([]uint64, error) {
 	}
 	var gens []uint64
 	for _, e := range ents {
-		name, ours := strings.CutPrefix(e.Name(), journalPrefix)
-		if s, ok := strings.CutSuffix(name, journalSuffix); ok && ours {
-			if g, err := strconv.ParseUint(s, 10, 64); err == nil && g > 0 {
-				gens = append(gens, g)
-			}
+		if g, ok := journalfile.Generation(journalFiles, e.Name()); ok {
+			gens = append(gens, g)
 		}
 	}
 	slices.Sort(gens)
@@ -369,7 +350,7 @@ func (j *journal) generations() ([]uint64, error) {
 }
 
 // load applies all generations. What is damaged is left out with a line in the log: it can only make messages come twice.
-func (j *journal) load(apply func(r *reader) error) error {
+func (j *journal) load(apply func(r *journalfile.Reader) error) error {
 	if err := j.fs.MkdirAll(j.dir); err != nil {
 		return fmt.Errorf("make folder %s: %w", j.dir, err)
 	}
@@ -390,14 +371,14 @@ func (j *journal) load(apply func(r *reader) error) error {
 	return nil
 }
 
-func (j *journal) apply(name string, gen uint64, data []byte, apply func(r *reader) error) {
-	pos, good := journalHead, journalHead
-	if len(data) < journalHead || string(data[:8]) != journalMagic {
+func (j *journal) apply(name string, gen uint64, data []byte, apply func(r *journalfile.Reader) error) {
+	pos, good, seed := journalfile.HeadSize, journalfile.HeadSize, journalfile.SeedOf(gen)
+	if len(data) < journalfile.HeadSize || string(data[:8]) != journalMagic {
 		j.log.Warn("a journal of popped messages has no head: it is left out", "file", name)
 		return
 	}
 	for pos < len(data) {
-		payload, ok := parseFrame(data[pos:], gen)
+		payload, ok := parseFrame(data[pos:], seed)
 		if !ok {
 			pos++
 			continue
@@ -405,8 +386,8 @@ func (j *journal) apply(name string, gen uint64, data []byte, apply func(r *read
 		if pos > good {
 			j.log.Error("damaged range in a journal: what it held is skipped", "file", name, "offset", good, "size", pos-good)
 		}
-		r := reader{b: payload}
-		for r.more() && r.err == nil {
+		r := journalfile.NewReader(payload)
+		for r.More() && r.Err() == nil {
 			if err := apply(&r); err != nil {
 				j.log.Error("a record in a journal cannot be applied: the rest of its frame is skipped", "file", name, "offset", pos, "err", err)
 				break
@@ -420,16 +401,16 @@ func (j *journal) apply(name string, gen uint64, data []byte, apply func(r *read
 	}
 }
 
-func parseFrame(b []byte, gen uint64) (payload []byte, ok bool) {
+func parseFrame(b []byte, seed journalfile.Seed) (payload []byte, ok bool) {
 	if len(b) < frameHead || b[0] != frameMark {
 		return nil, false
 	}
 	n := binary.BigEndian.Uint32(b[1:])
-	if n > maxFrame || int(n) > len(b)-frameHead {
+	if n > journalfile.MaxFrame || int(n) > len(b)-frameHead {
 		return nil, false
 	}
 	payload = b[frameHead : frameHead+int(n)]
-	return payload, binary.BigEndian.Uint32(b[5:]) == frameCRC(gen, b[1:5], payload)
+	return payload, binary.BigEndian.Uint32(b[5:]) == seed.Sum(b[1:5], payload)
 }
 
 func (j *journal) close() error {
@@ -441,66 +422,4 @@ func (j *journal) close() error {
 	err := j.f.Close()
 	j.f = nil
 	return err
-}
-
-// reader decodes records. The first short read sets err, and everything after returns zero values.
-type reader struct {
-	b   []byte
-	err error
-}
-
-func (r *reader) fail() {
-	if r.err == nil {
-		r.err = io.ErrUnexpectedEOF
-	}
-	r.b = nil
-}
-
-func (r *reader) more() bool { return len(r.b) > 0 }
-
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.fail()
-		return 0
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c
-}
-
-func (r *reader) uint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) int() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-// count reads a number of things of which each takes a byte at least.
-func (r *reader) count() int {
-	n := r.int()
-	if n < 0 || n > int64(len(r.b)) {
-		r.fail()
-		return 0
-	}
-	return int(n)
-}
-
-func (r *reader) text() []byte {
-	n := r.count()
-	s := r.b[:n]
-	r.b = r.b[n:]
-	return s
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/mq"
 )
 
@@ -241,30 +242,30 @@ func (o *order) encode(b []byte) []byte {
 
 // decodeOrder reads what encode wrote, nil when it is not that.
 func decodeOrder(b []byte) *order {
-	r := reader{b: b}
-	o := &order{attemptID: string(r.text()), popTime: r.int(), invisible: r.int(), used: r.int(), acked: uint64(r.int()), committed: r.int()}
-	n := r.count()
+	r := journalfile.NewReader(b)
+	o := &order{attemptID: string(r.Text()), popTime: r.Int(), invisible: r.Int(), used: r.Int(), acked: uint64(r.Int()), committed: r.Int()}
+	n := r.Count()
 	if n == 0 || n > maxOrder {
 		return nil
 	}
 	for range n {
-		o.offsets = append(o.offsets, r.int())
+		o.offsets = append(o.offsets, r.Int())
 	}
-	for range r.count() {
+	for range r.Count() {
 		if o.next == nil {
 			o.next = map[int64]int64{}
 		}
-		at := r.int()
-		o.next[at] = r.int()
+		at := r.Int()
+		o.next[at] = r.Int()
 	}
-	for range r.count() {
+	for range r.Count() {
 		if o.counts == nil {
 			o.counts = map[int64]int32{}
 		}
-		at := r.int()
-		o.counts[at] = int32(r.int())
+		at := r.Int()
+		o.counts[at] = int32(r.Int())
 	}
-	if r.err != nil {
+	if r.Err() != nil {
 		return nil
 	}
 	return o

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -245,8 +246,8 @@ func FuzzJournal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e := &Engine{o: Options{Positions: table{}, MaxInflight: 10, MaxSpan: 10}.withDefaults(), shards: map[key]*Shard{}, byID: map[uint64]*Shard{}}
 		e.clock.init()
-		r := reader{b: data}
-		for r.more() && r.err == nil {
+		r := journalfile.NewReader(data)
+		for r.More() && r.Err() == nil {
 			if err := e.replay(&r); err != nil {
 				break
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/mq"
 )
 
@@ -11,11 +12,11 @@ import (
 const maxReplaySpan = 1 << 24
 
 // replay applies one record. What does not fit to what is known is left out: that can only make a message come twice.
-func (e *Engine) replay(r *reader) error {
-	kind, id := r.byte(), r.uint()
+func (e *Engine) replay(r *journalfile.Reader) error {
+	kind, id := r.Byte(), r.Uint()
 	if kind == recDefine {
-		group, topic, queue := string(r.text()), string(r.text()), int32(r.int())
-		if r.err == nil {
+		group, topic, queue := string(r.Text()), string(r.Text()), int32(r.Int())
+		if r.Err() == nil {
 			k := key{group, topic, queue}
 			if old := e.shards[k]; old != nil && old.id != id {
 				delete(e.byID, old.id)
@@ -24,7 +25,7 @@ func (e *Engine) replay(r *reader) error {
 				e.addLocked(k, id).committed = unlooked
 			}
 		}
-		return r.err
+		return r.Err()
 	}
 	s := e.byID[id]
 	if s == nil {
@@ -34,25 +35,25 @@ func (e *Engine) replay(r *reader) error {
 	return s.replay(kind, r)
 }
 
-func (s *Shard) replay(kind byte, r *reader) error {
+func (s *Shard) replay(kind byte, r *journalfile.Reader) error {
 	switch kind {
 	case recHandOut:
 		return s.replayHandOut(r)
 	case recLease, recSuspend:
-		at, l, attempt := r.int(), Lease{PopTime: r.int(), Invisible: r.int()}, r.int()
-		if i, out := s.findLocked(at); out == Done && r.err == nil {
+		at, l, attempt := r.Int(), Lease{PopTime: r.Int(), Invisible: r.Int()}, r.Int()
+		if i, out := s.findLocked(at); out == Done && r.Err() == nil {
 			x := &s.entries.slab[i]
 			s.entries.detach(i)
 			x.popTime, x.visibleAt, x.attempt, x.suspended = l.PopTime, l.PopTime+l.Invisible, int32(attempt), kind == recSuspend
 			s.entries.hide(i)
 		}
 	case recAck:
-		at := r.int()
-		if i, out := s.findLocked(at); out == Done && r.err == nil {
+		at := r.Int()
+		if i, out := s.findLocked(at); out == Done && r.Err() == nil {
 			s.settleLocked(at, i)
 		}
 	case recReset:
-		if at := r.int(); r.err == nil {
+		if at := r.Int(); r.Err() == nil {
 			s.clearLocked()
 			s.known, s.floor, s.next, s.lowest = true, at, at, at
 		}
@@ -61,46 +62,46 @@ func (s *Shard) replay(kind byte, r *reader) error {
 	case recShard:
 		return s.replayShard(r)
 	case recOrder:
-		if blob := r.text(); r.err == nil {
+		if blob := r.Text(); r.Err() == nil {
 			s.order = decodeOrder(blob)
 		}
 	case recDebt:
-		at, l, attempt := r.int(), Lease{PopTime: r.int(), Invisible: r.int()}, r.int()
-		if r.err == nil {
+		at, l, attempt := r.Int(), Lease{PopTime: r.Int(), Invisible: r.Int()}, r.Int()
+		if r.Err() == nil {
 			s.oweLocked(at, l, int32(attempt))
 		}
 	case recSettled:
-		at, popTime, until := r.int(), r.int(), r.int()
-		if r.err == nil {
+		at, popTime, until := r.Int(), r.Int(), r.Int()
+		if r.Err() == nil {
 			s.rememberLocked(handle{at, popTime}, until)
 		}
 	case recBorn:
-		s.e.born = r.int()
+		s.e.born = r.Int()
 	case recRevived:
-		if q, at := r.int(), r.int(); r.err == nil {
+		if q, at := r.Int(), r.Int(); r.Err() == nil {
 			s.e.setRevivedLocked(int32(q), at)
 		}
 	case recFile:
-		if blob := r.text(); r.err == nil {
+		if blob := r.Text(); r.Err() == nil {
 			s.e.orders.known(blob)
 		}
 	default:
 		return fmt.Errorf("unknown record %d", kind)
 	}
-	return r.err
+	return r.Err()
 }
 
-func (s *Shard) replayHandOut(r *reader) error {
-	l := Lease{PopTime: r.int(), Invisible: r.int()}
-	from, span := r.int(), r.int()
-	given := make([]mq.Index, r.count())
+func (s *Shard) replayHandOut(r *journalfile.Reader) error {
+	l := Lease{PopTime: r.Int(), Invisible: r.Int()}
+	from, span := r.Int(), r.Int()
+	given := make([]mq.Index, r.Count())
 	at := from
 	for i := range given {
-		at += r.int()
+		at += r.Int()
 		given[i] = mq.Index(at)
 	}
-	if r.err != nil {
-		return r.err
+	if r.Err() != nil {
+		return r.Err()
 	}
 	if span < 0 || span > maxReplaySpan {
 		return fmt.Errorf("hand out of %d indexes", span)
@@ -117,19 +118,19 @@ func (s *Shard) replayHandOut(r *reader) error {
 	return nil
 }
 
-func (s *Shard) replayShard(r *reader) error {
-	known, floor, span, n := r.int(), r.int(), r.int(), r.count()
-	if r.err == nil && (span < 0 || span > maxReplaySpan) {
+func (s *Shard) replayShard(r *journalfile.Reader) error {
+	known, floor, span, n := r.Int(), r.Int(), r.Int(), r.Count()
+	if r.Err() == nil && (span < 0 || span > maxReplaySpan) {
 		return fmt.Errorf("snapshot of %d indexes", span)
 	}
 	s.clearLocked()
 	s.known, s.floor, s.next, s.lowest = known != 0, floor, floor, floor
 	at := floor
 	for range n {
-		at += r.int()
-		l, attempt, flags := Lease{PopTime: r.int(), Invisible: r.int()}, r.int(), r.byte()
-		if r.err != nil {
-			return r.err
+		at += r.Int()
+		l, attempt, flags := Lease{PopTime: r.Int(), Invisible: r.Int()}, r.Int(), r.Byte()
+		if r.Err() != nil {
+			return r.Err()
 		}
 		if at < s.next || at >= floor+span {
 			return fmt.Errorf("snapshot with index %d after %d of %d", at, s.next, floor+span)
@@ -139,7 +140,7 @@ func (s *Shard) replayShard(r *reader) error {
 		x.attempt, x.suspended = int32(attempt), flags&1 != 0
 	}
 	s.skipLocked(floor + span)
-	return r.err
+	return r.Err()
 }
 
 // shorten writes the journal anew: all that is known, and nothing of how it came to be.
