@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -148,6 +149,14 @@ func (r *rig) put(m mq.SendRequest) mq.SendResult {
 		r.t.Fatalf("send: %v", res[0].Err)
 	}
 	return res[0]
+}
+
+// putN sends m0, m1 ... to a topic's first queue.
+func (r *rig) putN(topic string, n int) {
+	r.t.Helper()
+	for i := range n {
+		r.put(message(topic, 0, fmt.Sprintf("m%d", i)))
+	}
 }
 
 // settle waits until all that was sent can be read.

@@ -324,9 +324,7 @@ func TestPopFollowsAReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		r.topic("T", 1)
-		for i := range 5 {
-			r.put(message("T", 0, fmt.Sprintf("m%d", i)))
-		}
+		r.putN("T", 5)
 		r.settle()
 		r.ack("g", "T", r.pop(popRequest("g", "T", time.Hour))...)
 		must(t, r.CommitIndex(t.Context(), "g", "T", 0, 2))
@@ -345,9 +343,7 @@ func TestOrderedPopBlocksTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		r.topic("T", 1)
-		for i := range 6 {
-			r.put(message("T", 0, fmt.Sprintf("m%d", i)))
-		}
+		r.putN("T", 6)
 		r.settle()
 		q := popRequest("g", "T", 10*time.Second)
 		q.Order, q.MaxMessages, q.AttemptID = true, 3, "a1"
@@ -460,9 +456,7 @@ func TestPopStateSurvivesAKill(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	r.topic("T", 1)
-	for i := range 10 {
-		r.put(message("T", 0, fmt.Sprintf("m%d", i)))
-	}
+	r.putN("T", 10)
 	r.settle()
 	q := popRequest("g", "T", time.Hour)
 	q.MaxMessages = 8
@@ -485,9 +479,7 @@ func TestOrderedPopSurvivesAKill(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	r.topic("T", 1)
-	for i := range 4 {
-		r.put(message("T", 0, fmt.Sprintf("m%d", i)))
-	}
+	r.putN("T", 4)
 	r.settle()
 	q := popRequest("g", "T", time.Hour)
 	q.Order, q.MaxMessages, q.AttemptID = true, 2, "a"

@@ -38,9 +38,7 @@ func TestPopGoesOnWithWhatJavaHandedOut(t *testing.T) {
 		r := start(t)
 		r.topic("T", 1)
 		must(t, r.PutGroup(t.Context(), mq.DefaultGroupConfig("g")))
-		for i := range 6 {
-			r.put(message("T", 0, fmt.Sprintf("m%d", i)))
-		}
+		r.putN("T", 6)
 		r.settle()
 		must(t, r.CommitIndex(t.Context(), "g", "T", 0, 5)) // Java: all but m5 are handed out
 		java := func(at int) popped {

@@ -2,7 +2,6 @@ package broker_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,9 +25,7 @@ func TestPopJournalFails(t *testing.T) {
 	})
 	r := start(t, func(o *setup) { o.FS, o.idle = faulty, true })
 	r.topic("T", 1)
-	for i := range 6 {
-		r.put(message("T", 0, fmt.Sprintf("m%d", i)))
-	}
+	r.putN("T", 6)
 	r.store.CatchUp()
 	q := popRequest("g", "T", time.Hour)
 	q.MaxMessages = 3

@@ -88,26 +88,17 @@ func (l *delayLoad) verdict(t *testing.T) (v featureVerdict, early int64) {
 	}
 	defer c.Close()
 	got := map[string]int{}
-	for q := range delayQueues {
-		err := c.ReadAll(delayTopic, q, func(_ int64, rec []byte) error {
-			var m record.Message
-			if _, err := record.Decode(rec, &m, true); err != nil {
-				return err
-			}
-			var due, n int64
-			if _, err := fmt.Sscan(string(m.Body), &due, &n); err != nil || n > l.next.Load() {
-				v.phantom++
-			}
-			if m.StoreTime < due {
-				early++
-			}
-			got[string(m.Body)]++
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
+	readTopic(t, c, delayTopic, delayQueues, func(m *record.Message) error {
+		var due, n int64
+		if _, err := fmt.Sscan(string(m.Body), &due, &n); err != nil || n > l.next.Load() {
+			v.phantom++
 		}
-	}
+		if m.StoreTime < due {
+			early++
+		}
+		got[string(m.Body)]++
+		return nil
+	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v.acked = int64(len(l.acked))

@@ -161,3 +161,20 @@ func (l *load) verify(t *testing.T) verdict {
 	}
 	return v
 }
+
+// readTopic calls note for each message that queues 0 and on of a topic hold.
+func readTopic(t *testing.T, c *bench.Client, topic string, queues int, note func(m *record.Message) error) {
+	t.Helper()
+	for q := range queues {
+		err := c.ReadAll(topic, q, func(_ int64, rec []byte) error {
+			var m record.Message
+			if _, err := record.Decode(rec, &m, true); err != nil {
+				return err
+			}
+			return note(&m)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -219,22 +219,15 @@ func (g *poison) verify(t *testing.T) verdict {
 	copies, dead := map[try]int{}, map[int64]int{}
 	read := func(topic string, note func(m *record.Message, k try)) {
 		t.Helper()
-		err := c.ReadAll(topic, 0, func(_ int64, rec []byte) error {
-			var m record.Message
-			if _, err := record.Decode(rec, &m, true); err != nil {
-				return err
-			}
+		readTopic(t, c, topic, 1, func(m *record.Message) error {
 			k := try{int64(binary.BigEndian.Uint64(m.Body)), m.Reconsume}
 			if origin, _ := m.Props.Get(record.PropRetryTopic); string(origin) != g.load.topic || g.asked[try{k.number, k.times - 1}] == 0 {
 				v.phantom++
 			}
 			copies[k]++
-			note(&m, k)
+			note(m, k)
 			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 	read("%RETRY%"+g.group, func(_ *record.Message, k try) {
 		if k.times > retryTimes {

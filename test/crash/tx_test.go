@@ -187,20 +187,11 @@ func (l *txLoad) delivered(t *testing.T) map[int64]int {
 	}
 	defer c.Close()
 	out := map[int64]int{}
-	for q := range txQueues {
-		err := c.ReadAll(txTopic, q, func(_ int64, rec []byte) error {
-			var m record.Message
-			if _, err := record.Decode(rec, &m, true); err != nil {
-				return err
-			}
-			n, err := strconv.ParseInt(string(m.Body), 10, 64)
-			out[n]++
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	readTopic(t, c, txTopic, txQueues, func(m *record.Message) error {
+		n, err := strconv.ParseInt(string(m.Body), 10, 64)
+		out[n]++
+		return err
+	})
 	return out
 }
 

@@ -1,20 +1,9 @@
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
-import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
-import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
-import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
-import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
-import org.apache.rocketmq.common.message.MessageExt;
 
 /**
  * Messages with a time of their own, and recalls, with the unmodified client.
@@ -51,34 +40,10 @@ public class Timers {
             }
             p.shutdown();
         }
-        AtomicInteger got = new AtomicInteger(), gone = new AtomicInteger();
-        AtomicLong first = new AtomicLong(Long.MAX_VALUE), last = new AtomicLong(Long.MIN_VALUE);
-        Set<String> distinct = ConcurrentHashMap.newKeySet();
-        if (!what.equals("send")) {
-            CountDownLatch latch = new CountDownLatch(count);
-            DefaultMQPushConsumer c = new DefaultMQPushConsumer(group);
-            c.setNamesrvAddr(ns);
-            c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
-            c.subscribe(topic, "*");
-            c.registerMessageListener((MessageListenerConcurrently) (msgs, ctx) -> {
-                for (MessageExt m : msgs) {
-                    String body = new String(m.getBody(), StandardCharsets.UTF_8);
-                    long late = m.getStoreTimestamp() - Long.parseLong(body.split(" ")[0]);
-                    first.accumulateAndGet(late, Math::min);
-                    last.accumulateAndGet(late, Math::max);
-                    if (body.contains("recalled")) gone.incrementAndGet();
-                    if (distinct.add(body)) latch.countDown(); // after a kill some may come twice
-                    got.incrementAndGet();
-                }
-                return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
-            });
-            c.start();
-            latch.await(60, TimeUnit.SECONDS);
-            Thread.sleep(1500);
-            c.shutdown();
-        }
-        System.out.println("{\"action\":\"timers\",\"sent\":" + sent + ",\"got\":" + got + ",\"distinct\":" + distinct.size() + ",\"recalled\":" + recalled +
-            ",\"wrongId\":" + wrongId + ",\"gone\":" + gone + ",\"early\":" + (first.get() < 0) + ",\"earliest\":" + first + ",\"latest\":" + last + "}");
+        Due due = new Due();
+        if (!what.equals("send")) due.consume(ns, topic, group, count, 1500);
+        System.out.println("{\"action\":\"timers\",\"sent\":" + sent + ",\"got\":" + due.got + ",\"distinct\":" + due.distinct.size() + ",\"recalled\":" + recalled +
+            ",\"wrongId\":" + wrongId + ",\"gone\":" + due.gone + ",\"early\":" + (due.first.get() < 0) + ",\"earliest\":" + due.first + ",\"latest\":" + due.last + "}");
         System.exit(0);
     }
 }

@@ -51,15 +51,7 @@ public class PeerClient {
             case "big": big(ns, topic, group, count); break;
             default: throw new IllegalArgumentException(action);
         }
-        StringBuilder b = new StringBuilder("{");
-        for (Map.Entry<String, Object> e : out.entrySet()) {
-            if (b.length() > 1) b.append(',');
-            b.append('"').append(e.getKey()).append("\":");
-            Object v = e.getValue();
-            if (v instanceof Number || v instanceof Boolean) b.append(v);
-            else b.append('"').append(String.valueOf(v).replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", " ")).append('"');
-        }
-        System.out.println(b.append('}'));
+        Result.print(out);
         System.exit(0);
     }
 

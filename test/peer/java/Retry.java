@@ -9,6 +9,7 @@ import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
@@ -43,15 +44,7 @@ public class Retry {
             case "trace": trace(ns, topic, group, count); break;
             default: throw new IllegalArgumentException(action);
         }
-        StringBuilder b = new StringBuilder("{");
-        for (Map.Entry<String, Object> e : out.entrySet()) {
-            if (b.length() > 1) b.append(',');
-            b.append('"').append(e.getKey()).append("\":");
-            Object v = e.getValue();
-            if (v instanceof Number || v instanceof Boolean) b.append(v);
-            else b.append('"').append(String.valueOf(v).replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", " ")).append('"');
-        }
-        System.out.println(b.append('}'));
+        Result.print(out);
         System.exit(0);
     }
 
@@ -83,33 +76,32 @@ public class Retry {
         }
     }
 
+    /** How a consumer is made to fail: it must hand each message to heard. */
+    interface Failing { void listen(DefaultMQPushConsumer c, Consumer<List<MessageExt>> heard); }
+
     static void fail(String ns, String topic, String group, int count, int limit) throws Exception {
-        DefaultMQPushConsumer c = consumer(ns, topic, group, false);
-        c.setMaxReconsumeTimes(limit);
-        Map<String, Integer> seen = new ConcurrentHashMap<>();
-        AtomicInteger got = new AtomicInteger(), wrong = new AtomicInteger();
-        c.registerMessageListener((MessageListenerConcurrently) (msgs, ctx) -> {
-            for (MessageExt m : msgs) tried(m, topic, seen, got, wrong);
+        failing(ns, topic, group, count, limit, (c, heard) -> c.registerMessageListener((MessageListenerConcurrently) (msgs, ctx) -> {
+            heard.accept(msgs);
             ctx.setDelayLevelWhenNextConsume(1);
             return ConsumeConcurrentlyStatus.RECONSUME_LATER;
-        });
-        c.start();
-        quiet(got, count * (limit + 1), 3000);
-        c.shutdown();
-        out.put("got", got.get());
-        out.put("distinct", seen.size());
-        out.put("wrong", wrong.get());
+        }));
     }
 
     static void suspend(String ns, String topic, String group, int count, int limit) throws Exception {
+        failing(ns, topic, group, count, limit, (c, heard) -> c.registerMessageListener((MessageListenerOrderly) (msgs, ctx) -> {
+            heard.accept(msgs);
+            ctx.setSuspendCurrentQueueTimeMillis(50);
+            return ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
+        }));
+    }
+
+    static void failing(String ns, String topic, String group, int count, int limit, Failing how) throws Exception {
         DefaultMQPushConsumer c = consumer(ns, topic, group, false);
         c.setMaxReconsumeTimes(limit);
         Map<String, Integer> seen = new ConcurrentHashMap<>();
         AtomicInteger got = new AtomicInteger(), wrong = new AtomicInteger();
-        c.registerMessageListener((MessageListenerOrderly) (msgs, ctx) -> {
+        how.listen(c, msgs -> {
             for (MessageExt m : msgs) tried(m, topic, seen, got, wrong);
-            ctx.setSuspendCurrentQueueTimeMillis(50);
-            return ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
         });
         c.start();
         quiet(got, count * (limit + 1), 3000);
