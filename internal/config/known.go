@@ -203,7 +203,7 @@ var fates = []struct {
 		compactionMappedFileSize compactionCqMappedFileSize compactionScheduleInternal maxOffsetMapSize compactionThreadNum
 		enableCompaction`},
 	{accepted, "light queues are not among the counters of the broker's statistics", `enableLmqStats`},
-	{accepted, "lite topics are not implemented: only gRPC clients use them", `
+	{accepted, "lite topics are not implemented yet", `
 		enableLiteEventMode liteEventCheckInterval liteTtlCheckInterval minLiteTTl liteSubscriptionCheckInterval
 		liteSubscriptionCheckTimeoutMills maxLiteSubscriptionCount enableLitePopLog maxClientEventCount
 		liteEventFullDispatchDelayTime liteEventFullDispatchDelayTimeForWildcardGroup liteLagLatencyCollectEnable
