@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,19 +193,27 @@ func TestAPowerCutLosesNoDelayedMessage(t *testing.T) {
 
 func TestAFailingDeliveryIsTriedAgainInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mem := vfs.NewMem(vfs.MemOptions{})
-		r := start(t, func(o *setup) { o.FS, o.storage.TagsCode = mem, delay.JavaLevels().Tags })
+		var full atomic.Bool
+		r := start(t, func(o *setup) {
+			o.storage.TagsCode = delay.JavaLevels().Tags
+			o.FS = vfs.NewFaulty(o.FS, func(op vfs.Op) error {
+				if full.Load() && op.Kind == vfs.OpWrite && strings.Contains(op.Name, "commitlog") {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+		})
 		for i := range 200 {
 			r.put(message("T", 0, strconv.Itoa(i), "DELAY", "1"))
 		}
 		r.settle()
 		time.Sleep(500 * time.Millisecond)
-		mem.SetCapacity(1) // full
+		full.Store(true)
 		time.Sleep(time.Minute)
 		if n := len(r.read("T", 0)); n >= 200 {
 			t.Fatalf("%d messages were delivered on a full disk: nothing failed", n)
 		}
-		mem.SetCapacity(1 << 30)
+		full.Store(false)
 		time.Sleep(time.Minute)
 		for i, m := range r.read("T", 0) {
 			if string(m.Body) != strconv.Itoa(i) {
