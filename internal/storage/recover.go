@@ -91,6 +91,9 @@ func (s *Store) open() (err error) {
 		FileSize: s.o.QueueFileSize, BatchSize: s.o.BatchFileSize, Log: s.o.Log,
 	})
 	s.cqs.SetTrust(start.From)
+	if trusted && !aborted || s.log.Empty() { // an empty log has no queues, see above
+		s.cqs.SetSynced()
+	}
 	s.cqs.SetLogMin(s.log.Min())
 	if s.o.IndexEnabled {
 		// After a clean stop the mark is the end of everything, and nothing in the index is behind it.

@@ -118,6 +118,10 @@ func NewSet(fsys vfs.FS, dir string, o Options) *Set {
 // OpenAll in time, so that such units do not outlive this process in queues that nobody touched.
 func (s *Set) SetTrust(upTo record.Offset) { s.trust = upTo }
 
+// SetSynced says that everything below the directory is on disk: the last process closed its set, or there is nothing. Otherwise the first
+// sync is one of the whole file system, which also waits for whatever else was written there. Called before any queue is used.
+func (s *Set) SetSynced() { s.overflow = false }
+
 // SetLogMin tells where the log begins; queues that are opened later begin there.
 func (s *Set) SetLogMin(logMin record.Offset) { s.logMin.Store(int64(logMin)) }
 
