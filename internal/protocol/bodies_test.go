@@ -196,3 +196,33 @@ func FuzzCompressedRegistration(f *testing.F) {
 		}
 	})
 }
+
+func TestControllerBodies(t *testing.T) {
+	t.Parallel()
+	const set = `{"syncStateSet":[1,3],"syncStateSetEpoch":7}`
+	var s SyncStateSet
+	if err := s.Decode([]byte(set)); err != nil || string(s.AppendTo(nil, false)) != set {
+		t.Errorf("%v %+v", err, s)
+	}
+	const elected = `{"brokerMemberGroup":{"brokerAddrs":{1:"h:1",2:"h:2"},"brokerName":"b","cluster":"c"},"syncStateSet":[2]}`
+	var e ElectMasterResponseBody
+	if err := e.Decode([]byte(elected)); err != nil || string(e.AppendTo(nil, false)) != elected {
+		t.Errorf("%v %+v", err, e)
+	}
+	if err := e.Decode([]byte(`{"syncStateSet":[]}`)); err != nil || e.Members != nil || string(e.AppendTo(nil, false)) != `{"syncStateSet":[]}` {
+		t.Errorf("%v %+v", err, e)
+	}
+	const replicas = `{"replicasInfoTable":{"b":{"inSyncReplicas":[{"alive":true,"brokerAddress":"h:1","brokerId":1,"brokerName":"b"}],` +
+		`"masterAddress":"h:1","masterBrokerId":1,"masterEpoch":2,"notInSyncReplicas":[],"syncStateSetEpoch":3}}}`
+	var r BrokerReplicasInfo
+	if err := r.Decode([]byte(replicas)); err != nil || string(r.AppendTo(nil, false)) != replicas {
+		t.Errorf("%v %+v", err, r)
+	}
+	names, err := DecodeNames([]byte(`["a","b"]`))
+	if err != nil || string(AppendNames(nil, names)) != `["a","b"]` {
+		t.Errorf("%v %v", err, names)
+	}
+	if _, err := DecodeNames([]byte(`{}`)); !errors.Is(err, ErrBody) {
+		t.Errorf("an object as a list: %v", err)
+	}
+}
