@@ -74,16 +74,20 @@ type Options struct {
 	DiskMessages  int           // maxTransferCountOnMessageInDisk, default PullMessages
 	DiskBytes     int           // maxTransferBytesOnMessageInDisk, default PullBytes
 	Slave         bool          // brokerRole = SLAVE; the store is a copy
-	MasterAlive   func() bool   // a slave: whether its master is there; nil: always
-	SlaveRead     bool          // slaveReadEnable
-	OffsetCheck   bool          // offsetCheckInSlave
-	HotBytes      int64         // the end of the log that counts as in memory, default 3 GiB; Java: 40 % of the memory
-	QueryMax      int           // defaultQueryMaxNum, default 32
-	NoBalancing   bool          // serverLoadBalancerEnable = false
-	ClientReset   bool          // useServerSideResetOffset = false: positions are reset by the clients that are online
-	NoReplyStore  bool          // storeReplyMessageEnable = false: answers to request messages are delivered, not stored
-	NewGroups     NewGroups     // newGroupStart, default NewGroupsCompat
-	OffsetFold    time.Duration // flushConsumerOffsetInterval, default 5 s
+	// Acting: enableSlaveActingMaster. What only one broker of a set may do by itself begins with Act.
+	Acting bool
+	// Escape stores a message in another set, for a slave that acts as the master; nil: enableRemoteEscape = false.
+	Escape       func(ctx context.Context, m *mq.Escaped) error
+	MasterAlive  func() bool   // a slave: whether its master is there; nil: always
+	SlaveRead    bool          // slaveReadEnable
+	OffsetCheck  bool          // offsetCheckInSlave
+	HotBytes     int64         // the end of the log that counts as in memory, default 3 GiB; Java: 40 % of the memory
+	QueryMax     int           // defaultQueryMaxNum, default 32
+	NoBalancing  bool          // serverLoadBalancerEnable = false
+	ClientReset  bool          // useServerSideResetOffset = false: positions are reset by the clients that are online
+	NoReplyStore bool          // storeReplyMessageEnable = false: answers to request messages are delivered, not stored
+	NewGroups    NewGroups     // newGroupStart, default NewGroupsCompat
+	OffsetFold   time.Duration // flushConsumerOffsetInterval, default 5 s
 
 	DelayLevels     delay.Levels  // messageDelayLevel, default Java's; the store needs the same ones, see ScheduleTags
 	DelayFold       time.Duration // flushDelayOffsetInterval, default 10 s
@@ -214,7 +218,8 @@ type Broker struct {
 	waiting waiting
 	figures figures
 	routes  routeCache
-	parts   []part
+	parts   []part // that always run
+	acting  acting
 	lights  sync.Map       // name of a light queue -> *topic
 	inners  sync.Pool      // *inner
 	delays  *delay.Machine // nil on a slave

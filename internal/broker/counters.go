@@ -15,6 +15,8 @@ type figures struct {
 	hits, misses atomic.Int64 // pulls with and without messages
 	longest      atomic.Int64 // ns of the longest append
 
+	escaped, escapeFailures atomic.Int64 // messages that other sets took, and attempts that failed
+
 	mu   sync.Mutex // guards the fields below
 	ring [samples]sample
 	n    int // samples taken

@@ -10,19 +10,19 @@ import (
 	"github.com/cometmq/cometmq/internal/storage"
 )
 
-// openDelays makes the part that delivers delay levels. A slave leaves that to its master.
+// openDelays makes the part that delivers delay levels. A slave leaves that to its master, unless it may act as one.
 func (b *Broker) openDelays() error {
 	if n := len(b.o.DelayLevels); n > maxScheduleQueues {
 		return fmt.Errorf("messageDelayLevel has %d levels: at most %d are possible", n, maxScheduleQueues)
 	}
-	if b.o.ID != 0 {
+	if b.leaves() {
 		return nil
 	}
 	b.delays = delay.NewMachine(delay.MachineOptions{
 		Store: b.store, Progress: b.meta.Delays, Levels: b.o.DelayLevels, Fold: b.o.DelayFold,
-		Delivered: b.delivered, Now: b.o.Now, Log: b.o.Log,
+		Append: b.escapes(), Delivered: b.delivered, Now: b.o.Now, Log: b.o.Log,
 	})
-	b.parts = append(b.parts, b.delays)
+	b.acting.parts = append(b.acting.parts, b.delays)
 	for id := int32(len(b.o.DelayLevels)); id < maxScheduleQueues; id++ {
 		if q, ok := b.store.Lookup(delay.Topic, id); ok {
 			at, _ := b.meta.Delays.Get(id + 1)
@@ -35,8 +35,11 @@ func (b *Broker) openDelays() error {
 	return nil
 }
 
-// delivered counts a copy of a message that was kept.
+// delivered counts a copy of a message that was kept, unless it is in another set.
 func (b *Broker) delivered(q *storage.Queue, bytes int64) {
+	if b.o.Slave {
+		return
+	}
 	b.figures.puts.add(1, bytes)
 	if t, ok := b.topic(q.Topic()); ok && q.ID() < maxQueues {
 		t.queue(b, q.ID()).puts.add(1, bytes)

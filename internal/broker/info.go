@@ -22,7 +22,7 @@ func (b *Broker) RuntimeInfo(context.Context) (map[string]string, error) {
 
 	num("bootTimestamp", b.started.UnixMilli())
 	m["runtime"] = age(now.Sub(b.started))
-	m["brokerActive"] = strconv.FormatBool(b.o.ID == 0)
+	m["brokerActive"] = strconv.FormatBool(b.Acts())
 	m["brokerVersionDesc"] = b.o.Version
 	start := int64(0)
 	if !b.o.StartAccept.IsZero() {

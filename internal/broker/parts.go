@@ -19,8 +19,10 @@ type part interface {
 	Close() error
 }
 
-// openParts makes the parts. Each of them finds in the store and the tables what it had left there.
+// openParts makes the parts. Each of them finds in the store and the tables what it had left there. Those that do what only one
+// broker of a set may do are run by b.acting.
 func (b *Broker) openParts() error {
+	b.acting.init(!b.o.Slave && !b.o.Acting)
 	if err := b.openOwnQueues(); err != nil {
 		return err
 	}
@@ -45,18 +47,19 @@ func (b *Broker) openOwnQueues() error {
 }
 
 func (b *Broker) runParts(ctx context.Context) error {
-	errs := make([]error, len(b.parts))
+	errs := make([]error, len(b.parts)+1)
 	var wg sync.WaitGroup
 	for i, p := range b.parts {
 		wg.Go(func() { errs[i] = p.Run(ctx) })
 	}
+	wg.Go(func() { errs[len(b.parts)] = b.acting.run(ctx) })
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
 func (b *Broker) closeParts() error {
 	var err error
-	for _, p := range b.parts {
+	for _, p := range append(b.parts, b.acting.parts...) {
 		err = errors.Join(err, p.Close())
 	}
 	return err

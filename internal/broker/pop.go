@@ -183,7 +183,7 @@ func (b *Broker) popCall(r *mq.PopRequest, res *mq.PopResult) *popCall {
 
 // Pop implements mq.Service.
 func (b *Broker) Pop(_ context.Context, r *mq.PopRequest, res *mq.PopResult) error {
-	if b.o.Slave {
+	if b.o.Slave && !b.Acts() {
 		return errSlave
 	}
 	c := b.popCall(r, res)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/broker/pop"
 	"github.com/cometmq/cometmq/internal/bytesview"
@@ -88,11 +89,13 @@ func (b *Broker) popSpill(s *pop.Shard, list []pop.Given) error {
 			name = names[1]
 		}
 	}
-	e := b.ensureTopic(context.Background(), mq.TopicConfig{Name: name, ReadQueues: 1, WriteQueues: 1, Perm: mq.PermRead | mq.PermWrite})
-	if _, ok := b.meta.Offsets.Query(s.Group(), name, 0); !ok {
-		b.meta.Offsets.Commit(s.Group(), name, 0, 0)
+	if !b.o.Slave {
+		b.ensureTopic(context.Background(), mq.TopicConfig{Name: name, ReadQueues: 1, WriteQueues: 1, Perm: mq.PermRead | mq.PermWrite})
+		if _, ok := b.meta.Offsets.Query(s.Group(), name, 0); !ok {
+			b.meta.Offsets.Commit(s.Group(), name, 0, 0)
+		}
 	}
-	from, to := b.store.Queue(s.Topic(), s.Queue()), b.topicOf(e).queue(b, 0).store
+	from, to := b.store.Queue(s.Topic(), s.Queue()), b.store.Queue(name, 0)
 	var batch storage.Batch
 	var rec, props []byte
 	for _, g := range list {
@@ -126,5 +129,15 @@ func (b *Broker) popSpill(s *pop.Shard, list []pop.Given) error {
 	if batch.Len() == 0 {
 		return nil
 	}
+	if escape := b.escapes(); escape != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), spillEscape)
+		defer cancel()
+		_, err := escape(ctx, &batch)
+		return err
+	}
 	return b.store.Append(&batch)
 }
+
+// spillEscape is how long an acting slave tries to give messages that were not acknowledged to another set, before others have
+// their turn.
+const spillEscape = 5 * time.Second

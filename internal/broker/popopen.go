@@ -32,10 +32,14 @@ func (b *Broker) openPops() error {
 		return fmt.Errorf("open what is popped: %w", err)
 	}
 	b.debts = newDebts(b)
-	if b.o.Slave { // it takes no pops
-		b.parts = append(b.parts, resting{b.pops}, running(b.popWaits.Run))
-		return nil
+	b.parts = append(b.parts, running(b.popWaits.Run))
+	switch {
+	case !b.o.Slave:
+		b.acting.parts = append(b.acting.parts, b.pops, running(b.debts.run))
+	case b.o.Acting:
+		b.acting.parts = append(b.acting.parts, b.pops)
+	default: // it takes no pops
+		b.parts = append(b.parts, resting{b.pops})
 	}
-	b.parts = append(b.parts, b.pops, running(b.popWaits.Run), running(b.debts.run))
 	return nil
 }

@@ -74,7 +74,7 @@ const maxPullMessages = 1 << 14
 
 // admitPull checks all that does not depend on the subscription.
 func (b *Broker) admitPull(r *mq.PullRequest) (*group, *topic, *mq.Error) {
-	if b.o.Slave && !b.o.SlaveRead {
+	if b.o.Slave && !b.o.SlaveRead && !b.Acts() {
 		return nil, nil, errSlaveRead
 	}
 	if !b.o.Perm.Readable() {

@@ -53,10 +53,19 @@ func (b *Broker) FollowGroups(list []mq.GroupConfig, v mq.DataVersion) error {
 }
 
 // FollowOffsets takes over the master's positions of consumers. The caller sees to it that the slave's log is not behind them.
-func (b *Broker) FollowOffsets(text []byte) error { return b.meta.Offsets.Follow(text) }
+// While it acts as the master they are its own.
+func (b *Broker) FollowOffsets(text []byte) error {
+	if b.Acts() {
+		return nil
+	}
+	return b.meta.Offsets.Follow(text)
+}
 
 // FollowDelays takes over how far the master has delivered delayed messages. The copies it has made are in the log here.
 func (b *Broker) FollowDelays(text []byte) error {
+	if b.Acts() {
+		return nil
+	}
 	if err := b.meta.Delays.Follow(text, b.store.Appended()); err != nil {
 		return err
 	}
@@ -83,7 +92,7 @@ func (b *Broker) readAsSlave(f *mq.Fetch, res *storage.ReadResult, from mq.Index
 	f.SuggestBroker = 0
 	switch {
 	case res.Count > 0:
-	case b.o.MasterAlive == nil || b.o.MasterAlive():
+	case !b.Acts() && (b.o.MasterAlive == nil || b.o.MasterAlive()):
 		f.Status = mq.FetchNoMatchedMessage // PULL_RETRY_IMMEDIATELY
 	case !b.o.OffsetCheck && f.Next == from && f.Status != mq.FetchNoMatchedMessage && f.Status != mq.FetchMessageWasRemoving:
 		f.Status = mq.FetchOffsetOverflowOne // wait for the slave, or for the master to come back

@@ -37,9 +37,9 @@ func (o *TimerOptions) setDefaults() {
 	}
 }
 
-// openTimer makes the part that delivers timers. A slave leaves that to its master.
+// openTimer makes the part that delivers timers. A slave leaves that to its master, unless it may act as one.
 func (b *Broker) openTimer() error {
-	if b.o.ID != 0 || b.o.NoTimerTopic {
+	if b.leaves() || b.o.NoTimerTopic {
 		if q, ok := b.store.Lookup(delay.TimerTopic, 0); ok && b.o.NoTimerTopic && q.Max() > q.Min() {
 			b.o.Log.Warn("timerWheelEnable is false: timers in the store are not delivered", "messages", q.Max()-q.Min())
 		}
@@ -49,13 +49,36 @@ func (b *Broker) openTimer() error {
 	var err error
 	b.timer, err = delay.OpenTimer(delay.TimerOptions{
 		Store: b.store, FS: b.o.FS, Dir: b.o.Dir, FileSize: t.FileSize, Slots: t.Slots, Precision: t.Precision,
-		RollWindow: t.RollWindow, Flush: t.Flush, Delivered: b.delivered, Now: b.o.Now, Log: b.o.Log,
+		RollWindow: t.RollWindow, Flush: t.Flush, Append: b.escapes(), Delivered: b.delivered, Now: b.o.Now, Log: b.o.Log,
 	})
 	if err != nil {
 		return err
 	}
-	b.parts = append(b.parts, b.timer)
+	b.acting.parts = append(b.acting.parts, b.timer)
+	if b.o.Slave {
+		b.acting.idle = append(b.acting.idle, b.timer.Trail)
+	}
 	return nil
+}
+
+func timerProgress(p *mq.TimerProgress) delay.Progressed {
+	return delay.Progressed{Time: p.Time, Index: p.Index}
+}
+
+// TimerProgress implements mq.ReplicaAdmin.
+func (b *Broker) TimerProgress(context.Context) (p mq.TimerProgress, ok bool) {
+	if b.timer == nil {
+		return p, false
+	}
+	at := b.timer.Progressed()
+	return mq.TimerProgress{Time: at.Time, Index: at.Index}, true
+}
+
+// FollowTimers tells a slave how far the timers of its master are.
+func (b *Broker) FollowTimers(p *mq.TimerProgress) {
+	if b.timer != nil && !b.Acts() {
+		b.timer.Heard(timerProgress(p))
+	}
 }
 
 // keepForTime puts a message with a time of its own aside, if that is in the future: rmq_sys_wheel_timer. As in Java seconds win over

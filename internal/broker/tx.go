@@ -40,7 +40,7 @@ func (e *ending) reset() {
 
 // openTransactions makes the part that asks about undecided half messages.
 func (b *Broker) openTransactions() {
-	b.tx = tx.Open(tx.Options{
+	o := tx.Options{
 		Store: b.store, Offsets: b.meta.Offsets, Host: b.o.Addr, Timeout: b.o.TxTimeout, Interval: b.o.TxCheckInterval,
 		CheckMax: b.o.TxCheckMax, OpSize: b.o.TxOpSize, Reserved: b.o.Reserved, Now: b.o.Now, Log: b.o.Log,
 		Ask: b.askProducer,
@@ -50,9 +50,13 @@ func (b *Broker) openTransactions() {
 				Name: meta.TopicCheckMaxTime, ReadQueues: one, WriteQueues: one, Perm: mq.PermRead | mq.PermWrite,
 			})
 		},
-	})
-	if !b.o.Slave { // a slave's master asks the producers
-		b.parts = append(b.parts, b.tx)
+	}
+	if b.o.Slave {
+		o.Escape = b.escapeHalf
+	}
+	b.tx = tx.Open(o)
+	if !b.leaves() { // a slave's master asks the producers
+		b.acting.parts = append(b.acting.parts, b.tx)
 	}
 }
 

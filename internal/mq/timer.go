@@ -20,3 +20,10 @@ type RecallRequest struct {
 	Handle string // SendResult.RecallHandle
 	From   netip.AddrPort
 }
+
+// TimerProgress is how far the timers of a broker are (GET_TIMER_CHECK_POINT): what is before Index in the timer topic and was due
+// before Time, in ms, has been delivered.
+type TimerProgress struct {
+	Time  int64
+	Index Index
+}

@@ -75,6 +75,9 @@ func (b *Batch) AddGroup(q *Queue, m *record.Message, next func() (flag int32, b
 // Result returns where message i was stored, after Append.
 func (b *Batch) Result(i int) (record.Index, record.Offset, int64) { return b.b.Result(i) }
 
+// Record returns record i as it was added, which before Append does not say where it is. It is good until the batch changes.
+func (b *Batch) Record(i int) []byte { return b.b.Record(i) }
+
 // RecordSize returns the length of record i in the log.
 func (b *Batch) RecordSize(i int) int { return b.b.RecordSize(i) }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/bytesview"
+	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage"
 )
@@ -57,19 +58,35 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
+// Append stores a batch and returns the end of the log behind it, 0 when it is stored somewhere else.
+type Append func(ctx context.Context, b *storage.Batch) (mq.Offset, error)
+
+// toStore is the usual Append.
+func toStore(store *storage.Store) Append {
+	return func(_ context.Context, b *storage.Batch) (mq.Offset, error) {
+		if err := store.Append(b); err != nil {
+			return 0, err
+		}
+		return b.End(), nil
+	}
+}
+
 // appendAll stores b and does not give up before ctx ends. After a failure some of b may be stored; it is stored again then.
-func appendAll(ctx context.Context, store *storage.Store, b *storage.Batch, log *slog.Logger, failures func()) bool {
+func appendAll(ctx context.Context, put Append, b *storage.Batch, log *slog.Logger, failures func()) (end mq.Offset, ok bool) {
 	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
-		err := store.Append(b)
+		end, err := put(ctx, b)
 		if err == nil {
-			return true
+			return end, true
+		}
+		if ctx.Err() != nil {
+			return 0, false
 		}
 		failures()
 		if pause == firstRetry || pause == lastRetry {
 			log.Error("delayed messages cannot be delivered, trying again", "messages", b.Len(), "err", err)
 		}
 		if !sleep(ctx, pause+rand.N(pause/4)) {
-			return false
+			return 0, false
 		}
 	}
 }

@@ -30,6 +30,7 @@ type MachineOptions struct {
 	Progress Progress
 	Levels   Levels
 	Fold     time.Duration // flushDelayOffsetInterval: age of delayOffset.json, default 10 s
+	Append   Append        // where copies are stored, default Store
 	// Delivered is told about each delivered copy and its size; it must be cheap. May be nil.
 	Delivered func(q *storage.Queue, bytes int64)
 	Now       func() time.Time
@@ -74,22 +75,36 @@ func NewMachine(o MachineOptions) *Machine {
 	if o.Delivered == nil {
 		o.Delivered = func(*storage.Queue, int64) {}
 	}
+	if o.Append == nil {
+		o.Append = toStore(o.Store)
+	}
 	m := &Machine{o: o, levels: make([]level, len(o.Levels)), wake: make(chan struct{}, 1)}
 	for i := range m.levels {
 		l := &m.levels[i]
 		l.number, l.delay = int32(i+1), o.Levels[i]
 		l.queue = o.Store.Queue(Topic, int32(i))
-		if at, ok := o.Progress.Get(l.number); ok {
+	}
+	m.locate(false) // Run does it again
+	return m
+}
+
+// locate continues each level where Progress says.
+func (m *Machine) locate(complain bool) {
+	for i := range m.levels {
+		l := &m.levels[i]
+		l.next = 0
+		if at, ok := m.o.Progress.Get(l.number); ok {
 			l.next = at
 		}
 		if first, end := l.queue.Min(), l.queue.Max(); l.next < first || l.next > end {
 			// As Java does when it loads.
-			o.Log.Error("delay level continues at another message", "level", l.number, "offset", l.next, "min", first, "max", end)
+			if complain {
+				m.o.Log.Error("delay level continues at another message", "level", l.number, "offset", l.next, "min", first, "max", end)
+			}
 			l.next = min(max(l.next, first), end)
 		}
 		l.done.Store(int64(l.next))
 	}
-	return m
 }
 
 // Arrived must be called for each message that becomes readable in Topic.
@@ -102,8 +117,10 @@ func (m *Machine) Arrived(queue int32) {
 	}
 }
 
-// Run delivers until ctx ends.
+// Run delivers until ctx ends. It may be called again then: it continues where Progress says, which somebody else may have moved.
 func (m *Machine) Run(ctx context.Context) error {
+	m.o.Store.CatchUp()
+	m.locate(true)
 	if err := m.o.Progress.Sync(); err != nil { // positions that the log has lost are void for ever
 		m.o.Log.Error("the progress of delay levels is not in its journal yet", "err", err)
 	}
@@ -222,10 +239,10 @@ func (m *Machine) deliver(ctx context.Context, l *level, units []storage.Entry) 
 	}
 	end := mq.Offset(0)
 	if m.batch.Len() > 0 {
-		if !appendAll(ctx, m.o.Store, &m.batch, m.o.Log, func() { m.stats.failures.Add(1) }) {
+		var ok bool
+		if end, ok = appendAll(ctx, m.o.Append, &m.batch, m.o.Log, func() { m.stats.failures.Add(1) }); !ok {
 			return false
 		}
-		end = m.batch.End()
 		m.stats.delivered.Add(int64(m.batch.Len()))
 		for i, q := range m.queues {
 			m.o.Delivered(q, int64(m.batch.RecordSize(i)))

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,8 @@ type TimerOptions struct {
 	RollWindow time.Duration // timerRollWindowSlot, as a time, default 2 days
 	Flush      time.Duration // timerFlushIntervalMs, default 1 s
 
+	Append Append // where copies are stored, default Store
+
 	// Delivered is told about each delivered copy and its size; it must be cheap. May be nil.
 	Delivered func(q *storage.Queue, bytes int64)
 	Now       func() time.Time
@@ -59,6 +62,9 @@ func (o TimerOptions) withDefaults() TimerOptions {
 	if o.Delivered == nil {
 		o.Delivered = func(*storage.Queue, int64) {}
 	}
+	if o.Append == nil {
+		o.Append = toStore(o.Store)
+	}
 	return o
 }
 
@@ -68,7 +74,8 @@ func (o TimerOptions) withDefaults() TimerOptions {
 // When that second comes near its units are loaded; they are all that is in memory. A message that is farther away than the roll
 // window is stored again before the log would be too old to have it.
 //
-// One goroutine does all that; a second one waits for the disk.
+// One goroutine does all that; a second one waits for the disk. In a broker that may act as another one's substitute it delivers
+// only at times, see act.go.
 type Timer struct {
 	o         TimerOptions
 	precision int64 // ms
@@ -84,6 +91,7 @@ type Timer struct {
 	pending heap
 	ready   []entry // due; from at on they are not delivered
 	at      int
+	first   int64                         // the earliest time of those in ready
 	left    map[int64]int                 // how many of each slot are pending
 	taken   map[int64]map[string]struct{} // what was taken back in slots that are loaded
 
@@ -96,6 +104,14 @@ type Timer struct {
 	queues []*storage.Queue
 	props  []byte
 
+	trailing  bool         // see Trail
+	virgin    bool         // no checkpoint: how far its master is is not known
+	limit     record.Index // while it trails: of what may be taken
+	elsewhere Progressed   // what another broker has delivered
+
+	mu   sync.Mutex // guards told
+	told Progressed // how far the other broker is
+
 	wake    chan struct{}
 	saved   chan error // of the checkpoint under way
 	saving  bool
@@ -104,7 +120,7 @@ type Timer struct {
 
 	stats struct {
 		enqueued, delivered, rolled, recalled, lost, failures atomic.Int64
-		pending, read, next                                   atomic.Int64
+		pending, read, next, safe                             atomic.Int64
 	}
 }
 
@@ -147,7 +163,7 @@ func (t *Timer) recover() error {
 	}
 	now := t.slot(t.o.Now().UnixMilli())
 	t.check, t.next, t.loaded = check, record.Index(check.QueueIndex), t.slot(check.ReadTime)
-	if !ok || check.ReadTime == 0 {
+	if t.virgin = !ok || check.ReadTime == 0; t.virgin {
 		if t.loaded, err = t.wheel.Oldest(); err != nil {
 			return err
 		}
@@ -237,8 +253,13 @@ func (t *Timer) Arrived() {
 // coalesce is how long after a delivery the next one is at the earliest: timers that are due within it share an append.
 const coalesce = 5 * time.Millisecond
 
-// Run works until ctx ends.
+// Run delivers until ctx ends. It may be called again.
 func (t *Timer) Run(ctx context.Context) error {
+	t.trailing, t.virgin, t.elsewhere = false, false, t.heard()
+	return t.loop(ctx)
+}
+
+func (t *Timer) loop(ctx context.Context) error {
 	defer t.reader.Close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -248,12 +269,16 @@ func (t *Timer) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		now := t.o.Now()
 		ms := now.UnixMilli()
-		n, err := t.deliver(ctx, ms)
-		if n > 0 {
-			last = now
-		}
-		if err == nil {
-			err = t.load(ms)
+		n, err := 0, error(nil)
+		if t.trailing {
+			t.trail()
+		} else {
+			if n, err = t.deliver(ctx, ms); n > 0 {
+				last = now
+			}
+			if err == nil {
+				err = t.load(ms)
+			}
 		}
 		more := n > 0
 		if err == nil {
@@ -290,6 +315,9 @@ func (t *Timer) Run(ctx context.Context) error {
 // idle returns how long there is nothing to do: until the next timer, or the next slot is to be loaded.
 func (t *Timer) idle(now, last time.Time) time.Duration {
 	wait := time.Minute
+	if t.trailing {
+		return wait
+	}
 	if t.waiting() < maxPending {
 		wait = time.UnixMilli(t.loaded - t.precision).Sub(now)
 	}
@@ -318,6 +346,7 @@ func (t *Timer) publish() {
 	t.stats.pending.Store(int64(t.waiting()))
 	t.stats.read.Store(t.readTime())
 	t.stats.next.Store(int64(t.next))
+	t.stats.safe.Store(t.safeTime())
 }
 
 // readTime is the first slot, as a time in ms, in which something may not have been delivered.
@@ -336,6 +365,9 @@ func (t *Timer) ripen(now int64) {
 	}
 	if t.ready, t.at = t.ready[:0], 0; cap(t.ready) > maxPending {
 		t.ready = nil // a rare crowd does not keep its memory
+	}
+	if len(t.pending) > 0 {
+		t.first = t.pending[0].due
 	}
 	for len(t.pending) > 0 && t.pending[0].due <= now {
 		t.ready = append(t.ready, t.pending[0])
@@ -364,7 +396,7 @@ func (t *Timer) deliver(ctx context.Context, now int64) (int, error) {
 			break // those before it first
 		}
 		n++
-		if err == nil {
+		if err == nil && !t.doneElsewhere(e) {
 			err = t.add(e, now)
 		}
 		if err != nil {
@@ -372,7 +404,7 @@ func (t *Timer) deliver(ctx context.Context, now int64) (int, error) {
 		}
 	}
 	if t.batch.Len() > 0 {
-		if !appendAll(ctx, t.o.Store, &t.batch, t.o.Log, func() { t.stats.failures.Add(1) }) {
+		if _, ok := appendAll(ctx, t.o.Append, &t.batch, t.o.Log, func() { t.stats.failures.Add(1) }); !ok {
 			return 0, nil
 		}
 		for i, q := range t.queues {

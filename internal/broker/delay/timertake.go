@@ -21,7 +21,13 @@ func (t *Timer) take(now int64) (int, error) {
 	var entries [128]storage.Entry
 	total := 0
 	for total < takeAtOnce {
-		n, next, err := t.o.Store.Entries(t.queue, t.next, entries[:])
+		room := len(entries)
+		if t.trailing {
+			if room = int(min(int64(room), int64(t.limit-t.next))); room <= 0 {
+				return total, nil
+			}
+		}
+		n, next, err := t.o.Store.Entries(t.queue, t.next, entries[:room])
 		if err != nil {
 			return total, err
 		}
@@ -62,6 +68,11 @@ func (t *Timer) note(entries []storage.Entry, now int64) (int, error) {
 		var u timerlog.Unit
 		if err == nil {
 			u, err = t.unit(&e, now)
+			if err == nil && t.trailing && t.slot(u.Time) < t.loaded {
+				n++ // the other broker has delivered it
+				continue
+			}
+			t.fit(&u)
 		} else if !lostForGood(err) && e.Offset >= 0 {
 			return 0, err
 		}
@@ -91,7 +102,7 @@ func (t *Timer) note(entries []storage.Entry, now int64) (int, error) {
 		switch slot := t.slot(u.Time); {
 		case slot < early:
 			t.push(slot, u)
-		case slot == t.loaded && u.Due < now+t.precision:
+		case !t.trailing && slot == t.loaded && u.Due < now+t.precision:
 			// It had to go into the next slot because older ones are finished for ever, but is due now.
 			if err := t.loadNext(); err != nil {
 				return n, err
@@ -134,13 +145,16 @@ func (t *Timer) unit(e *storage.Entry, now int64) (timerlog.Unit, error) {
 		}
 		u.Due = u.Time
 	}
-	// Not into a slot that nobody reads any more, and none that the wheel needs for a time to come.
+	return u, nil
+}
+
+// fit keeps a unit out of slots that nobody reads any more, and of those that the wheel needs for a time to come.
+func (t *Timer) fit(u *timerlog.Unit) {
 	u.Time = max(u.Time, t.floor, t.loaded-t.wheel.Span())
 	u.Enqueued = min(u.Enqueued, u.Time) // Java reads the difference as a delay
 	if u.Time-u.Enqueued > math.MaxInt32 {
 		u.Enqueued = u.Time - math.MaxInt32
 	}
-	return u, nil
 }
 
 // due returns the exact time of msg, a timer that Java would deliver at out.

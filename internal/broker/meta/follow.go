@@ -93,6 +93,31 @@ func (o *Offsets) Follow(text []byte) error {
 	return o.Sync()
 }
 
+// Resume takes over the positions of a text like JSON's that are ahead of ours, up to the end of their queue here. Queues that end
+// does not know are left out.
+func (o *Offsets) Resume(text []byte, end func(topic string, queue int32) (mq.Index, bool)) error {
+	if len(text) == 0 {
+		return nil
+	}
+	next := &Offsets{pairs: map[pairKey]*pair{}, now: o.now}
+	if err := next.decode(text); err != nil {
+		return fmt.Errorf("consumer offsets: %w", err)
+	}
+	for key, p := range next.pairs {
+		for queue, s := range p.queues {
+			limit, ok := end(key.topic, queue)
+			if !ok {
+				continue
+			}
+			at := min(mq.Index(s.at.Load()), limit)
+			if have, ok := o.Query(key.group, key.topic, queue); !ok || have < at {
+				o.Commit(key.group, key.topic, queue, at)
+			}
+		}
+	}
+	return o.Sync()
+}
+
 // JSON returns the table as delayOffset.json has it, with the positions as of now.
 func (d *Delays) JSON() []byte {
 	d.mu.Lock()
@@ -121,6 +146,21 @@ func (d *Delays) Follow(text []byte, end mq.Offset) error {
 	for level, p := range next.levels {
 		if have, ok := d.Get(level); !ok || have != mq.Index(p.at) {
 			d.Set(level, mq.Index(p.at), end)
+		}
+	}
+	return d.Sync()
+}
+
+// Resume takes over the positions of a text like JSON's that are ahead of ours. What they stand for is not in the log here: others
+// have it.
+func (d *Delays) Resume(text []byte) error {
+	next := newDelays(&ledger{}, d.now, 0)
+	if err := next.decode(text); err != nil {
+		return fmt.Errorf("delay offsets: %w", err)
+	}
+	for level, p := range next.levels {
+		if have, ok := d.Get(level); !ok || have < mq.Index(p.at) {
+			d.Set(level, mq.Index(p.at), 0)
 		}
 	}
 	return d.Sync()

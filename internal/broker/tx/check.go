@@ -114,6 +114,9 @@ func (m *Machine) step(ctx context.Context, end record.Index) (more bool, err er
 	if stop, waits := m.judge(res.Records); waits {
 		next, more = stop, false
 	}
+	if m.o.Escape != nil {
+		return more, m.escape(ctx, next)
+	}
 	if len(c.items) > 0 {
 		if err := m.putBack(ctx, next); err != nil {
 			return false, err
@@ -121,6 +124,25 @@ func (m *Machine) step(ctx context.Context, end record.Index) (more bool, err er
 	}
 	m.pass(next)
 	return more, nil
+}
+
+// escape gives the items to another set, as a slave does that acts as the master, and passes them one by one.
+//
+// Differs from Java: a half message that no other set takes is tried again until one takes it, or until the master is back. Java
+// leaves it out after 10 attempts, and nobody decides it any more.
+func (m *Machine) escape(ctx context.Context, next record.Index) error {
+	m.reconsider()
+	for i := range m.check.items {
+		it := &m.check.items[i]
+		if it.verdict == ask {
+			if err := m.o.Escape(ctx, &it.half); err != nil {
+				return errors.Join(err, m.commit())
+			}
+		}
+		m.pass(it.half.Msg.Index + 1)
+	}
+	m.pass(max(next, m.progress))
+	return nil
 }
 
 // pass moves the progress.
@@ -165,13 +187,15 @@ func (m *Machine) judge(recs []byte) (stop record.Index, waits bool) {
 	return 0, false
 }
 
-// verdictOf is Java's order of the questions.
+// verdictOf is Java's order of the questions. What another set will decide leaves at once: its producer cannot decide it here.
 //
 // Differs from Java: an immune message is not counted as asked about. Java counts each look at it, so that a message with an
 // immunity time of more than transactionCheckMax looks is given up although its producer was never asked.
 func (m *Machine) verdictOf(h *Half, now time.Time) verdict {
 	age := h.age(now)
 	switch {
+	case m.o.Escape != nil:
+		return ask
 	case h.checks >= m.o.CheckMax, age > m.o.Reserved:
 		return giveUp
 	case h.hasImmunity && age < h.patience(m.o.Timeout):

@@ -34,6 +34,9 @@ type Options struct {
 
 	// Ask asks a producer of the group about a half message and returns false when there is none. It must not block.
 	Ask func(c *mq.TransactionCheck) bool
+	// Escape gives an undecided half message to another set, whose broker asks the producer then. It does not give up before ctx
+	// ends. nil: producers are asked from here.
+	Escape func(ctx context.Context, h *Half) error
 	// GivenUp makes sure that the topic of what is given up exists.
 	GivenUp func(ctx context.Context)
 
@@ -92,6 +95,7 @@ type Machine struct {
 	// The checking goroutine's.
 	progress, opProgress record.Index
 	saved, savedOps      record.Index // as committed
+	known                record.Index // the end of the op records that the window knows from the log
 	unasked              int          // of this look: nobody was there
 	check                checker
 }
@@ -108,6 +112,7 @@ func Open(o Options) *Machine {
 	m.passed, m.saved, m.savedOps = m.progress, m.progress, m.opProgress
 	m.window.reset(m.progress)
 	records := m.load()
+	m.known = m.ops.Max()
 	if n := m.half.Max() - m.progress; n > 0 {
 		o.Log.Info("half messages", "after", m.progress, "count", n, "opRecords", records)
 	}
@@ -231,8 +236,10 @@ func (m *Machine) rememberLate(i record.Index) {
 // Expired is Half.Expired with the machine's clock and timeout.
 func (m *Machine) Expired(h *Half) bool { return h.Expired(m.o.Now(), m.o.Timeout) }
 
-// Run looks at what is undecided each Interval until ctx ends.
+// Run looks at what is undecided each Interval until ctx ends. It may be called again then: it goes on where the offsets are, which
+// somebody else may have moved.
 func (m *Machine) Run(ctx context.Context) error {
+	m.resume()
 	t := time.NewTimer(m.o.Interval)
 	defer t.Stop()
 	for {
@@ -244,6 +251,31 @@ func (m *Machine) Run(ctx context.Context) error {
 		m.look(ctx)
 		t.Reset(m.o.Interval)
 	}
+}
+
+// resume learns again what has been decided, if others may have written the log or the offsets since Open.
+func (m *Machine) resume() {
+	m.store.CatchUp()
+	at, opAt := m.committed(m.half), m.committed(m.ops)
+	if at <= m.saved && opAt <= m.savedOps && (m.o.Escape == nil || m.ops.Max() == m.known) {
+		return
+	}
+	m.gate.Lock()
+	defer m.gate.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.progress, m.opProgress = max(at, m.progress), max(opAt, m.opProgress)
+	m.saved, m.savedOps, m.passed = at, opAt, m.progress
+	if m.o.Escape == nil {
+		// What was decided since Open is in the window already.
+		m.window.trim(m.progress)
+		return
+	}
+	m.window.reset(m.progress)
+	clear(m.late)
+	records := m.load()
+	m.known = m.ops.Max()
+	m.o.Log.Info("half messages", "after", m.progress, "count", m.half.Max()-m.progress, "opRecords", records)
 }
 
 // Close does nothing: what the machine knows is in the log.

@@ -149,6 +149,13 @@ func (b *Batch) Result(i int) (record.Index, record.Offset, int64) {
 	return b.entries[i].index, b.entries[i].offset, b.storeMs
 }
 
+// Record returns record i as it was added: its places are those of the batch only after Append. It is good until the batch
+// changes.
+func (b *Batch) Record(i int) []byte {
+	e := &b.entries[i]
+	return b.buf[e.pos : e.pos+e.size : e.pos+e.size]
+}
+
 // RecordSize returns the bytes of record i.
 func (b *Batch) RecordSize(i int) int { return b.entries[i].size }
 
