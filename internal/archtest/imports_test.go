@@ -50,7 +50,7 @@ var only = map[string][]string{
 	"broker":      {"storage", "mq", "record", "selector", "vfs", "bufpool", "bytesview", "fastjson", "telemetry", "version"},
 	"storage":     {"record", "vfs", "bufpool", "bytesview", "invariants"},
 	"replication": {"storage", "vfs", "record", "bufpool"},
-	"membership":  {"mq", "remoting", "protocol", "fastjson", "record"},
+	"membership":  {"mq", "remoting", "protocol", "fastjson", "record", "vfs"},
 	"nameserver":  {"remoting", "protocol", "fastjson", "vfs", "bytesview"},
 	"controller":  {"remoting", "protocol", "vfs"},
 	"admin":       {"mq", "record"},
