@@ -34,9 +34,10 @@ type Options struct {
 	Region  string // regionId, default DefaultRegion
 	TraceOn bool   // traceOn; Java's default is true
 
-	Store *storage.Store // opened, not yet running
-	FS    vfs.FS
-	Dir   string // storePathRootDir
+	Store   *storage.Store    // opened, not yet running
+	Clients *clients.Registry // who is connected, when that is known from a broker before this one; nil: nobody
+	FS      vfs.FS
+	Dir     string // storePathRootDir
 
 	AutoCreateTopic bool // autoCreateTopicEnable; Java's default is true
 	AutoCreateGroup bool // autoCreateSubscriptionGroup; Java's default is true
@@ -74,6 +75,8 @@ type Options struct {
 	DiskMessages  int           // maxTransferCountOnMessageInDisk, default PullMessages
 	DiskBytes     int           // maxTransferBytesOnMessageInDisk, default PullBytes
 	Slave         bool          // brokerRole = SLAVE; the store is a copy
+	// Fenced, if not empty, says why nothing is stored; what is there is read as from a master.
+	Fenced string
 	// Acting: enableSlaveActingMaster. What only one broker of a set may do by itself begins with Act.
 	Acting bool
 	// Escape stores a message in another set, for a slave that acts as the master; nil: enableRemoteEscape = false.
@@ -176,6 +179,9 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Clients == nil {
+		o.Clients = clients.New(o.Now)
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -213,7 +219,8 @@ type Broker struct {
 	polls   *longpoll.Table
 	locks   *rebalance.Locks
 	ids     *record.UniqueIDs
-	suffix  []byte // the properties that each message gets
+	suffix  []byte    // the properties that each message gets
+	refuse  *mq.Error // why nothing is stored, nil in a master
 	started time.Time
 	waiting waiting
 	figures figures
@@ -253,11 +260,17 @@ func Open(o Options) (*Broker, error) {
 	}
 	b := &Broker{
 		o: o, system: o.systemOptions(), store: o.Store, meta: tables,
-		clients: clients.New(o.Now), polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now, o.Log),
+		clients: o.Clients, polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now, o.Log),
 		ids: record.NewUniqueIDs(o.Addr.Addr(), os.Getpid()), started: o.Now(),
 	}
 	b.clients.OnGone(tables.Filters.Leave)
 	b.suffix = brokerProps(o)
+	switch {
+	case o.Fenced != "":
+		b.refuse = errFenced(o.Fenced)
+	case o.Slave:
+		b.refuse = errSlave
+	}
 	b.openKinds()
 	b.figures.init(o.Now())
 	b.routes.init()
@@ -306,6 +319,7 @@ func (b *Broker) tick(ctx context.Context) {
 
 // Close writes the tables down. Run must have returned and no request may be under way.
 func (b *Broker) Close() error {
+	b.clients.OnGone(nil)
 	parts := b.closeParts() // they may still change tables
 	if err := b.meta.Close(); err != nil {
 		return errors.Join(parts, fmt.Errorf("close broker tables: %w", err))

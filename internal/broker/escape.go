@@ -25,7 +25,7 @@ import (
 // message which was on two disks here is in the memory of one broker there.
 
 // leaves reports whether this broker leaves to its master what only one broker of a set may do, whatever happens.
-func (b *Broker) leaves() bool { return b.o.Slave && !b.o.Acting }
+func (b *Broker) leaves() bool { return b.o.Fenced != "" || b.o.Slave && !b.o.Acting }
 
 // escapes returns where the parts of a slave store what they deliver, nil in a master.
 func (b *Broker) escapes() delay.Append {

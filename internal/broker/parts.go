@@ -22,7 +22,7 @@ type part interface {
 // openParts makes the parts. Each of them finds in the store and the tables what it had left there. Those that do what only one
 // broker of a set may do are run by b.acting.
 func (b *Broker) openParts() error {
-	b.acting.init(!b.o.Slave && !b.o.Acting)
+	b.acting.init(b.refuse == nil && !b.o.Acting)
 	if err := b.openOwnQueues(); err != nil {
 		return err
 	}

@@ -183,8 +183,8 @@ func (b *Broker) popCall(r *mq.PopRequest, res *mq.PopResult) *popCall {
 
 // Pop implements mq.Service.
 func (b *Broker) Pop(_ context.Context, r *mq.PopRequest, res *mq.PopResult) error {
-	if b.o.Slave && !b.Acts() {
-		return errSlave
+	if b.refuse != nil && !b.Acts() {
+		return b.refuse
 	}
 	c := b.popCall(r, res)
 	now := b.o.Now().UnixMilli()

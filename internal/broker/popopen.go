@@ -34,12 +34,12 @@ func (b *Broker) openPops() error {
 	b.debts = newDebts(b)
 	b.parts = append(b.parts, running(b.popWaits.Run))
 	switch {
+	case b.leaves(): // it takes no pops
+		b.parts = append(b.parts, resting{b.pops})
 	case !b.o.Slave:
 		b.acting.parts = append(b.acting.parts, b.pops, running(b.debts.run))
-	case b.o.Acting:
+	default:
 		b.acting.parts = append(b.acting.parts, b.pops)
-	default: // it takes no pops
-		b.parts = append(b.parts, resting{b.pops})
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 // Differs from Java: pulls that wait for a message are answered at once, and a position that comes with the pull that is told
 // of the reset does not undo it.
 func (b *Broker) ResetPositions(ctx context.Context, r *mq.PositionReset) ([]mq.QueuePosition, error) {
-	if b.o.ID != 0 {
+	if b.o.ID != 0 || b.o.Slave {
 		return nil, mq.Errorf(mq.KindInternal, "Can not reset offset in slave broker")
 	}
 	if b.o.ClientReset {

@@ -34,6 +34,8 @@ func (b *Broker) storeError(err error) *mq.Error {
 		return mq.Errorf(mq.KindUnavailable, "service not available now. The broker's disk is full: %s", full.Reason.Error())
 	case errors.As(err, &readOnly):
 		return mq.Errorf(mq.KindUnavailable, "service not available now. The message store is read-only: %s", readOnly.Reason.Error())
+	case errors.Is(err, storage.ErrCopy) && b.refuse != nil:
+		return b.refuse
 	case errors.Is(err, storage.ErrCopy):
 		return errSlave
 	case errors.Is(err, storage.ErrClosed):

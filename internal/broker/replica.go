@@ -15,6 +15,11 @@ import (
 // Differs from Java: its remark lists the full disk and the shut down store as possible reasons, too.
 var errSlave = &mq.Error{Kind: mq.KindUnavailable, Detail: "service not available now. This broker is a slave, messages are sent to its master."}
 
+// errFenced refuses a message that is sent to a broker that may not take any.
+func errFenced(why string) *mq.Error {
+	return mq.Errorf(mq.KindUnavailable, "service not available now. This broker takes no messages: %s", why)
+}
+
 // errSlaveRead refuses a pull from a slave that does not serve consumers (slaveReadEnable), with the text of Java's
 // PullMessageProcessor.rejectRequest.
 var errSlaveRead = &mq.Error{Kind: mq.KindBusy, Detail: "[REJECTREQUEST]system busy, start flow control for a while"}

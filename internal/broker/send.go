@@ -119,8 +119,8 @@ const maxKept = 1 << 20
 
 // notYet refuses sends before the time from which they are accepted.
 func (b *Broker) notYet(now time.Time) *mq.Error {
-	if b.o.Slave {
-		return errSlave
+	if b.refuse != nil {
+		return b.refuse
 	}
 	if now.Before(b.o.StartAccept) {
 		return mq.Errorf(mq.KindInternal, "broker unable to service, until %s", b.o.StartAccept.Format("2006-01-02 15:04:05,000"))

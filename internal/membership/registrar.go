@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/mq"
@@ -44,7 +45,7 @@ type Options struct {
 
 	Cluster string
 	Name    string
-	ID      int64
+	ID      int64  // see Become
 	Addr    string // what clients connect to, host:port
 	HAAddr  string // what slaves connect to
 	// ActingMaster is enableSlaveActingMaster.
@@ -86,15 +87,23 @@ func (o Options) withDefaults() Options {
 // nothing, and routes are the broker's own queues.
 type Registrar struct {
 	o       Options
+	as      atomic.Pointer[identity]
 	servers []*server
 	routes  routeCache
 	tried   chan struct{}
+}
+
+// identity is as what a broker registers.
+type identity struct {
+	id     int64
+	period time.Duration
 }
 
 // New returns a Registrar; Run makes it work.
 func New(o Options) *Registrar {
 	o = o.withDefaults()
 	r := &Registrar{o: o, tried: make(chan struct{})}
+	r.as.Store(&identity{o.ID, o.Period})
 	for _, addr := range o.NameServers {
 		r.servers = append(r.servers, newServer(r, addr))
 	}
@@ -115,6 +124,24 @@ func (r *Registrar) Run(ctx context.Context) error {
 	})
 	all.Wait()
 	return nil
+}
+
+// Become makes the broker known under another id, with another period between registrations: at once, without waiting for that. A
+// name server that gets an address under a new id forgets the old one. With an id below 0 the broker leaves the name servers until
+// the next Become.
+func (r *Registrar) Become(id int64, period time.Duration) {
+	r.as.Store(&identity{id, min(max(period, minPeriod), maxPeriod)})
+	_, v := r.o.Topics()
+	for _, s := range r.servers {
+		s.post(nil, v)
+	}
+}
+
+// options are those of the moment.
+func (r *Registrar) options() *Options {
+	o, as := r.o, r.as.Load()
+	o.ID, o.Period = as.id, as.period
+	return &o
 }
 
 // Tried is closed when each name server has been asked once, with or without success. A broker that wants to be
@@ -189,8 +216,11 @@ func (r *Registrar) Unregister(ctx context.Context) {
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, s := range r.servers {
+		if s.as < 0 {
+			continue
+		}
 		wg.Go(func() {
-			if err := s.call(ctx, unregisterCommand(&r.o), nil); err != nil {
+			if err := s.leave(ctx); err != nil {
 				r.o.Log.Warn("unregister from name server", "peer", s.addr, "err", err)
 			}
 		})

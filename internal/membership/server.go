@@ -29,11 +29,12 @@ type server struct {
 	waiters []chan error
 
 	registered mq.DataVersion // what the server was told last; only for the server's own goroutine
+	as         int64          // the id it was told, -1 when it does not know us; likewise
 	down       bool           // a failure has been logged; only for the server's own goroutine
 }
 
 func newServer(r *Registrar, addr string) *server {
-	return &server{r: r, addr: addr, wake: make(chan struct{}, 1), pending: make(map[string]mq.TopicConfig)}
+	return &server{r: r, addr: addr, as: -1, wake: make(chan struct{}, 1), pending: make(map[string]mq.TopicConfig)}
 }
 
 // post queues changed topics, all topics when there are none, and returns where the outcome will be told. It returns
@@ -123,7 +124,8 @@ func (s *server) run(ctx context.Context, tried func()) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		wait, wake := min(s.r.o.Probe, time.Until(full.Add(s.r.o.Period))), s.wake
+		period := s.r.as.Load().period
+		wait, wake := min(s.r.o.Probe, time.Until(full.Add(period))), s.wake
 		if known {
 			backoff = backoffFirst
 		} else {
@@ -137,7 +139,7 @@ func (s *server) run(ctx context.Context, tried func()) {
 		case <-wake:
 			known = s.registerPosted(ctx)
 		case <-timer.C:
-			if known && time.Since(full) < s.r.o.Period && s.probe(ctx) {
+			if known && time.Since(full) < period && s.probe(ctx) {
 				continue
 			}
 			known = s.registerFull(ctx)
@@ -189,6 +191,10 @@ func (s *server) note(ctx context.Context, err error) bool {
 
 // register sends topics in as many registrations as are needed to keep frames small enough.
 func (s *server) register(ctx context.Context, topics []mq.TopicConfig, v mq.DataVersion) error {
+	o := s.r.options()
+	if o.ID < 0 {
+		return s.leave(ctx)
+	}
 	for i := 0; ; i++ {
 		n := min(len(topics), chunkTopics)
 		part := v
@@ -197,7 +203,7 @@ func (s *server) register(ctx context.Context, topics []mq.TopicConfig, v mq.Dat
 			// last one carries the real version.
 			part.Timestamp -= int64(i + 1)
 		}
-		if err := s.registerPart(ctx, topics[:n], part); err != nil {
+		if err := s.registerPart(ctx, o, topics[:n], part); err != nil {
 			return err
 		}
 		if topics = topics[n:]; len(topics) == 0 {
@@ -207,10 +213,27 @@ func (s *server) register(ctx context.Context, topics []mq.TopicConfig, v mq.Dat
 	}
 }
 
-func (s *server) registerPart(ctx context.Context, topics []mq.TopicConfig, v mq.DataVersion) error {
+// leave tells the server that this broker goes, if it has been told that it is there.
+func (s *server) leave(ctx context.Context) error {
+	if s.as < 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return s.call(ctx, registerCommand(&s.r.o, topics, v), func(resp *remoting.Command) error {
+	o := s.r.o
+	o.ID = s.as
+	if err := s.call(ctx, unregisterCommand(&o), nil); err != nil {
+		return err
+	}
+	s.as = -1
+	return nil
+}
+
+func (s *server) registerPart(ctx context.Context, o *Options, topics []mq.TopicConfig, v mq.DataVersion) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	s.as = o.ID // also when the answer is lost
+	return s.call(ctx, registerCommand(o, topics, v), func(resp *remoting.Command) error {
 		s.r.learn(s.addr, resp)
 		return nil
 	})
@@ -218,10 +241,14 @@ func (s *server) registerPart(ctx context.Context, topics []mq.TopicConfig, v mq
 
 // probe asks whether the server knows this broker with the version it was told last. It counts as a sign of life.
 func (s *server) probe(ctx context.Context) bool {
+	o := s.r.options()
+	if o.ID != s.as {
+		return o.ID < 0 && s.as < 0
+	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	same := false
-	err := s.call(ctx, versionCommand(&s.r.o, s.registered), func(resp *remoting.Command) error {
+	err := s.call(ctx, versionCommand(o, s.registered), func(resp *remoting.Command) error {
 		same = resp.Ext["changed"] == "false"
 		return nil
 	})

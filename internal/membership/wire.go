@@ -84,7 +84,7 @@ func dataVersion(v mq.DataVersion) protocol.DataVersion { return protocol.DataVe
 
 // learn takes what a name server answers to a registration.
 func (r *Registrar) learn(from string, resp *remoting.Command) {
-	if r.o.OnMaster != nil && r.o.ID != 0 {
+	if r.o.OnMaster != nil && r.as.Load().id > 0 {
 		if addr := resp.Ext["masterAddr"]; addr != "" {
 			r.o.OnMaster(addr, resp.Ext["haServerAddr"])
 		}

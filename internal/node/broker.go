@@ -4,50 +4,47 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cometmq/cometmq/internal/api/remotingapi"
-	"github.com/cometmq/cometmq/internal/broker"
-	"github.com/cometmq/cometmq/internal/broker/delay"
-	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/broker/clients"
 	"github.com/cometmq/cometmq/internal/membership"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/remoting"
-	"github.com/cometmq/cometmq/internal/replication"
-	"github.com/cometmq/cometmq/internal/storage"
-	"github.com/cometmq/cometmq/internal/version"
 )
 
-// brokerPart is a broker: store, core, door, listeners and its registration.
+// brokerPart is the shell of a broker, which lives as long as the process: what others see of it. What it is at the moment is in
+// engine.
 type brokerPart struct {
-	addr      string
-	conf      *config.Broker
-	store     *storage.Store
-	core      *broker.Broker
-	server    *remoting.Server
+	o          *Options
+	log        *slog.Logger
+	addr       string // advertised
+	advertised netip.AddrPort
+
 	listeners []net.Listener
+	server    *remoting.Server
+	ha        *trunk            // where slaves connect
+	clients   *clients.Registry // who is connected
 	client    *remoting.Client
 	registrar *membership.Registrar
 
-	haListener net.Listener // nil in a slave
-	master     *replication.Master
-	slave      *replication.Slave // nil in a master
-	follower   *membership.Follower
+	turn   chan struct{} // one token: who has it may change the engine
+	engine atomic.Pointer[engine]
+	failed chan error // from parts of an engine
 
-	// Three lifetimes, ended by stop in this order: known to the name servers, serving, and after the last request the
-	// store and the core.
-	known, serving, storing             context.Context
-	stopKnown, stopServing, stopStoring context.CancelFunc
-	left, served, stored                chan struct{} // closed when that has ended
-	storeErr                            error         // set before stored is closed
+	// Two lifetimes, ended by stop in this order: known to the name servers, serving. The engine ends last.
+	known, serving         context.Context
+	stopKnown, stopServing context.CancelFunc
+	left, served           chan struct{} // closed when that has ended
 }
 
 // registerWait is how long a starting broker waits for its name servers before it says that it is ready.
@@ -55,105 +52,93 @@ const registerWait = 2 * time.Second
 
 func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	c := o.Broker
-	log := o.Log.With("role", "broker", "broker", c.Identity.Name)
-	p := &brokerPart{conf: c, left: make(chan struct{}), served: make(chan struct{}), stored: make(chan struct{})}
+	p := &brokerPart{
+		o: o, log: o.Log.With("role", "broker", "broker", c.Identity.Name), clients: clients.New(time.Now),
+		turn: make(chan struct{}, 1), failed: make(chan error, 1), left: make(chan struct{}), served: make(chan struct{}),
+	}
 	p.serving, p.stopServing = context.WithCancel(context.WithoutCancel(ctx))
 	p.known, p.stopKnown = context.WithCancel(p.serving)
-	p.storing, p.stopStoring = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
 			p.abandon()
 		}
 	}()
-
 	// Listen before the store is opened: two brokers that were started twice by mistake differ in port or store.
-	main, err := o.Listen(ctx, "tcp", net.JoinHostPort(c.Listen.Address, strconv.Itoa(c.Listen.Port)))
+	if err := p.listen(ctx); err != nil {
+		return nil, err
+	}
+	p.client = remoting.NewClient(remoting.ClientOptions{
+		Dial: o.Dial, Log: p.log,
+		OnClose: func(addr string, _ *remoting.Conn) { p.registrar.Lost(addr) }, // only the registrar opens connections
+	})
+	p.registrar = membership.New(membership.Options{
+		NameServers: c.Routes.NameServers, Client: p.client, Cluster: c.Identity.Cluster, Name: c.Identity.Name, ID: c.Identity.ID,
+		Addr: p.addr, HAAddr: p.haAddr(), Perm: mq.Perm(c.Identity.Permission), Period: c.Routes.Period, Log: p.log,
+		Topics:        func() ([]mq.TopicConfig, mq.DataVersion) { return p.now().core.TopicTable() },
+		OnMaster:      p.follow,
+		OnOrderTopics: func(table map[string]string) { p.now().core.MarkOrdered(slices.Sorted(maps.Keys(table))) },
+	})
+	p.server = remoting.NewServer(remoting.ServerOptions{Log: p.log, IdleTimeout: c.Listen.Idle})
+	e, err := p.open(roleOf(c))
 	if err != nil {
-		return nil, fmt.Errorf("listenPort=%d: %w", c.Listen.Port, err)
+		return nil, err
+	}
+	p.begin(e)
+	return p, nil
+}
+
+// now returns the engine that serves, or the last one that did.
+func (p *brokerPart) now() *engine { return p.engine.Load() }
+
+// listen opens the listeners. What it has opened when it fails is closed by abandon.
+func (p *brokerPart) listen(ctx context.Context) error {
+	c := p.o.Broker
+	at := func(port int) string { return net.JoinHostPort(c.Listen.Address, strconv.Itoa(port)) }
+	main, err := p.o.Listen(ctx, "tcp", at(c.Listen.Port))
+	if err != nil {
+		return fmt.Errorf("listenPort=%d: %w", c.Listen.Port, err)
 	}
 	p.listeners = append(p.listeners, main)
 	if c.Listen.Port > 2 {
-		var fast net.Listener
-		if fast, err = o.Listen(ctx, "tcp", net.JoinHostPort(c.Listen.Address, strconv.Itoa(c.Listen.Port-2))); err != nil {
-			return nil, fmt.Errorf("fast port %d (listenPort - 2): %w", c.Listen.Port-2, err)
+		fast, err := p.o.Listen(ctx, "tcp", at(c.Listen.Port-2))
+		if err != nil {
+			return fmt.Errorf("fast port %d (listenPort - 2): %w", c.Listen.Port-2, err)
 		}
 		p.listeners = append(p.listeners, fast)
 	}
-	if c.Identity.Role != config.RoleSlave {
-		port := c.Listen.HAPort
-		if port == 0 && c.Listen.Port > 0 {
-			port = c.Listen.Port + 1
-		}
-		if p.haListener, err = o.Listen(ctx, "tcp", net.JoinHostPort(c.Listen.Address, strconv.Itoa(port))); err != nil {
-			return nil, fmt.Errorf("haListenPort=%d: %w", port, err)
-		}
+	port := c.Listen.HAPort
+	if port == 0 && c.Listen.Port > 0 {
+		port = c.Listen.Port + 1
 	}
-	p.addr = reachable(main.Addr(), c.Identity.IP1)
-	advertised, err := netip.ParseAddrPort(p.addr)
+	ha, err := p.o.Listen(ctx, "tcp", at(port))
 	if err != nil {
-		return nil, fmt.Errorf("brokerIP1=%s: want an IP address: %w", c.Identity.IP1, err)
+		return fmt.Errorf("haListenPort=%d: %w", port, err)
 	}
-
-	p.client = remoting.NewClient(remoting.ClientOptions{
-		Dial: o.Dial, Log: log,
-		OnClose: func(addr string, _ *remoting.Conn) { p.registrar.Lost(addr) }, // only the registrar opens connections
-	})
-	if p.store, err = storage.Open(o.FS, storeOptions(o, c, advertised)); err != nil {
-		return nil, err
+	p.ha = &trunk{l: ha, log: p.log}
+	p.addr = reachable(main.Addr(), c.Identity.IP1)
+	if p.advertised, err = netip.ParseAddrPort(p.addr); err != nil {
+		return fmt.Errorf("brokerIP1=%s: want an IP address: %w", c.Identity.IP1, err)
 	}
-	p.replicate(o, log)
-	bo := brokerOptions(o, c, advertised)
-	if p.slave != nil {
-		bo.MasterAlive = func() bool { return p.slave.State().Connected }
-	}
-	bo.Store, bo.Log = p.store, log
-	bo.Announce = func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error {
-		return p.registrar.Announce(ctx, changed, v)
-	}
-	bo.Routes = func(ctx context.Context, topic string) ([]mq.Queue, error) { return p.registrar.Routes(ctx, topic) }
-	p.registrar = membership.New(membership.Options{
-		NameServers: c.Routes.NameServers, Client: p.client, Cluster: c.Identity.Cluster, Name: c.Identity.Name, ID: c.Identity.ID,
-		Addr: p.addr, HAAddr: p.haAddr(), Perm: mq.Perm(c.Identity.Permission), Period: p.registerPeriod(), Log: log,
-		Topics:        func() ([]mq.TopicConfig, mq.DataVersion) { return p.core.TopicTable() },
-		OnMaster:      p.follow,
-		OnOrderTopics: func(table map[string]string) { p.core.MarkOrdered(slices.Sorted(maps.Keys(table))) },
-	})
-	if p.core, err = broker.Open(bo); err != nil {
-		return nil, err
-	}
-	api := remotingapi.New(p.serving, p.core, p.core, remotingapi.Options{
-		StoreHost: advertised, Region: c.Identity.Region, TraceOff: !c.Topics.TraceOn, Log: log,
-	})
-	burstEnd, closed := api.Hooks()
-	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Listen.Idle, OnBurstEnd: burstEnd, OnClose: closed})
-	api.Attach(p.server)
-	return p, nil
+	return nil
 }
 
 // run serves until stop, or until a part of the broker fails.
 func (p *brokerPart) run() error {
 	defer close(p.served)
-	go func() {
-		defer close(p.stored)
-		g, ctx := errgroup.WithContext(p.storing)
-		g.Go(func() error { return p.store.Run(ctx) })
-		g.Go(func() error { return p.core.Run(ctx) })
-		p.storeErr = quiet(g.Wait())
-	}()
 	g, ctx := errgroup.WithContext(p.serving)
 	for _, l := range p.listeners {
 		g.Go(func() error { return quiet(p.server.Serve(ctx, l)) })
 	}
+	g.Go(func() error { return quiet(p.ha.serve(ctx)) })
 	defer context.AfterFunc(ctx, p.stopKnown)()
 	g.Go(func() error {
 		defer close(p.left)
 		return quiet(p.registrar.Run(p.known))
 	})
-	p.runReplication(ctx, g)
-	g.Go(func() error { // no serving without a store
+	g.Go(func() error { // no serving without an engine
 		select {
-		case <-p.stored:
-			return errors.Join(errors.New("the store has ended"), p.storeErr)
+		case err := <-p.failed:
+			return err
 		case <-ctx.Done():
 			return nil
 		}
@@ -175,14 +160,13 @@ func (p *brokerPart) announce(ctx context.Context) {
 // stop is the four steps: leave the name servers and stop accepting; finish what is in flight; flush and checkpoint; close.
 func (p *brokerPart) stop(ctx context.Context) error {
 	p.stopKnown()
+	p.turn <- struct{}{} // kept: the role does not change any more
 	<-p.left
 	p.registrar.Unregister(ctx)
-	shut := p.server.Shutdown(ctx)
+	err := p.server.Shutdown(ctx)
 	p.stopServing()
 	<-p.served
-	p.stopStoring()
-	<-p.stored
-	err := errors.Join(shut, p.storeErr, p.core.Close(), p.store.Close())
+	err = errors.Join(err, p.now().end(func() {}))
 	p.client.Close()
 	return err
 }
@@ -190,88 +174,23 @@ func (p *brokerPart) stop(ctx context.Context) error {
 // abandon releases what a failed start had acquired.
 func (p *brokerPart) abandon() {
 	p.stopServing()
-	p.stopStoring()
 	for _, l := range p.listeners {
 		_ = l.Close()
 	}
-	if p.haListener != nil {
-		_ = p.haListener.Close()
-	}
-	if p.core != nil {
-		_ = p.core.Close()
-	}
-	if p.store != nil {
-		_ = p.store.Close()
+	if p.ha != nil {
+		_ = p.ha.l.Close()
 	}
 	if p.client != nil {
 		p.client.Close()
 	}
 }
 
-func storeOptions(o *Options, c *config.Broker, host netip.AddrPort) storage.Options {
-	s := &c.Store
-	return storage.Options{
-		Dir: s.Root, CommitLogDir: s.CommitLog, SegmentSize: s.SegmentSize, QueueFileSize: s.QueueFileSize,
-		BatchFileSize: s.BatchFileSize, LightQueues: s.LightQueues && s.LightDispatch,
-		IndexSlots: s.IndexSlots, IndexCapacity: s.IndexCapacity, IndexEnabled: s.Index, FlushSync: s.FlushDisk == config.FlushSync,
-		FlushInterval: s.FlushInterval, AppendPropCRC: s.AppendCRC, SkipBodyCRC: !s.CheckCRC, CacheBytes: s.BlockCache,
-		ReservedTime: s.Reserved, DeleteWhen: s.DeleteWhen, DiskMaxUsed: s.DiskMaxUsed, ForceClean: s.ForceClean, Warning: s.Warning,
-		KeepForced: !s.CleanForcibly, CleanInterval: s.CleanInterval, MarkInterval: s.QueueInterval, ThoroughInterval: s.Thorough,
-		Log: o.Log.With("role", "store"), StoreHost: host, Copy: c.Identity.Role == config.RoleSlave,
-		TagsCode: delay.Levels(c.Delay.DelayLevels()).Tags,
-	}
+func (p *brokerPart) doorOptions() remotingapi.Options {
+	c := p.o.Broker
+	return remotingapi.Options{StoreHost: p.advertised, Region: c.Identity.Region, TraceOff: !c.Topics.TraceOn, Log: p.log}
 }
 
-func brokerOptions(o *Options, c *config.Broker, host netip.AddrPort) broker.Options {
-	t, u := &c.Topics, &c.Consume
-	quota := int64(0)
-	if c.Store.LightQuota {
-		quota = c.Store.LightMax
-	}
-	b := broker.Options{
-		LightTopics: c.Store.LightQueues, LightDispatch: c.Store.LightQueues && c.Store.LightDispatch, LightQuota: quota,
-		Name: c.Identity.Name, Cluster: c.Identity.Cluster, ID: c.Identity.ID, Addr: host, Version: version.WireName,
-		Region: c.Identity.Region, TraceOn: t.TraceOn, FS: o.FS, Dir: filepath.Clean(c.Store.Root),
-		AutoCreateTopic: t.AutoCreate, AutoCreateGroup: u.AutoCreateGroup, NoSystemGroups: !u.SystemGroups,
-		TopicQueues: t.DefaultQueues, NoClusterTopic: !t.ClusterTopic, NoBrokerTopic: !t.BrokerTopic, Trace: t.Trace,
-		TraceTopic: t.TraceTopic, ReviveQueues: t.ReviveQueues, NoTimerTopic: !t.Timer,
-		Perm: mq.Perm(c.Identity.Permission), MaxMessageSize: t.MaxMessage,
-		FlushSync: c.Store.FlushDisk == config.FlushSync, FlushTimeout: c.Store.FlushTimeout,
-		NoFastFailure: !c.Store.FastFailure, MaxWait: c.Store.MaxWait, BusyTimeout: c.Store.BusyTimeout,
-		NoLongPolling: !u.LongPolling, ShortPolling: u.ShortPolling, NoLitePull: !u.LitePull,
-		PropFilter: u.PropertyFilter, FilterRetry: u.FilterRetry, FilterKeep: u.FilterKeep,
-		PullMessages: u.MaxMessagesHot, PullBytes: u.MaxBytesHot, DiskMessages: u.MaxMessagesCold, DiskBytes: u.MaxBytesCold,
-		HotBytes: hotBytes(physicalMemory(), u.HotRatio), QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, NewGroups: broker.NewGroups(u.NewGroupStart), OffsetFold: u.OffsetFold,
-		DelayLevels: c.Delay.DelayLevels(), DelayFold: c.Delay.Fold, Timers: timerOptions(c),
-		PopToRetryTopic: c.Pop.Redeliver == config.PopToRetryTopic, PopAckSync: c.Pop.AckSync, PopInflight: c.Pop.Inflight,
-		PopRetryPercent: c.Pop.RetryPercent, PopRetryV2: c.Pop.RetryV2, PopActualRetryTopic: c.Pop.ActualTopic,
-		PopPolling: c.Pop.Polling, PopPollingMost: c.Pop.PollingMost, RequestMode: c.Pop.Mode, PopShareQueues: c.Pop.ShareQueues,
-		ClientReset: !u.ServerReset, NoReplyStore: !u.StoreReplies,
-	}
-	b.NoTransactions = t.NoTransaction
-	b.TxTimeout, b.TxCheckInterval = c.Transact.Timeout, c.Transact.Interval
-	b.TxCheckMax, b.TxOpSize, b.Reserved = c.Transact.CheckMax, c.Transact.OpSize, c.Store.Reserved
-	if c.Pop.RetryPercent == 0 {
-		b.PopRetryPercent = -1
-	}
-	r := &c.Replica
-	b.Slave, b.SlaveRead, b.OffsetCheck = c.Identity.Role == config.RoleSlave, r.SlaveRead, r.OffsetCheck
-	if b.SlaveTimeout = r.Timeout; c.Identity.Role == config.RoleSyncMaster {
-		b.Replicas = r.Copies - 1
-	}
-	if t.AcceptFrom > 0 {
-		b.StartAccept = time.UnixMilli(t.AcceptFrom)
-	}
-	return b
-}
-
-func timerOptions(c *config.Broker) broker.TimerOptions {
-	d := &c.Delay
-	return broker.TimerOptions{
-		MaxDelay: d.TimerMax, Precision: d.Precision, Flush: d.TimerFlush, FileSize: d.TimerFile,
-		// Differs from Java: the window is at most half of the time for which log files are kept. There a timer is lost when
-		// its message is deleted before it is stored again.
-		RollWindow: min(time.Duration(d.RollWindow)*d.Precision, c.Store.Reserved/2),
-		Recall:     d.Recall, NoRecallLocked: !d.RecallLocked, RecallTopicKey: d.RecallTopicKey,
-	}
+// away answers while there is no engine.
+func (p *brokerPart) away(why string) *remoting.Handlers {
+	return remotingapi.Away(p.clients, p.doorOptions(), "service not available now. "+why)
 }

@@ -2,114 +2,93 @@ package node
 
 import (
 	"context"
-	"log/slog"
 	"net"
-	"strconv"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/membership"
-	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/replication"
 )
 
-// replicate makes the part of a broker that copies the log: to its slaves, or from its master.
-func (p *brokerPart) replicate(o *Options, log *slog.Logger) {
-	c, r := p.conf, &p.conf.Replica
-	if c.Identity.Role != config.RoleSlave {
+// replicate makes the part of e that copies the log: to its slaves, or from its master.
+func (p *brokerPart) replicate(e *engine) {
+	c, r := p.o.Broker, &p.o.Broker.Replica
+	if e.role.Kind != Slave {
 		mo := replication.MasterOptions{
-			Store: p.store, Copies: r.Copies - 1, Heartbeat: r.Heartbeat, Housekeeping: r.Housekeeping, Batch: r.Batch, MaxGap: r.MaxGap, Log: log,
+			Store: e.store, Copies: r.Copies - 1, Heartbeat: r.Heartbeat, Housekeeping: r.Housekeeping, Batch: r.Batch, MaxGap: r.MaxGap, Log: p.log,
 		}
 		if r.Limited {
 			mo.BytesPerSecond = r.MaxRate
 		}
-		p.master = replication.NewMaster(mo)
+		e.master, e.slaves = replication.NewMaster(mo), p.ha.grow()
 		return
 	}
-	p.slave = replication.NewSlave(replication.SlaveOptions{
-		Store: p.store, Dial: o.Dial, Durable: c.Store.FlushDisk == config.FlushSync, Heartbeat: r.Heartbeat, Housekeeping: r.Housekeeping,
-		Check: p.sameLog, Log: log,
+	e.slave = replication.NewSlave(replication.SlaveOptions{
+		Store: e.store, Dial: p.o.Dial, Durable: c.Store.FlushDisk == config.FlushSync, Heartbeat: r.Heartbeat, Housekeeping: r.Housekeeping,
+		Check: e.sameLog, Log: p.log,
 	})
-	if r.Master != "" {
-		p.slave.Follow(r.Master)
+	e.follower = membership.NewFollower(membership.FollowerOptions{
+		Client: p.client, Tables: e.core, Copying: func() bool { return e.slave.State().Connected }, End: e.store.Appended, Log: p.log,
+	})
+	e.follow(e.role.Master, e.role.MasterHA)
+}
+
+// follow says where the master is, as far as that is known.
+func (e *engine) follow(addr, haAddr string) {
+	if addr != "" {
+		e.follower.Follow(addr)
 	}
-	p.follower = membership.NewFollower(membership.FollowerOptions{
-		Client: p.client, Tables: tables{p}, Copying: func() bool { return p.slave.State().Connected }, End: p.store.Appended, Log: log,
-	})
+	if haAddr != "" {
+		e.slave.Follow(haAddr)
+	}
 }
 
-// tables are those of a broker that is made later.
-type tables struct{ p *brokerPart }
-
-func (t tables) FollowTopics(list []mq.TopicConfig, v mq.DataVersion) error {
-	return t.p.core.FollowTopics(list, v)
-}
-
-func (t tables) FollowGroups(list []mq.GroupConfig, v mq.DataVersion) error {
-	return t.p.core.FollowGroups(list, v)
-}
-func (t tables) FollowOffsets(text []byte) error { return t.p.core.FollowOffsets(text) }
-func (t tables) FollowDelays(text []byte) error  { return t.p.core.FollowDelays(text) }
-
-// follow takes what a name server says about the master.
+// follow takes what a name server says about the master. What the role says wins.
 func (p *brokerPart) follow(addr, haAddr string) {
-	if p.slave == nil {
+	e := p.now()
+	if e.slave == nil {
 		return
 	}
-	p.follower.Follow(addr)
-	if p.conf.Replica.Master == "" && haAddr != "" {
-		p.slave.Follow(haAddr)
+	if e.role.Master != "" {
+		addr = ""
 	}
+	if e.role.MasterHA != "" {
+		haAddr = ""
+	}
+	e.follow(addr, haAddr)
 }
 
 // sameLog asks the master whether its log is the one that this slave has a part of.
-func (p *brokerPart) sameLog(ctx context.Context) error {
-	off, rec, err := p.store.LastRecord()
+func (e *engine) sameLog(ctx context.Context) error {
+	off, rec, err := e.store.LastRecord()
 	if err != nil || rec == nil {
 		return err
 	}
-	return p.follower.SameLog(ctx, off, rec)
+	return e.follower.SameLog(ctx, off, rec)
 }
 
 // slavePeriod is how often a slave registers: with the answer it learns where its master is.
 const slavePeriod = 10 * time.Second
 
-func (p *brokerPart) registerPeriod() time.Duration {
-	if p.slave != nil {
-		return min(p.conf.Routes.Period, slavePeriod)
+func (p *brokerPart) registerPeriod(k RoleKind) time.Duration {
+	if k == Slave {
+		return min(p.o.Broker.Routes.Period, slavePeriod)
 	}
-	return p.conf.Routes.Period
+	return p.o.Broker.Routes.Period
 }
 
-// haAddr is where slaves connect.
+// haAddr is where slaves connect. A slave says it, too, as Java's does.
 func (p *brokerPart) haAddr() string {
-	host, port, err := net.SplitHostPort(p.addr)
+	host, _, err := net.SplitHostPort(p.addr)
 	if err != nil {
 		return ""
 	}
-	if p.conf.Identity.IP2 != "" {
-		host = p.conf.Identity.IP2
+	if ip := p.o.Broker.Identity.IP2; ip != "" {
+		host = ip
 	}
-	if p.haListener == nil {
-		// A slave says it, too, as Java's does; nobody connects there.
-		n, _ := strconv.Atoi(port)
-		return net.JoinHostPort(host, strconv.Itoa(n+1))
-	}
-	_, port, err = net.SplitHostPort(p.haListener.Addr().String())
+	_, port, err := net.SplitHostPort(p.ha.l.Addr().String())
 	if err != nil {
 		return ""
 	}
 	return net.JoinHostPort(host, port)
-}
-
-// runReplication adds the goroutines to g.
-func (p *brokerPart) runReplication(ctx context.Context, g *errgroup.Group) {
-	if p.slave == nil {
-		g.Go(func() error { return quiet(p.master.Serve(ctx, p.haListener)) })
-		return
-	}
-	g.Go(func() error { return quiet(p.slave.Run(ctx)) })
-	g.Go(func() error { return quiet(p.follower.Run(ctx)) })
 }

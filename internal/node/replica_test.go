@@ -29,24 +29,24 @@ func TestSlaveFollowsItsMaster(t *testing.T) {
 		s := w.slave("/slave", nil)
 		time.Sleep(15 * time.Second)
 		w.roundTrip(m, "topic") // each send has waited for the slave
-		if a, b := m.broker.store.Appended(), s.broker.store.Appended(); a != b || a == 0 {
+		if a, b := m.broker.now().store.Appended(), s.broker.now().store.Appended(); a != b || a == 0 {
 			t.Fatalf("the logs end at %d and %d", a, b)
 		}
 		time.Sleep(15 * time.Second)
 		ctx := t.Context()
-		mt, mv, _ := m.broker.core.Topics(ctx)
-		st, sv, _ := s.broker.core.Topics(ctx)
+		mt, mv, _ := m.broker.now().core.Topics(ctx)
+		st, sv, _ := s.broker.now().core.Topics(ctx)
 		if len(mt) != len(st) || mv != sv {
 			t.Errorf("topics: %d %v, %d %v", len(mt), mv, len(st), sv)
 		}
-		mg, mgv, _ := m.broker.core.Groups(ctx)
-		sg, sgv, _ := s.broker.core.Groups(ctx)
+		mg, mgv, _ := m.broker.now().core.Groups(ctx)
+		sg, sgv, _ := s.broker.now().core.Groups(ctx)
 		if len(mg) != len(sg) || mgv != sgv {
 			t.Errorf("groups: %d %v, %d %v", len(mg), mgv, len(sg), sgv)
 		}
 		for name, get := range map[string]func(*Node) ([]byte, error){
-			"offsets": func(n *Node) ([]byte, error) { return n.broker.core.OffsetTable(ctx) },
-			"delays":  func(n *Node) ([]byte, error) { return n.broker.core.DelayTable(ctx) },
+			"offsets": func(n *Node) ([]byte, error) { return n.broker.now().core.OffsetTable(ctx) },
+			"delays":  func(n *Node) ([]byte, error) { return n.broker.now().core.DelayTable(ctx) },
 		} {
 			a, _ := get(m)
 			b, _ := get(s)
@@ -55,17 +55,17 @@ func TestSlaveFollowsItsMaster(t *testing.T) {
 			}
 		}
 
-		must(t, m.broker.core.DeleteTopic(ctx, "topic"))
+		must(t, m.broker.now().core.DeleteTopic(ctx, "topic"))
 		time.Sleep(15 * time.Second)
-		if _, err := s.broker.core.Topic(ctx, "topic"); err == nil {
+		if _, err := s.broker.now().core.Topic(ctx, "topic"); err == nil {
 			t.Error("the slave still has a topic that was deleted")
 		}
 
 		sb := &mq.SendBatch{Requests: []mq.SendRequest{{Topic: "topic", Body: []byte("x")}}}
-		if s.broker.core.Send(ctx, sb); sb.Results[0].Err == nil || sb.Results[0].Err.Kind != mq.KindUnavailable {
+		if s.broker.now().core.Send(ctx, sb); sb.Results[0].Err == nil || sb.Results[0].Err.Kind != mq.KindUnavailable {
 			t.Errorf("a slave takes messages: %v", sb.Results[0].Err)
 		}
-		_, err := s.broker.core.Pull(ctx, &mq.PullRequest{Group: "g", Topic: "topic"}, nil)
+		_, err := s.broker.now().core.Pull(ctx, &mq.PullRequest{Group: "g", Topic: "topic"}, nil)
 		if err == nil || !strings.Contains(err.Error(), "system busy") {
 			t.Errorf("a slave without slaveReadEnable serves: %v", err)
 		}
@@ -82,7 +82,7 @@ func TestSlaveWithAnotherLogIsStopped(t *testing.T) {
 		set := map[string]string{"storePathRootDir": "/slave"}
 		other := w.start(w.options(set))
 		w.roundTrip(other, "theirs")
-		end := other.broker.store.Appended()
+		end := other.broker.now().store.Appended()
 		must(t, other.Shutdown(t.Context()))
 
 		m := w.start(w.options(nil))
@@ -90,13 +90,13 @@ func TestSlaveWithAnotherLogIsStopped(t *testing.T) {
 		w.roundTrip(m, "more")
 		s := w.slave("/slave", nil)
 		time.Sleep(time.Minute)
-		if got := s.broker.store.Appended(); got != end {
+		if got := s.broker.now().store.Appended(); got != end {
 			t.Errorf("the log of the slave ends at %d, it was %d", got, end)
 		}
-		if st := s.broker.slave.State(); st.Connected || st.Err == nil || !strings.Contains(st.Err.Error(), "the logs have parted") {
+		if st := s.broker.now().slave.State(); st.Connected || st.Err == nil || !strings.Contains(st.Err.Error(), "the logs have parted") {
 			t.Errorf("state %+v", st)
 		}
-		if _, err := s.broker.core.Topic(t.Context(), "theirs"); err != nil {
+		if _, err := s.broker.now().core.Topic(t.Context(), "theirs"); err != nil {
 			t.Errorf("the tables of another log were taken over: %v", err)
 		}
 		must(t, s.Shutdown(t.Context()))

@@ -51,7 +51,7 @@ func NewClient(o ClientOptions) *Client {
 	s.onClose = cl.closed
 	cl.core = newCore(s)
 	for code, h := range o.OnRequest {
-		cl.core.handle(code, h)
+		cl.core.base.Handle(code, h)
 	}
 	return cl
 }

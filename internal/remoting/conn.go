@@ -37,9 +37,10 @@ type Conn struct {
 	remote, socket, local netip.AddrPort
 	state                 any
 
-	active   atomic.Uint32 // core.tick at the last byte read or written
-	full     atomic.Bool   // too much output or too many tasks: the reader must wait
-	draining atomic.Bool   // read no more, finish, close
+	using    atomic.Pointer[Handlers] // of the burst that is under way, nil between bursts
+	active   atomic.Uint32            // core.tick at the last byte read or written
+	full     atomic.Bool              // too much output or too many tasks: the reader must wait
+	draining atomic.Bool              // read no more, finish, close
 
 	// The reader goroutine's own.
 	in     *bufpool.Buf // unread bytes are in.B[r:w]; nil while a raw connection waits without any
@@ -48,7 +49,8 @@ type Conn struct {
 	hint   int // size of the next read buffer
 	small  int // reads in a row that used little of it
 	req    Request
-	asked  int64 // two-way requests dispatched
+	set    *Handlers // using
+	asked  int64     // two-way requests dispatched
 	opened bool
 
 	mu       sync.Mutex // guards all below up to pmu
@@ -303,7 +305,12 @@ func (c *Conn) finish(err error) {
 	c.in = nil
 	c.failPending()
 	c.core.remove(c)
-	if f := c.core.onClose; f != nil && c.opened {
+	if !c.opened {
+		return
+	}
+	h := c.core.roster.hold()
+	defer c.core.roster.release(h)
+	if f := h.OnClose; f != nil {
 		_ = c.guard("OnClose", f)
 	}
 }
@@ -328,7 +335,8 @@ func (c *Conn) Reason() error {
 }
 
 // Go runs f on the bounded worker set of the server or client, then flushes. It is for handlers that wait or take long.
-// f must not use the Request. A panic of f is logged; use GoReply where a caller waits. After Shutdown f is dropped.
+// f must not use the Request. A panic of f is logged; use GoReply where a caller waits. After Shutdown f is dropped. For Server.Swap
+// f is part of the burst in which it was begun, so it must be a handler that begins it.
 func (c *Conn) Go(f func()) { c.GoReply(ReplyTo{oneway: true}, f) }
 
 // GoReply is Go for an f that answers to: if f panics, to is answered with code 1.
@@ -339,12 +347,15 @@ func (c *Conn) GoReply(to ReplyTo, f func()) {
 		c.full.Store(true)
 	}
 	c.mu.Unlock()
-	if !c.core.workers.run(func() { c.task(to, f) }) {
+	h := c.holdMine()
+	if !c.core.workers.run(func() { c.task(h, to, f) }) {
+		c.core.roster.release(h)
 		c.taskDone()
 	}
 }
 
-func (c *Conn) task(to ReplyTo, f func()) {
+func (c *Conn) task(h *Handlers, to ReplyTo, f func()) {
+	defer c.core.roster.release(h)
 	defer c.taskDone()
 	defer c.Flush()
 	defer c.recovered("task", to)

@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// denseCodes is the range of request codes that are looked up in an array.
-const denseCodes = 512
-
 // idleTicks is how many ticks of the coarse clock an idle connection may live.
 const idleTicks = 24
 
@@ -18,10 +15,9 @@ const idleTicks = 24
 // everything that must have ended before Shutdown or Close returns.
 type core struct {
 	settings
-	dense    []Handler
-	sparse   map[int32]Handler
-	fallback Handler
-	workers  workers
+	base    *Handlers // those it began with
+	roster  roster
+	workers workers
 
 	ctx    context.Context // ends when handlers are given up
 	cancel context.CancelFunc
@@ -39,32 +35,13 @@ type core struct {
 
 func newCore(s settings) *core {
 	co := &core{
-		settings: s, dense: make([]Handler, denseCodes), sparse: map[int32]Handler{}, fallback: notSupported,
-		workers: workers{most: s.workers}, stop: make(chan struct{}), conns: map[*Conn]struct{}{}, empty: make(chan struct{}),
+		settings: s, base: NewHandlers(), workers: workers{most: s.workers}, stop: make(chan struct{}), conns: map[*Conn]struct{}{},
+		empty: make(chan struct{}),
 	}
+	co.base.OnBurstEnd, co.base.OnClose = s.onBurstEnd, s.onClose
+	co.roster.init(co.base)
 	co.ctx, co.cancel = context.WithCancel(context.Background())
 	return co
-}
-
-func (co *core) handle(code int32, h Handler) {
-	if uint32(code) < denseCodes {
-		co.dense[code] = h
-		return
-	}
-	co.sparse[code] = h
-}
-
-func (co *core) handler(code int32) Handler {
-	var h Handler
-	if uint32(code) < denseCodes {
-		h = co.dense[code]
-	} else {
-		h = co.sparse[code]
-	}
-	if h == nil {
-		h = co.fallback
-	}
-	return h
 }
 
 // start makes a connection of nc and runs its reader. It returns nil when stopping; nc is then still the caller's.

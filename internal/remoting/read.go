@@ -114,6 +114,8 @@ func (c *Conn) burst() error {
 	if c.in == nil {
 		return nil
 	}
+	c.begin()
+	defer c.end()
 	c.req.HoldTexts()
 	b := c.in.B[:cap(c.in.B)]
 	for {
@@ -143,7 +145,7 @@ func (c *Conn) burst() error {
 }
 
 func (c *Conn) endBurst() error {
-	if f := c.core.onBurstEnd; f != nil {
+	if f := c.set.OnBurstEnd; f != nil {
 		return c.guard("OnBurstEnd", f)
 	}
 	return nil
@@ -156,6 +158,8 @@ func (c *Conn) relieve() error {
 		return err
 	}
 	c.Flush()
+	c.end() // it may take long
+	defer c.begin()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting = true
@@ -192,7 +196,7 @@ func (c *Conn) dispatch(frame []byte) error {
 	if !r.IsOneway() {
 		c.asked++
 	}
-	c.invoke(c.core.handler(r.Code), r)
+	c.invoke(c.set.of(r.Code), r)
 	return nil
 }
 

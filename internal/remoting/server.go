@@ -27,10 +27,15 @@ func NewServer(o ServerOptions) *Server {
 }
 
 // Handle makes h the handler of a request code. It must not be called once Serve runs.
-func (s *Server) Handle(code int32, h Handler) { s.core.handle(code, h) }
+func (s *Server) Handle(code int32, h Handler) { s.core.base.Handle(code, h) }
 
 // HandleDefault makes h the handler of all codes without one.
-func (s *Server) HandleDefault(h Handler) { s.core.fallback = h }
+func (s *Server) HandleDefault(h Handler) { s.core.base.HandleDefault(h) }
+
+// Swap makes h answer everything that is read from now on, with h's hooks; connections stay open. quiet returns when nothing of the
+// former handlers runs any more: no handler, no hook, no task of Conn.Go that they began. Whoever swaps waits for that outside of
+// handlers, before the next Swap.
+func (s *Server) Swap(h *Handlers) (quiet func()) { return s.core.swap(h) }
 
 // Conns calls f for every live connection until f returns false.
 func (s *Server) Conns(f func(*Conn) bool) {

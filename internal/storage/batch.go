@@ -89,7 +89,7 @@ func (b *Batch) End() record.Offset { return b.b.End() }
 //
 // The caller may find itself dispatching (see OnDispatch), so it must hold no lock that OnDispatch takes.
 func (s *Store) Append(b *Batch) error {
-	if s.o.Copy {
+	if s.o.Copy || s.o.Sealed {
 		return ErrCopy
 	}
 	if err := s.log.Append(&b.b); err != nil {

@@ -45,6 +45,8 @@ type Options struct {
 	// Copy: the log is a copy of a master's. It takes no messages of its own, and after a power cut it ends before the first
 	// gap, so that the master sends what is missing again; a log of one's own keeps what is behind a gap.
 	Copy bool
+	// Sealed: the log takes no messages of its own, as a copy.
+	Sealed bool
 
 	// TagsCode gives the tag field of a queue unit; nil or ok = false: the hash of the tag.
 	TagsCode func(topic []byte, queue int32, props record.Props, storeMs int64) (code int64, ok bool)

@@ -48,8 +48,8 @@ var (
 	ErrClosed   = commitlog.ErrClosed
 	ErrTooLarge = commitlog.ErrTooLarge
 	ErrGone     = commitlog.ErrGone
-	// ErrCopy says that the store holds a copy of another one's log and takes no messages of its own.
-	ErrCopy = errors.New("the store is a slave's")
+	// ErrCopy says that the store takes no messages of its own, see Options.Copy and Options.Sealed.
+	ErrCopy = errors.New("the store takes no messages of its own")
 )
 
 // Store is the message store of one broker.
@@ -258,6 +258,10 @@ func (s *Store) AwaitDurable(a *Await) bool { return s.log.AwaitDurable(a) }
 
 // Flush makes everything appended so far durable.
 func (s *Store) Flush() error { return s.log.Flush() }
+
+// Settle decides all that is waited for, before the store is closed: what is in the log becomes durable, and whoever waits for more
+// than that, now or from now on, is told that it has not come (FlushTimeout, SlaveTimeout).
+func (s *Store) Settle() error { return s.log.Settle() }
 
 // Writable returns nil when messages can be stored, else a *ReadOnlyError or *DiskFullError.
 func (s *Store) Writable() error { return s.log.Writable() }

@@ -1,10 +1,12 @@
 package remotingapi
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,7 +25,8 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// API is the door of one broker. Attach it to the server of each listener.
+// API is the door of one core: a broker in one role. Attach it to the server of each listener, or give the server its Handlers.
+// Sessions of connections outlive it, see sessionOf.
 type API struct {
 	svc mq.Service
 	adm mq.Admin
@@ -38,18 +41,16 @@ type API struct {
 
 // New returns a door on svc and adm. ctx ends what the door's handlers wait for.
 func New(ctx context.Context, svc mq.Service, adm mq.Admin, o Options) *API {
-	if o.Region == "" {
-		o.Region = "DefaultRegion"
-	}
+	o.Region = o.region()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &API{svc: svc, adm: adm, o: o, ctx: ctx, traceOn: "true"}
-	if o.TraceOff {
-		a.traceOn = "false"
-	}
-	return a
+	return &API{svc: svc, adm: adm, o: o, ctx: ctx, traceOn: o.traceOn()}
 }
+
+func (o *Options) region() string { return cmp.Or(o.Region, "DefaultRegion") }
+
+func (o *Options) traceOn() string { return strconv.FormatBool(!o.TraceOff) }
 
 // handler is a request handler of the door. Unlike remoting.Handler it knows the connection's state.
 type handler func(a *API, s *session, r *remoting.Request)
@@ -111,11 +112,16 @@ func collects(code int32) bool {
 	return false
 }
 
-// Attach registers the door's handlers and connection hooks with a server that is not serving yet.
-func (a *API) Attach(rs *remoting.Server) {
+// handle is where request handlers are registered: a *remoting.Server that is not serving yet, or *remoting.Handlers.
+type handle interface {
+	Handle(code int32, h remoting.Handler)
+}
+
+// Attach registers the door's handlers. Its Hooks are needed, too.
+func (a *API) Attach(to handle) {
 	for code, h := range handlers() {
 		flush := !collects(code)
-		rs.Handle(code, func(c *remoting.Conn, r *remoting.Request) {
+		to.Handle(code, func(c *remoting.Conn, r *remoting.Request) {
 			s := a.sessionOf(c)
 			if flush {
 				s.flushSends()
@@ -124,6 +130,14 @@ func (a *API) Attach(rs *remoting.Server) {
 			h(a, s, r)
 		})
 	}
+}
+
+// Handlers are the door's handlers and hooks.
+func (a *API) Handlers() *remoting.Handlers {
+	h := remoting.NewHandlers()
+	h.OnBurstEnd, h.OnClose = a.Hooks()
+	a.Attach(h)
+	return h
 }
 
 // Hooks are the connection hooks that the server of each listener must call: pass them in its options.
@@ -173,11 +187,17 @@ type session struct {
 	ack    mq.AckRequest
 }
 
+// sessionOf returns the session of a connection. When another door has made it, what is known of the client goes on: who it is, as
+// the register of clients has it. That door has answered everything and is closed.
 func (a *API) sessionOf(c *remoting.Conn) *session {
-	if s, ok := c.State().(*session); ok {
-		return s
+	old, _ := c.State().(*session)
+	if old != nil && old.a == a {
+		return old
 	}
 	s := &session{a: a, conn: c}
+	if old != nil {
+		s.member, s.names = old.member, old.names
+	}
 	c.SetState(s)
 	return s
 }

@@ -60,20 +60,22 @@ func New(now func() time.Time) *Registry {
 	}
 }
 
-// OnGone has f called, without a lock, for each consumer group whose last member has left. Call it before the first use.
-func (r *Registry) OnGone(f func(group string)) { r.onGone = f }
+// OnGone has f called, without a lock, for each consumer group whose last member has left from now on; nil: nobody. A call of the
+// former f may still be under way.
+func (r *Registry) OnGone(f func(group string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.onGone, r.gone = f, nil
+}
 
 // tellGone takes the lock: the names are handed out once.
 func (r *Registry) tellGone() {
-	if r.onGone == nil {
-		return
-	}
 	r.mu.Lock()
-	gone := r.gone
+	gone, tell := r.gone, r.onGone
 	r.gone = nil
 	r.mu.Unlock()
 	for _, name := range gone {
-		r.onGone(name)
+		tell(name)
 	}
 }
 

@@ -37,6 +37,13 @@ func (l *Log) Flush() error {
 	return nil
 }
 
+// Settle flushes and ends all waiting, now and in future.
+func (l *Log) Settle() error {
+	err := l.Flush()
+	l.waits.giveUp()
+	return err
+}
+
 // FlushTo makes the log up to off durable if it is not yet.
 func (l *Log) FlushTo(off record.Offset) error {
 	if l.Flushed() >= off {

@@ -1,0 +1,147 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cometmq/cometmq/internal/api/remotingapi"
+	"github.com/cometmq/cometmq/internal/broker"
+	"github.com/cometmq/cometmq/internal/membership"
+	"github.com/cometmq/cometmq/internal/replication"
+	"github.com/cometmq/cometmq/internal/storage"
+)
+
+// engine is a broker in one role: the store, the core, the door, and what copies the log. A role ends with its engine; what lives
+// longer is in brokerPart.
+//
+// Requests come from the server of the shell to api, and through core to store. The log goes from store to slaves through master,
+// or comes from the master through slave; follower brings the tables that belong to it.
+type engine struct {
+	role  Role
+	store *storage.Store
+	core  *broker.Broker
+	api   *remotingapi.API
+
+	master   *replication.Master
+	slaves   *branch              // where master accepts
+	slave    *replication.Slave   // nil in a master
+	follower *membership.Follower // nil in a master
+
+	// What handlers wait for ends with asked. The rest are what runs, in the order of its end.
+	asked                         context.Context
+	stopAsked                     context.CancelFunc
+	replicating, working, storing *task
+
+	ended sync.Once
+	err   error // of the end
+}
+
+// open makes an engine of what is in the directories. It starts nothing.
+func (p *brokerPart) open(r Role) (_ *engine, err error) {
+	e := &engine{role: r}
+	e.asked, e.stopAsked = context.WithCancel(p.serving)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.close())
+		}
+	}()
+	if e.store, err = storage.Open(p.o.FS, storeOptions(p.o, &r, p.advertised)); err != nil {
+		return nil, err
+	}
+	bo := brokerOptions(p.o, &r, p.advertised)
+	bo.Store, bo.Clients, bo.Log = e.store, p.clients, p.log
+	bo.MasterAlive = func() bool { return e.slave == nil || e.slave.State().Connected }
+	bo.Announce = p.registrar.Announce
+	bo.Routes = p.registrar.Routes
+	if e.core, err = broker.Open(bo); err != nil {
+		return nil, err
+	}
+	e.api = remotingapi.New(e.asked, e.core, e.core, p.doorOptions())
+	p.replicate(e)
+	return e, nil
+}
+
+// start lets the engine work. What ends by itself is told to failed.
+func (e *engine) start(failed chan<- error) {
+	ctx := context.WithoutCancel(e.asked)
+	e.storing = begin(ctx, "the store", failed, e.store.Run)
+	e.working = begin(ctx, "the broker", failed, e.core.Run)
+	e.replicating = begin(ctx, "replication", failed, e.replicate)
+}
+
+func (e *engine) replicate(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	if e.slave == nil {
+		g.Go(func() error { return e.master.Serve(ctx, e.slaves) })
+		return g.Wait()
+	}
+	g.Go(func() error { return e.slave.Run(ctx) })
+	g.Go(func() error { return e.follower.Run(ctx) })
+	return g.Wait()
+}
+
+// end ends the engine. New requests do not come any more; quiet returns when those that have come are done. A send under way is
+// answered with what is true at the end: no slave is heard any more, and what is in the log is flushed.
+func (e *engine) end(quiet func()) error {
+	e.ended.Do(func() {
+		e.stopAsked()
+		e.err = e.replicating.end()
+		e.err = errors.Join(e.err, e.working.end()) // answers what is parked
+		e.err = errors.Join(e.err, e.store.Settle())
+		quiet()
+		e.err = errors.Join(e.err, e.storing.end())
+		e.err = errors.Join(e.err, e.close())
+	})
+	return e.err
+}
+
+// close closes what open has opened. Nothing runs.
+func (e *engine) close() error {
+	e.stopAsked()
+	var err error
+	if e.slaves != nil {
+		_ = e.slaves.Close()
+	}
+	if e.core != nil {
+		err = e.core.Close()
+	}
+	if e.store != nil {
+		err = errors.Join(err, e.store.Close())
+	}
+	return err
+}
+
+// task is a goroutine that ends when it is told to.
+type task struct {
+	stop context.CancelFunc
+	done chan struct{}
+	err  error // once done is closed
+}
+
+// begin runs f. If it ends without being told to, failed hears of it.
+func begin(ctx context.Context, what string, failed chan<- error, f func(context.Context) error) *task {
+	t := &task{done: make(chan struct{})}
+	ctx, t.stop = context.WithCancel(ctx)
+	go func() {
+		defer close(t.done)
+		t.err = quiet(f(ctx))
+		if ctx.Err() == nil {
+			select {
+			case failed <- errors.Join(fmt.Errorf("%s has ended", what), t.err):
+			default: // others have failed, too
+			}
+		}
+	}()
+	return t
+}
+
+// end stops the task and waits for it.
+func (t *task) end() error {
+	t.stop()
+	<-t.done
+	return t.err
+}

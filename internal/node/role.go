@@ -1,0 +1,127 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/config"
+)
+
+// RoleKind is what a broker does in its broker set.
+type RoleKind uint8
+
+// The kinds of roles.
+const (
+	Master     RoleKind = iota // takes messages
+	SyncMaster                 // takes messages, and acknowledges them when slaves have them
+	Slave                      // copies a master's log
+	Fenced                     // takes no messages, serves what it has: it may not be a master, and knows of none
+)
+
+func (k RoleKind) String() string {
+	switch k {
+	case Master:
+		return config.RoleAsyncMaster
+	case SyncMaster:
+		return config.RoleSyncMaster
+	case Slave:
+		return config.RoleSlave
+	case Fenced:
+		return "FENCED"
+	default:
+		return fmt.Sprintf("RoleKind(%d)", uint8(k))
+	}
+}
+
+// Role is what a broker is for a time.
+type Role struct {
+	Kind RoleKind
+	// ID is what the broker registers as: 0 is the master. Below 0: it is not registered.
+	ID int64
+	// Epoch is the term of the master (controller mode), 0 without.
+	Epoch int32
+	// Master and MasterHA are where the master serves clients and slaves; "" in a slave: what the name servers say, or the
+	// configuration.
+	Master, MasterHA string
+	// Why says, in a fenced broker, what clients are told.
+	Why string
+}
+
+// roleOf is the role that the configuration gives.
+func roleOf(c *config.Broker) Role {
+	r := Role{Kind: Master, ID: c.Identity.ID}
+	switch c.Identity.Role {
+	case config.RoleSyncMaster:
+		r.Kind = SyncMaster
+	case config.RoleSlave:
+		r.Kind, r.MasterHA = Slave, c.Replica.Master
+	}
+	return r
+}
+
+// Become changes the role of the broker. It returns when the broker serves in the new role, and not before the former one has ended
+// completely; connections stay open. ctx bounds the waiting for another change only.
+//
+// After an error the broker serves nobody, and says why, until a later Become succeeds.
+func (n *Node) Become(ctx context.Context, r Role) error {
+	if n.broker == nil {
+		return errors.New("this process is no broker")
+	}
+	return n.broker.become(ctx, r)
+}
+
+// Role returns what the broker is.
+func (n *Node) Role() Role { return n.broker.now().role }
+
+var errStopping = errors.New("the broker is being stopped")
+
+// become ends the engine and starts another one in the role r. The order keeps what was promised:
+//
+//  1. Requests are refused from here on, and nobody hears of slaves any more. What was sent before is decided: on disk, or not
+//     (engine.end). A message that waited for slaves is answered with a timeout, although it may still be in the log that counts.
+//  2. The engine is closed, which makes its files as after a clean stop.
+//  3. The new engine opens them. That is the same recovery as of a new process, so nothing that the former role knew in
+//     memory can be wrong in the new one.
+//  4. It answers, and the name servers are told.
+func (p *brokerPart) become(ctx context.Context, r Role) error {
+	select {
+	case p.turn <- struct{}{}:
+	case <-p.known.Done():
+		return errStopping
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another change of the role: %w", ctx.Err())
+	}
+	defer func() { <-p.turn }()
+	if p.known.Err() != nil {
+		return errStopping
+	}
+	began := time.Now()
+	was := p.now()
+	p.log.Info("the role changes", "from", was.role.Kind, "to", r.Kind, "id", r.ID, "epoch", r.Epoch)
+	quiet := p.server.Swap(p.away("the broker changes its role"))
+	if err := was.end(quiet); err != nil {
+		// The next one recovers what this one could not write down.
+		p.log.Error("the end of the former role", "role", was.role.Kind, "err", err)
+	}
+	closed := time.Now()
+	e, err := p.open(r)
+	if err != nil {
+		err = fmt.Errorf("become %s: %w", r.Kind, err)
+		p.server.Swap(p.away(err.Error()))()
+		p.log.Error("the broker has no role", "err", err)
+		return err
+	}
+	p.begin(e)
+	p.log.Info("the role has changed", "role", r.Kind, "id", r.ID, "end", e.store.Appended(), "closing", closed.Sub(began), "took", time.Since(began))
+	return nil
+}
+
+// begin lets an open engine work and serve.
+func (p *brokerPart) begin(e *engine) {
+	p.engine.Store(e)
+	e.start(p.failed)
+	p.server.Swap(e.api.Handlers())()
+	p.registrar.Become(e.role.ID, p.registerPeriod(e.role.Kind))
+}
