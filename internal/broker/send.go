@@ -75,9 +75,12 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 		refuseAll(sb, refusal)
 		return false
 	}
+	ended := false // then s may be another call's already
 	defer func() {
 		b.waiting.bytes.Add(-size)
-		b.finishEnds(s, sb, errBusy) // nothing to do but after a panic
+		if !ended { // a panic
+			b.finishEnds(s, sb, errBusy)
+		}
 	}()
 	if len(sb.Ends) > 0 {
 		// New topics are made before the first end is looked at: name servers may be slow, copies must not wait for them.
@@ -92,6 +95,7 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 	b.closeEnds(s, sb, now)
 	if s.batch.Len() == 0 {
 		b.finishEnds(s, sb, nil)
+		ended = true
 		s.await.End = b.store.Appended() // what was decided before may not be safe yet
 		return b.await(s, sb, now)
 	}
@@ -102,10 +106,12 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 			sb.Results[p.request].Err = refusal
 		}
 		b.finishEnds(s, sb, refusal)
+		ended = true
 		return false
 	}
 	b.publish(s, sb)
 	b.finishEnds(s, sb, nil)
+	ended = true
 	b.figures.put(b.o.Now().Sub(now))
 	s.await.End = s.batch.End()
 	if s.batch.Size() > maxKept {

@@ -64,7 +64,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 		}
 	}()
 	// Listen before the store is opened: two brokers that were started twice by mistake differ in port or store.
-	if err := p.listen(ctx); err != nil {
+	if err = p.listen(ctx); err != nil {
 		return nil, err
 	}
 	p.client = remoting.NewClient(remoting.ClientOptions{
@@ -100,8 +100,8 @@ func (p *brokerPart) listen(ctx context.Context) error {
 	}
 	p.listeners = append(p.listeners, main)
 	if c.Listen.Port > 2 {
-		fast, err := p.o.Listen(ctx, "tcp", at(c.Listen.Port-2))
-		if err != nil {
+		var fast net.Listener
+		if fast, err = p.o.Listen(ctx, "tcp", at(c.Listen.Port-2)); err != nil {
 			return fmt.Errorf("fast port %d (listenPort - 2): %w", c.Listen.Port-2, err)
 		}
 		p.listeners = append(p.listeners, fast)

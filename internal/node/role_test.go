@@ -188,7 +188,7 @@ func (s *stream) produce(c *caller, stop <-chan struct{}) {
 		s.acked[mq.Index(h.QueueOffset)] = n
 		s.sent = n
 		n++
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -280,7 +280,7 @@ func TestRolesChangeUnderLoad(t *testing.T) {
 		master.Store(&addrs[0])
 		end := load(t, &master, func() *caller { return w.caller(t) })
 		nodes := [2]*Node{a, b}
-		for i := range 16 {
+		for i := range 10 {
 			time.Sleep(3 * time.Second)
 			from, to := i%2, 1-i%2
 			handOver(t, nodes[from], nodes[to], fmt.Sprint("127.0.0.1:", 10912+10*to))

@@ -71,7 +71,7 @@ func TestSwapWaitsForWhatRuns(t *testing.T) {
 				w.send(get(JSON, codeEcho, 1))
 				if what == "close" {
 					w.want(1, 0)
-					_ = w.Conn.Close()
+					_ = w.Close()
 				}
 				synctest.Wait()
 				if !running.Load() {
@@ -110,7 +110,7 @@ func TestSwapDoesNotWaitForASlowReader(t *testing.T) {
 		if d := time.Since(began); d != 0 {
 			t.Errorf("waited %v", d)
 		}
-		_ = w.Conn.Close()
+		_ = w.Close()
 	})
 }
 
