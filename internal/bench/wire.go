@@ -303,3 +303,14 @@ func (c *Client) ReadAll(topic string, queue int, visit func(index int64, rec []
 	}
 	return nil
 }
+
+// Pull asks once for what a queue holds at a position, waiting for it if wait > 0, and shows each stored record. It returns
+// where to go on.
+func (c *Client) Pull(topic string, queue int, at int64, most int, wait time.Duration, visit func(index int64, rec []byte) error) (next int64, err error) {
+	r, err := c.Call(protocol.ReqPullMessage, pullHeader(topic, "read_all", queue, at, most, wait), nil)
+	if err != nil {
+		return at, err
+	}
+	_, next, err = pulled(r, at, visit)
+	return next, err
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/cometmq/cometmq/internal/bench"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/testkit/target"
+	"github.com/cometmq/cometmq/test/history"
 )
 
 var (
@@ -46,10 +47,10 @@ func TestKill(t *testing.T) {
 				t.Fatal(err)
 			}
 			first.Close()
-			l := newLoad(b, "crash", 4)
+			l := history.NewLoad("crash", 4, history.At(b))
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan struct{})
-			go func() { l.run(ctx); close(done) }()
+			go func() { l.Run(ctx); close(done) }()
 			committed := map[int32]int64{}
 			movedBack := int64(0)
 			for range *kills {
@@ -63,15 +64,18 @@ func TestKill(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			cancel()
 			<-done
-			v := l.verify(t)
-			v.movedBack = movedBack
+			v, err := l.Verify(t.Context(), b, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.MovedBack = movedBack
 			table.kill(mode, *kills, v)
 			t.Logf("%s: %d kills: %v", mode, *kills, v)
-			if v.lost != 0 || v.phantom != 0 || v.inverted != 0 {
+			if v.Lost != 0 || v.Phantom != 0 || v.Inverted != 0 {
 				t.Errorf("%s: %v", mode, v)
 			}
-			if v.acked < int64(*kills)*100 {
-				t.Errorf("only %d messages were acknowledged: the run proves nothing", v.acked)
+			if v.Acked < int64(*kills)*100 {
+				t.Errorf("only %d messages were acknowledged: the run proves nothing", v.Acked)
 			}
 		})
 	}

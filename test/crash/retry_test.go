@@ -14,6 +14,7 @@ import (
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/testkit/target"
+	"github.com/cometmq/cometmq/test/history"
 )
 
 // retryTimes is how often a message is tried again before it is a dead letter.
@@ -33,8 +34,8 @@ func TestKillRetry(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var wg sync.WaitGroup
 			send, stopSending := context.WithCancel(ctx)
-			wg.Go(func() { g.load.run(send) })
-			for _, topic := range []string{g.load.topic, "%RETRY%" + g.group} {
+			wg.Go(func() { g.load.Run(send) })
+			for _, topic := range []string{g.load.Topic, "%RETRY%" + g.group} {
 				wg.Go(func() { g.fail(ctx, topic) })
 			}
 			for range *kills {
@@ -48,13 +49,13 @@ func TestKillRetry(t *testing.T) {
 			cancel()
 			wg.Wait()
 			v := g.verify(t)
-			table.feature("retry and dead letters, "+mode, *kills, featureVerdict{acked: v.acked, lost: v.lost, phantom: v.phantom, duplicates: v.duplicates})
+			table.feature("retry and dead letters, "+mode, *kills, history.Feature{Acked: v.Acked, Lost: v.Lost, Phantom: v.Phantom, Duplicates: v.Duplicates})
 			t.Logf("%s: %d kills: %v", mode, *kills, v)
-			if v.lost != 0 || v.phantom != 0 {
+			if v.Lost != 0 || v.Phantom != 0 {
 				t.Errorf("%s: %v", mode, v)
 			}
-			if v.acked < int64(*kills)*100 {
-				t.Errorf("only %d answers: the run proves nothing", v.acked)
+			if v.Acked < int64(*kills)*100 {
+				t.Errorf("only %d answers: the run proves nothing", v.Acked)
 			}
 		})
 	}
@@ -69,7 +70,7 @@ type try struct {
 // poison is a consumer group that fails with every message and remembers what it gave back.
 type poison struct {
 	addr, group string
-	load        *load
+	load        *history.Load
 
 	mu       sync.Mutex // guards what follows
 	asked    map[try]int
@@ -85,9 +86,9 @@ func newPoison(t *testing.T, addr string) *poison {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	g := &poison{addr: addr, group: "poison", load: newLoad(addr, "crash_retry", 1), asked: map[try]int{}, accepted: map[try]int{}, last: time.Now()}
-	g.load.pause = 20 * time.Millisecond
-	if err := c.CreateTopic(g.load.topic, 1); err != nil {
+	g := &poison{addr: addr, group: "poison", load: history.NewLoad("crash_retry", 1, history.At(addr)), asked: map[try]int{}, accepted: map[try]int{}, last: time.Now()}
+	g.load.Pause = 20 * time.Millisecond
+	if err := c.CreateTopic(g.load.Topic, 1); err != nil {
 		t.Fatal(err)
 	}
 	rep, err := c.Call(protocol.ReqUpdateAndCreateSubscriptionGroup, nil, fmt.Appendf(nil,
@@ -205,7 +206,7 @@ func (g *poison) waitQuiet(t *testing.T) {
 }
 
 // verify compares what can be read with what was asked for and what was answered.
-func (g *poison) verify(t *testing.T) verdict {
+func (g *poison) verify(t *testing.T) history.Verdict {
 	t.Helper()
 	for _, f := range g.failures[:min(len(g.failures), 10)] {
 		t.Error(f)
@@ -215,46 +216,49 @@ func (g *poison) verify(t *testing.T) verdict {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	var v verdict
+	var v history.Verdict
 	copies, dead := map[try]int{}, map[int64]int{}
 	read := func(topic string, note func(m *record.Message, k try)) {
 		t.Helper()
-		readTopic(t, c, topic, 1, func(m *record.Message) error {
+		err := history.ReadTopic(c, topic, 1, func(m *record.Message) error {
 			k := try{int64(binary.BigEndian.Uint64(m.Body)), m.Reconsume}
-			if origin, _ := m.Props.Get(record.PropRetryTopic); string(origin) != g.load.topic || g.asked[try{k.number, k.times - 1}] == 0 {
-				v.phantom++
+			if origin, _ := m.Props.Get(record.PropRetryTopic); string(origin) != g.load.Topic || g.asked[try{k.number, k.times - 1}] == 0 {
+				v.Phantom++
 			}
 			copies[k]++
 			note(m, k)
 			return nil
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	read("%RETRY%"+g.group, func(_ *record.Message, k try) {
 		if k.times > retryTimes {
 			t.Errorf("message %d was tried %d times", k.number, k.times)
-			v.phantom++
+			v.Phantom++
 		}
 	})
 	read("%DLQ%"+g.group, func(_ *record.Message, k try) {
 		if dead[k.number]++; k.times != retryTimes+1 {
 			t.Errorf("message %d is dead after %d tries", k.number, k.times)
-			v.phantom++
+			v.Phantom++
 		}
 	})
-	for _, n := range g.load.senders[0].acked {
-		if v.acked++; dead[n] == 0 {
-			v.lost++
+	for _, n := range g.load.Senders[0].Acked {
+		if v.Acked++; dead[n] == 0 {
+			v.Lost++
 		}
 	}
 	for k, n := range g.accepted {
-		v.acked += int64(n)
+		v.Acked += int64(n)
 		got := copies[try{k.number, k.times + 1}]
-		v.lost += int64(max(0, n-got))
+		v.Lost += int64(max(0, n-got))
 	}
 	for k, n := range copies {
-		v.duplicates += int64(n - 1)
-		if k.number < 0 || k.number >= g.load.senders[0].issued {
-			v.phantom++
+		v.Duplicates += int64(n - 1)
+		if k.number < 0 || k.number >= g.load.Senders[0].Issued {
+			v.Phantom++
 		}
 	}
 	return v

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/cometmq/cometmq/test/history"
 )
 
 var tableFile = flag.String("table", "", "write what the tests saw to this file (make crash-table)")
@@ -26,16 +28,10 @@ type tableData struct {
 	feats   []featureRow
 }
 
-// featureVerdict is what a kill test of one feature saw.
-type featureVerdict struct {
-	acked, lost, phantom, duplicates int64
-	again                            int64 // work that was done although its end had been acknowledged
-}
-
 type featureRow struct {
 	name  string
 	kills int
-	v     featureVerdict
+	v     history.Feature
 }
 
 type faultRow struct {
@@ -46,7 +42,7 @@ type faultRow struct {
 type killRow struct {
 	mode  string
 	kills int
-	v     verdict
+	v     history.Verdict
 }
 
 type damageRow struct {
@@ -66,13 +62,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func (d *tableData) kill(mode string, n int, v verdict) {
+func (d *tableData) kill(mode string, n int, v history.Verdict) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.kills = append(d.kills, killRow{mode, n, v})
 }
 
-func (d *tableData) feature(name string, n int, v featureVerdict) {
+func (d *tableData) feature(name string, n int, v history.Feature) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.feats = append(d.feats, featureRow{name, n, v})
@@ -119,7 +115,7 @@ restart none of them may have moved back.
 `, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *kills, *seeds)
 	slices.SortFunc(d.kills, func(a, b killRow) int { return strings.Compare(a.mode, b.mode) })
 	for _, k := range d.kills {
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d | %d |\n", k.mode, k.kills, k.v.acked, k.v.lost, k.v.phantom, k.v.inverted, k.v.duplicates, k.v.movedBack)
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d | %d |\n", k.mode, k.kills, k.v.Acked, k.v.Lost, k.v.Phantom, k.v.Inverted, k.v.Duplicates, k.v.MovedBack)
 	}
 	if len(d.feats) > 0 {
 		b.WriteString(`
@@ -133,7 +129,7 @@ due: rolled back, undecided, or never sent. Asked again: about something whose e
 `)
 		slices.SortFunc(d.feats, func(a, b featureRow) int { return strings.Compare(a.name, b.name) })
 		for _, f := range d.feats {
-			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d |\n", f.name, f.kills, f.v.acked, f.v.lost, f.v.phantom, f.v.duplicates, f.v.again)
+			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d |\n", f.name, f.kills, f.v.Acked, f.v.Lost, f.v.Phantom, f.v.Duplicates, f.v.Again)
 		}
 	}
 	b.WriteString(`

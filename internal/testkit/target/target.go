@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -79,6 +80,7 @@ type Process struct {
 	env  []string
 	log  string
 	cmd  *exec.Cmd
+	pid  atomic.Int64
 	done chan error
 }
 
@@ -111,11 +113,24 @@ func (p *Process) Start() {
 		p.tb.Fatalf("start %s: %v", p.args[0], err)
 	}
 	p.cmd, p.done = cmd, make(chan error, 1)
+	p.pid.Store(int64(cmd.Process.Pid))
 	go func(done chan<- error) { done <- cmd.Wait() }(p.done)
 }
 
 // PID is the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Signal sends a signal to the process, which must run.
+func (p *Process) Signal(s os.Signal) {
+	p.tb.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.tb.Fatalf("%v to %s: %v", s, p.args[0], err)
+	}
+}
+
+// Running returns the process id, 0 when the process has not been started or was ended by the test. It may be called beside
+// Start and Kill.
+func (p *Process) Running() int { return int(p.pid.Load()) }
 
 // Kill ends the process with SIGKILL and waits for it. Killing an ended process does nothing.
 func (p *Process) Kill() {
@@ -125,6 +140,7 @@ func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 	p.cmd = nil
+	p.pid.Store(0)
 }
 
 // Stop asks the process to end with SIGTERM and returns how it ended.
@@ -138,6 +154,7 @@ func (p *Process) Stop(wait time.Duration) error {
 	select {
 	case err := <-p.done:
 		p.cmd = nil
+		p.pid.Store(0)
 		var ee *exec.ExitError
 		if errors.As(err, &ee) && ee.ExitCode() == 143 { // a JVM ends so after SIGTERM
 			return nil
@@ -333,20 +350,55 @@ func (c *Cluster) Store(i int) string {
 var javaMain = map[string]string{
 	"namesrv": "org.apache.rocketmq.namesrv.NamesrvStartup",
 	"broker":  "org.apache.rocketmq.broker.BrokerStartup",
+
+	"controller": "org.apache.rocketmq.controller.ControllerStartup",
 }
 
 func (o Options) run(tb testing.TB, role, log, conf, heap string) *Process {
 	tb.Helper()
-	if o.Kind == Ours {
-		return start(tb, log, nil, Binary(tb), role, "-c", conf)
+	return Run(tb, Server{Kind: o.Kind, Set: o.Set, Role: role, Conf: conf, Log: log, Heap: heap, Home: filepath.Join(o.Dir, role+"-home")})
+}
+
+// Server is one server of either kind.
+type Server struct {
+	Kind   Kind
+	Set    string   // Java: the jar set, default server-5.5.0
+	Role   string   // broker, namesrv or controller
+	Conf   string   // its configuration file
+	Log    string   // what it prints goes there
+	Heap   string   // Java: default 512m
+	Home   string   // Java: directory for what it writes besides its store
+	Env    []string // more of the environment
+	Binary string   // ours: another one than Binary's
+}
+
+// Run starts a server, which ends with the test.
+func Run(tb testing.TB, s Server) *Process {
+	tb.Helper()
+	if s.Kind == Ours {
+		if s.Binary == "" {
+			s.Binary = Binary(tb)
+		}
+		return start(tb, s.Log, s.Env, s.Binary, s.Role, "-c", s.Conf)
 	}
-	cp := NeedJava(tb, o.Set)
-	home := filepath.Join(o.Dir, role+"-home")
-	if err := os.MkdirAll(home, 0o755); err != nil {
+	if s.Set == "" {
+		s.Set = "server-5.5.0"
+	}
+	if s.Heap == "" {
+		s.Heap = "512m"
+	}
+	cp := NeedJava(tb, s.Set)
+	if err := os.MkdirAll(s.Home, 0o755); err != nil {
 		tb.Fatal(err)
 	}
-	return start(tb, log, []string{"ROCKETMQ_HOME=" + home}, "java", "-Xms"+heap, "-Xmx"+heap, "-XX:MaxDirectMemorySize=2g",
-		"-XX:+UseG1GC", "-Duser.home="+home, "-Djava.io.tmpdir="+home, "-cp", cp, javaMain[role], "-c", conf)
+	return start(tb, s.Log, append([]string{"ROCKETMQ_HOME=" + s.Home}, s.Env...), "java", "-Xms"+s.Heap, "-Xmx"+s.Heap, "-XX:MaxDirectMemorySize=2g",
+		"-XX:+UseG1GC", "-Duser.home="+s.Home, "-Djava.io.tmpdir="+s.Home, "-cp", cp, javaMain[s.Role], "-c", s.Conf)
+}
+
+// WriteConf writes a configuration file of either kind.
+func WriteConf(tb testing.TB, path string, lines map[string]string) string {
+	tb.Helper()
+	return write(tb, path, lines)
 }
 
 func write(tb testing.TB, path string, lines map[string]string) string {
