@@ -18,7 +18,7 @@ WITH_BIN := COMETMQ_BIN=$(CURDIR)/$(BIN)
 STAGES  := fmt-check setup arch lint unit race sim process crash conformance peer
 UNIT    := ./cmd/... ./internal/... ./test/docs/...
 
-.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table conformance peer compatibility e2e compare \
+.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table chaos loss-table conformance peer compatibility e2e compare \
 	golden generate docs deviations vuln hooks clean
 
 help: ## this list
@@ -73,6 +73,17 @@ crash: build ## the real binary under load, killed at random; power cuts on a si
 
 crash-table: build ## runs the crash tests with more kills and writes docs/crash-table.md from what they saw
 	$(WITH_BIN) $(GO) test -count=1 -timeout 30m ./test/crash -seeds $(SEEDS) -kills 20 -table $(CURDIR)/docs/crash-table.md
+
+chaos: build ## deployments of real processes put through some accidents, ours only, a short version
+	$(WITH_BIN) $(GO) test -count=1 -timeout 10m ./test/chaos
+
+# The rows that match ROWS, for SIDES; figures of the other rows come from KEEP.
+ROWS  ?= .
+SIDES ?= ours,java
+KEEP  ?= $(CURDIR)/build/loss.json
+loss-table: build ## puts ours and Java through all accidents and writes docs/loss-table.md; some hours
+	@mkdir -p $(dir $(KEEP))
+	$(WITH_BIN) $(GO) test -count=1 -timeout 6h -v ./test/chaos -rows '$(ROWS)' -sides '$(SIDES)' -keep $(abspath $(KEEP)) -write $(CURDIR)/docs/loss-table.md | grep -v "^=== "
 
 conformance: build ## one suite against ours and against Java
 	$(WITH_BIN) test/conformance/run.sh

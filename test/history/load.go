@@ -210,7 +210,7 @@ func (l *Load) Watch(ctx context.Context) {
 func (l *Load) follow(ctx context.Context, c *bench.Client, s *Sender, at int64) int64 {
 	for ctx.Err() == nil {
 		next, err := c.Pull(l.Topic, int(s.Queue), at, 32, 5*time.Second, func(index int64, rec []byte) error {
-			n, err := number(rec)
+			n, _, err := number(rec)
 			if err == nil {
 				s.mu.Lock()
 				s.seen[index] = n
@@ -232,15 +232,23 @@ func (l *Load) follow(ctx context.Context, c *bench.Client, s *Sender, at int64)
 	return at
 }
 
-func number(rec []byte) (int64, error) {
+// Forget forgets what the reader has read, which must have ended.
+func (l *Load) Forget() {
+	for _, s := range l.Senders {
+		clear(s.seen)
+	}
+}
+
+// number is the number of a stored message, and the size of its body.
+func number(rec []byte) (n int64, size int, err error) {
 	var m record.Message
 	if _, err := record.Decode(rec, &m, true); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if len(m.Body) < 9 {
-		return 0, fmt.Errorf("a body of %d bytes", len(m.Body))
+		return 0, 0, fmt.Errorf("a body of %d bytes", len(m.Body))
 	}
-	return int64(binary.BigEndian.Uint64(m.Body)), nil
+	return int64(binary.BigEndian.Uint64(m.Body)), len(m.Body), nil
 }
 
 // Verdict is what a check of a load found.
@@ -252,6 +260,7 @@ type Verdict struct {
 	Inverted, Duplicates int64
 	Read                 int64 // messages that are there
 	MovedBack            int64 // committed offsets that were lower than what had been acknowledged
+	Strange              int64 // messages of another size than those of the load
 }
 
 // Add adds up.
@@ -263,6 +272,7 @@ func (v *Verdict) Add(o Verdict) {
 	v.Duplicates += o.Duplicates
 	v.Read += o.Read
 	v.MovedBack += o.MovedBack
+	v.Strange += o.Strange
 }
 
 // String gives the counts.
@@ -281,24 +291,28 @@ func (l *Load) Verify(ctx context.Context, addr string, slack int) (Verdict, err
 	defer c.Close()
 	var v Verdict
 	for _, s := range l.Senders {
-		if err := s.verify(c, l.Topic, int64(slack), &v); err != nil {
+		if err := s.verify(c, l, int64(slack), &v); err != nil {
 			return v, fmt.Errorf("queue %d: %w", s.Queue, err)
 		}
 	}
 	return v, nil
 }
 
-func (s *Sender) verify(c *bench.Client, topic string, slack int64, v *Verdict) error {
+func (s *Sender) verify(c *bench.Client, l *Load, slack int64, v *Verdict) error {
 	times := make(map[int64]int)
 	there := make(map[int64]int64, s.Issued)
 	last := int64(-1)
-	err := c.ReadAll(topic, int(s.Queue), func(index int64, rec []byte) error {
-		n, err := number(rec)
+	err := c.ReadAll(l.Topic, int(s.Queue), func(index int64, rec []byte) error {
+		n, size, err := number(rec)
 		if err != nil {
 			return err
 		}
 		v.Read++
 		there[index] = n
+		if size != max(l.Size, 9) {
+			v.Strange++
+			return nil
+		}
 		if n < 0 || n >= s.Issued {
 			v.Phantom++
 			return nil

@@ -46,6 +46,9 @@ type Transactions struct {
 	Topic, Group string
 	Queues       int64
 	Target       Target
+	// Orphans: producers die between half and end, with each message.
+	Orphans bool
+	Pause   time.Duration // between the transactions of a connection
 	// Life is counted up with each start of the broker: in the last one it must ask about what is open.
 	Life atomic.Int64
 
@@ -119,6 +122,10 @@ func (l *Transactions) one(ctx context.Context, c *bench.Client) bool {
 		return false
 	}
 	l.note(n, func(s *txState) { s.half = true })
+	time.Sleep(l.Pause)
+	if l.Orphans {
+		return false
+	}
 	if fateOf(n) == toNothing {
 		return true
 	}
