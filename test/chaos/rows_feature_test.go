@@ -244,7 +244,7 @@ func (x *trial) short(b *host, topic string, doomed bool) (end func()) {
 			x.Fatal(err)
 		}
 		v.Phantom += v.Strange
-		x.out.Verdict.Add(v)
+		x.out.Add(v)
 	}
 }
 

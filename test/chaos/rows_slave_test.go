@@ -167,7 +167,7 @@ func (x *trial) cutSlave(f func(w *world)) {
 		time.Sleep(500 * time.Millisecond) // what is under way
 		l.Mark()
 		time.Sleep(7500 * time.Millisecond)
-		if _, ok := l.Load.Again(0); ok {
+		if _, ok := l.Again(0); ok {
 			acked++
 		}
 		l.fault(w.net.Heal)
@@ -254,7 +254,7 @@ func (x *trial) mixed(masterKind, slaveKind target.Kind) {
 	lone["storePathRootDir"], lone["storePathCommitLog"] = slave.store, filepath.Join(slave.store, "commitlog")
 	now := w.brokerOf(slaveKind, 0, lone)
 	w.topic(now, "chaos", 4)
-	x.out.Verdict.Acked = 0
+	x.out.Acked = 0
 	v, err := l.Verify(ctx, now.addr, l.Window)
 	if err != nil {
 		x.Fatal(err)

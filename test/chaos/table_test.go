@@ -66,7 +66,10 @@ func loadFigures(path string) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, json.Unmarshal(b, &f)
+	if err := json.Unmarshal(b, &f); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // put notes an outcome, in the file too when there is one. Other rows of the file stay as they are by now.

@@ -273,7 +273,7 @@ func (w *world) send(out *outcome, topic string, to history.Target, set ...func(
 	wctx, r.leave = context.WithCancel(w.t.Context())
 	r.wg.Go(func() { r.Run(sctx) })
 	r.seen.Go(func() { r.Watch(wctx) })
-	if _, ok := r.Load.Again(60 * time.Second); !ok {
+	if _, ok := r.Again(60 * time.Second); !ok {
 		w.t.Fatalf("no message is accepted\n%s", w.logs())
 	}
 	return r
@@ -310,8 +310,8 @@ func (r *running) end(addr string) {
 		v, err = r.Verify(ctx, addr, r.Window)
 		return err
 	})
-	r.out.Refused += r.Load.Refused.Load()
-	r.out.Verdict.Add(v)
+	r.out.Refused += r.Refused.Load()
+	r.out.Add(v)
 }
 
 func (w *world) logs() string {

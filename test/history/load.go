@@ -156,7 +156,7 @@ func (l *Load) session(ctx context.Context, c *bench.Client, s *Sender) {
 			if err != nil {
 				return
 			}
-			i := slices.IndexFunc(s.pending, func(f flight) bool { return int32(f.number) == op })
+			i := slices.IndexFunc(s.pending, func(f flight) bool { return f.number&0xffff_ffff == int64(uint32(op)) })
 			if i < 0 {
 				continue
 			}

@@ -184,7 +184,7 @@ func TestProcessesAreToldApart(t *testing.T) {
 		return cmd.Process.Pid
 	})
 	n.Drop("s", "other")
-	if err := cmd.Start(); err != nil {
+	if err = cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
