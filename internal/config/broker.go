@@ -17,6 +17,7 @@ type Broker struct {
 	Delay    Delay
 	Store    Store
 	Replica  Replica
+	Control  Control
 	Process  Process
 }
 
@@ -44,6 +45,8 @@ type Listen struct {
 type Routes struct {
 	NameServers []string      `key:"namesrvAddr" sep:";" live:"true" doc:"name servers, host:port;host:port"`
 	Period      time.Duration `key:"registerNameServerPeriod" unit:"ms" live:"true" min:"1" max:"3600000" doc:"time between full registrations, 10 s to 60 s"`
+	Beat        time.Duration `key:"brokerHeartbeatInterval" unit:"ms" min:"10" max:"3600000" doc:"time between heartbeats, to controllers and, of a set with an acting master, to name servers"`
+	BeatCall    time.Duration `key:"sendHeartbeatTimeoutMillis" unit:"ms" min:"10" max:"3600000" doc:"how long the answer to a heartbeat is waited for"`
 }
 
 // Topics is what happens to topics and messages that come in.
@@ -157,7 +160,7 @@ func DefaultBroker(h Host) Broker {
 			Cluster: "DefaultCluster", Name: h.Name, Role: RoleAsyncMaster, IP1: h.IP, IP2: h.IP, Permission: 6, Region: "DefaultRegion",
 		},
 		Listen: Listen{Address: "0.0.0.0", Port: 10911, Idle: 120 * time.Second},
-		Routes: Routes{NameServers: h.NameServers, Period: 30 * time.Second},
+		Routes: Routes{NameServers: h.NameServers, Period: 30 * time.Second, Beat: time.Second, BeatCall: time.Second},
 		Topics: Topics{
 			AutoCreate: true, DefaultQueues: 8, ClusterTopic: true, BrokerTopic: true, TraceTopic: "RMQ_SYS_TRACE_TOPIC",
 			TraceOn: true, ReviveQueues: 8, Timer: true, MaxMessage: 4 << 20,
@@ -187,6 +190,7 @@ func DefaultBroker(h Host) Broker {
 			CheckCRC: true, Index: true, IndexSlots: 5000000, IndexCapacity: 20000000, BlockCache: 64 << 20,
 		},
 		Replica: defaultReplica(),
+		Control: defaultControl(),
 		Process: Process{
 			Home: h.RocketMQHome, Blacklist: "configBlackList;brokerConfigPath", ShutdownWait: 30 * time.Second, LogLevel: "info",
 		},

@@ -40,6 +40,7 @@ func TestDefaultsAreJavas(t *testing.T) {
 	differ := map[string]string{ // what BrokerStartup sets, what depends on the machine, what Java fills in later
 		"listenPort": "10911", "haListenPort": "10912", "brokerName": "host-1", "brokerIP1": "10.1.2.3", "brokerIP2": "10.1.2.3",
 		"storePathRootDir": "/home/mq/store", "storePathCommitLog": "/home/mq/store/commitlog",
+		"storePathBrokerIdentity": "/home/mq/store/brokerIdentity", "storePathEpochFile": "/home/mq/store/epochFileCheckpoint",
 		"maxTransferBytesOnMessageInDisk": "262144", "maxTransferCountOnMessageInDisk": "32", // Differs from Java: see docs/differences.md
 	}
 	props := b.Properties()
@@ -216,7 +217,14 @@ func TestWrongValuesNameKeyValueAndWhatIsAllowed(t *testing.T) {
 	f("brokerName=", "must not be empty")
 	f("brokerRole=SLAVE", "must be > 0")
 	f("totalReplicas=2\ninSyncReplicas=3", "at most totalReplicas = 2")
+	f("totalReplicas=2\nminInSyncReplicas=3", `minInSyncReplicas = "3" is not allowed: at most totalReplicas = 2`)
+	f("totalReplicas=1\nminInSyncReplicas=2", "at most totalReplicas = 1")
 	f("haMasterAddress=here", "host:port")
+	f("enableControllerMode=true", `controllerAddr = "" is not allowed: it must not be empty with enableControllerMode = true`)
+	f("controllerAddr=a:1;b", `controllerAddr = "b" is not allowed: controllers as host:port`)
+	f("enableControllerMode=true\ncontrollerAddr=a:1;b:1\nfetchControllerAddrByDnsLookup=true", "one name with a port")
+	f("enableControllerMode=true\ncontrollerAddr=a:1\ncontrollerHeartBeatTimeoutMills=2999", `controllerHeartBeatTimeoutMills = "2999" is not allowed: at least 3000`)
+	f("enableControllerMode=true\ncontrollerAddr=a:1\ntotalReplicas=1\nasyncLearner=true", "a learner is never elected")
 	f("enableDLegerCommitLog=true", `enableDLegerCommitLog = "true" is not allowed: refused, a DLedger`)
 	f("storeType=defaultRocksDB", "refused, RocksDB")
 	f("storePathCommitLog=/a,/b", "several folders")
@@ -416,4 +424,40 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("%v\n%s\n%s", err, Format(b.Properties()), Format(again.Properties()))
 		}
 	})
+}
+
+func TestControllerModeSaysWhatIsNotPromised(t *testing.T) {
+	t.Parallel()
+	const on = "enableControllerMode=true\ncontrollerAddr=a:1;b:1;c:1\n"
+	for _, tt := range []struct{ text, want string }{
+		{"", ""},
+		{"asyncLearner=true", "asyncLearner: it has no effect without enableControllerMode"},
+		{on, "allAckInSyncStateSet: a send is answered as soon as the master has the message"},
+		{on + "inSyncReplicas=2", "allAckInSyncStateSet: a send is answered when 2 brokers have the message"},
+		{on + "allAckInSyncStateSet=true", "minInSyncReplicas: when all others are gone the master goes on alone"},
+		{on + "allAckInSyncStateSet=true\nminInSyncReplicas=2", ""},
+		{on + "allAckInSyncStateSet=true\nminInSyncReplicas=2\nbrokerId=0\nbrokerRole=SLAVE", "brokerId: it is not used, brokerRole: it is not used"},
+	} {
+		b, notices, err := loadText(t, tt.text)
+		if err != nil {
+			t.Errorf("%s: %v", tt.text, err)
+			continue
+		}
+		if b.Control.On && (len(b.Control.Addrs) != 3 || b.Identity.ID != 0 || b.Identity.Role != RoleAsyncMaster) {
+			t.Errorf("%s: %+v", tt.text, b)
+		}
+		var want []string
+		if tt.want != "" {
+			want = strings.Split(tt.want, ", ")
+		}
+		if len(notices) != len(want) {
+			t.Errorf("%s: notices %v, want %q", tt.text, notices, want)
+			continue
+		}
+		for i, n := range notices {
+			if !strings.Contains(n.String(), want[i]) {
+				t.Errorf("%s: notice %q, want %q", tt.text, n, want[i])
+			}
+		}
+	}
 }

@@ -119,15 +119,12 @@ var fates = []struct {
 		fetchNamesrvAddrInterval updateNameServerAddrPeriod loadBalancePollNameServerInterval`},
 	{accepted, "registrations are small and complete, all name servers since 4.9 read them", `
 		compressedRegister enableSingleTopicRegister enableSplitRegistration splitRegistrationSize enableSplitMetadata
-		splitMetadataSize compatibleWithOldNameSrv brokerHeartbeatInterval sendHeartbeatTimeoutMillis
+		splitMetadataSize compatibleWithOldNameSrv
 		registerBrokerTimeoutMills forceRegister`},
 	{refused, "the controller is not implemented yet", `
-		enableControllerMode enableControllerInNamesrv fetchControllerAddrByDnsLookup`},
+		enableControllerInNamesrv`},
 	{accepted, "the controller is not implemented yet", `
-		controllerAddr syncBrokerMetadataPeriod checkSyncStateSetPeriod syncControllerMetadataPeriod
-		controllerHeartBeatTimeoutMills brokerElectionPriority storePathEpochFile storePathBrokerIdentity
-		allAckInSyncStateSet enableAutoInSyncReplicas haMaxTimeSlaveNotCatchup maxChecksumRange maxSlaveResendLength
-		syncFromLastFile asyncLearner syncMasterFlushOffsetWhenStartup
+		enableAutoInSyncReplicas maxChecksumRange maxSlaveResendLength syncMasterFlushOffsetWhenStartup
 		ControllerConfig.rocketmqHome ControllerConfig.configStorePath jraftConfig controllerType
 		ControllerConfig.scanNotActiveBrokerInterval controllerThreadPoolNums controllerRequestThreadPoolQueueCapacity
 		controllerDLegerGroup controllerDLegerPeers controllerDLegerSelfId mappedFileSize controllerStorePath
@@ -137,7 +134,6 @@ var fates = []struct {
 		ControllerConfig.metricGrpcExporterIntervalInMills ControllerConfig.metricLoggingExporterIntervalInMills
 		ControllerConfig.metricsPromExporterPort ControllerConfig.metricsPromExporterHost ControllerConfig.metricsLabel
 		ControllerConfig.metricsInDelta ControllerConfig.configBlackList`},
-	{accepted, "it counts in controller mode and with acting masters only", `minInSyncReplicas`},
 	{refused, "slaves acting as master are not implemented yet", `enableSlaveActingMaster enableRemoteEscape`},
 	{refused, "logs that another program writes are not supported", `duplicationEnable`},
 	{accepted, "slaves acting as master are not implemented yet", `

@@ -10,6 +10,7 @@ import (
 // Replica is how the broker stands to the others of its set.
 type Replica struct {
 	Copies       int           `key:"inSyncReplicas" min:"1" max:"64" doc:"SYNC_MASTER: in how many logs a message is before its send is answered, the master's included"`
+	MinInSync    int           `key:"minInSyncReplicas" min:"1" max:"64" doc:"messages are refused while fewer brokers are in sync, the master included"`
 	Total        int           `key:"totalReplicas" min:"1" max:"64" doc:"brokers in the set, the master included"`
 	Timeout      time.Duration `key:"slaveTimeout" unit:"ms" min:"1" max:"3600000" doc:"how long a send waits for slaves"`
 	Heartbeat    time.Duration `key:"haSendHeartbeatInterval" unit:"ms" min:"1" max:"3600000" doc:"after how much silence master and slave send a sign of life"`
@@ -26,7 +27,7 @@ type Replica struct {
 // defaultReplica returns Java's defaults.
 func defaultReplica() Replica {
 	return Replica{
-		Copies: 1, Total: 1, Timeout: 3 * time.Second, Heartbeat: 5 * time.Second, Housekeeping: 20 * time.Second, Batch: 32 << 10,
+		Copies: 1, MinInSync: 1, Total: 1, Timeout: 3 * time.Second, Heartbeat: 5 * time.Second, Housekeeping: 20 * time.Second, Batch: 32 << 10,
 		MaxGap: 256 << 20, MaxRate: 100 << 20,
 	}
 }
@@ -34,6 +35,11 @@ func defaultReplica() Replica {
 // checkRole checks id and role as BrokerStartup does, and warns of promises that the settings do not make.
 func (l *loader) checkRole(c *Broker, set settings) {
 	r := &c.Replica
+	l.checkReplicas(c, set)
+	if c.Control.On {
+		c.Identity.ID, c.Identity.Role = 0, RoleAsyncMaster
+		return
+	}
 	if c.Identity.Role == RoleSlave {
 		if c.Identity.ID <= 0 {
 			l.bad("brokerId", entry{strconv.FormatInt(c.Identity.ID, 10), set.source("brokerId")}, "a slave's id must be > 0, each slave of a set has its own")
@@ -48,9 +54,6 @@ func (l *loader) checkRole(c *Broker, set settings) {
 			"a SYNC_MASTER with inSyncReplicas = 1 waits for no slave, as in Java: set inSyncReplicas = 2 to have each message in a second log before its send is answered")
 	case c.Identity.Role != RoleSyncMaster && r.Copies > 1:
 		l.notice(slog.LevelWarn, "inSyncReplicas", set.source("inSyncReplicas"), "only a SYNC_MASTER waits for slaves, this broker is %s", c.Identity.Role)
-	}
-	if r.Total > 1 && r.Copies > r.Total {
-		l.bad("inSyncReplicas", entry{strconv.Itoa(r.Copies), set.source("inSyncReplicas")}, "at most totalReplicas = "+strconv.Itoa(r.Total))
 	}
 	if r.Master != "" {
 		if _, _, err := net.SplitHostPort(r.Master); err != nil {

@@ -32,6 +32,7 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 		}
 	}
 	l.checkRole(c, set)
+	l.checkControl(c, set)
 	for _, a := range c.Routes.NameServers {
 		if !validAddr(a) {
 			bad("namesrvAddr", a, `name servers as host:port, separated by ";", such as 127.0.0.1:9876;192.168.0.1:9876`)
@@ -65,13 +66,22 @@ func (l *loader) checkPaths(c *Broker, set settings) {
 	if c.Store.CommitLog == "" {
 		c.Store.CommitLog = filepath.Join(c.Store.Root, "commitlog")
 	}
+	t := &c.Control
+	if t.Identity == "" {
+		t.Identity = filepath.Join(c.Store.Root, "brokerIdentity")
+	}
+	if t.Epochs == "" {
+		t.Epochs = filepath.Join(c.Store.Root, "epochFileCheckpoint")
+	}
 	if strings.Contains(c.Store.CommitLog, ",") {
 		l.bad("storePathCommitLog", entry{c.Store.CommitLog, set.source("storePathCommitLog")}, "refused, a commit log over several folders is not supported: name one")
 	}
-	for k, p := range map[string]*string{"storePathRootDir": &c.Store.Root, "storePathCommitLog": &c.Store.CommitLog} {
+	for k, p := range map[string]*string{
+		"storePathRootDir": &c.Store.Root, "storePathCommitLog": &c.Store.CommitLog, "storePathBrokerIdentity": &t.Identity, "storePathEpochFile": &t.Epochs,
+	} {
 		abs, err := filepath.Abs(*p)
 		if err != nil {
-			l.bad(k, entry{*p, set.source(k)}, "a folder: "+err.Error())
+			l.bad(k, entry{*p, set.source(k)}, "a path: "+err.Error())
 			continue
 		}
 		*p = abs
