@@ -52,6 +52,9 @@ const registerWait = 2 * time.Second
 
 func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	c := o.Broker
+	if c.Control.On {
+		return nil, errors.New("enableControllerMode = true: a broker in controller mode is not ready yet")
+	}
 	p := &brokerPart{
 		o: o, log: o.Log.With("role", "broker", "broker", c.Identity.Name), clients: clients.New(time.Now),
 		turn: make(chan struct{}, 1), failed: make(chan error, 1), left: make(chan struct{}), served: make(chan struct{}),
