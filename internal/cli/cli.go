@@ -81,7 +81,7 @@ func newRootCmd(env *Env) *cobra.Command {
 	root.SetErr(env.Err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		newServerCmd(env), newNamesrvCmd(env), newBrokerCmd(env), newDemoCmd(env), newDevCmd(env),
+		newServerCmd(env), newNamesrvCmd(env), newControllerCmd(env), newBrokerCmd(env), newDemoCmd(env), newDevCmd(env),
 		newSendCmd(env), newTailCmd(env), newBenchCmd(env), newStoreCmd(env), newConfigCmd(env), newVersionCmd(env),
 	)
 	return root

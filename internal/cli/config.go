@@ -13,7 +13,7 @@ func newConfigCmd(env *Env) *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Look at configuration files", Args: noCommand, RunE: showHelp}
 	var role string
 	check := &cobra.Command{
-		Use: "check FILE", Short: "Check a broker.conf or namesrv.conf without starting anything", Args: func(_ *cobra.Command, args []string) error {
+		Use: "check FILE", Short: "Check a broker.conf, namesrv.conf or controller.conf without starting anything", Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("want one file, got %d arguments", len(args))}
 			}
@@ -28,8 +28,10 @@ func newConfigCmd(env *Env) *cobra.Command {
 				_, notices, err = config.LoadBroker(s)
 			case "namesrv":
 				_, notices, err = config.LoadNamesrv(s)
+			case "controller":
+				_, notices, err = config.LoadController(s)
 			default:
-				return usageError{fmt.Errorf("--role %q: want broker or namesrv", role)}
+				return usageError{fmt.Errorf("--role %q: want broker, namesrv or controller", role)}
 			}
 			for _, n := range notices {
 				fmt.Fprintf(env.Out, "%s %s\n", n.Level, n)
@@ -40,7 +42,7 @@ func newConfigCmd(env *Env) *cobra.Command {
 			return err
 		},
 	}
-	check.Flags().StringVar(&role, "role", "broker", "whose file it is: broker or namesrv")
+	check.Flags().StringVar(&role, "role", "broker", "whose file it is: broker, namesrv or controller")
 	cmd.AddCommand(check)
 	return cmd
 }

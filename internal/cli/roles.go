@@ -102,6 +102,39 @@ func newNamesrvCmd(env *Env) *cobra.Command {
 	return cmd
 }
 
+func newControllerCmd(env *Env) *cobra.Command {
+	var f roleFlags
+	cmd := &cobra.Command{
+		Use: "controller", Short: "Run a controller", Args: noArgs,
+		Long: "Run a controller: one of the group that decides which broker of a set is master. The file is Java's controller.conf;\n" +
+			"a group of three or five bears the loss of one or two. With enableControllerInNamesrv = true in its file, a name server\n" +
+			"runs one in its own process.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := f.sources()
+			if err != nil {
+				return err
+			}
+			c, notices, err := config.LoadController(s)
+			if err != nil {
+				return err
+			}
+			if f.print {
+				_, err = fmt.Fprint(env.Out, config.Format(c.Properties()))
+				return err
+			}
+			log := newLogger(env, c.LogLevel)
+			report(cmd.Context(), log, notices)
+			o := node.Options{Controller: c, ShutdownWait: shutdownWait(c.ShutdownWait), Log: log}
+			return serve(cmd.Context(), o, func(n *node.Node) error {
+				_, err := fmt.Fprintf(env.Out, "The Controller Server boot success. serializeType=JSON, address %s\n", n.ControllerAddr())
+				return err
+			})
+		},
+	}
+	f.bind(cmd, false)
+	return cmd
+}
+
 func newBrokerCmd(env *Env) *cobra.Command {
 	var f roleFlags
 	cmd := &cobra.Command{

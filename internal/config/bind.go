@@ -31,6 +31,9 @@ func fieldsOf(t reflect.Type) []field {
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		key, ok := sf.Tag.Lookup("key")
+		if key == "-" { // made of others
+			continue
+		}
 		if !ok {
 			for _, f := range fieldsOf(sf.Type) {
 				f.index = append([]int{i}, f.index...)
@@ -161,6 +164,9 @@ func (b *Broker) Properties() map[string]string { return propertiesOf(b) }
 
 // Properties returns the effective values by key, as they stand in a file.
 func (n *Namesrv) Properties() map[string]string { return propertiesOf(n) }
+
+// Properties returns the effective values by key, as they stand in a file.
+func (c *Controller) Properties() map[string]string { return propertiesOf(c) }
 
 func propertiesOf[T any](cfg *T) map[string]string {
 	v := reflect.ValueOf(cfg).Elem()

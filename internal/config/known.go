@@ -20,15 +20,20 @@ type Kind uint8
 const (
 	KindBroker Kind = iota
 	KindNamesrv
+	KindController
 )
 
 // String returns the role's name.
-func (k Kind) String() string { return [...]string{"broker", "name server"}[k] }
+func (k Kind) String() string { return [...]string{"broker", "name server", "controller"}[k] }
 
 // classes are the Java classes whose keys stand in one file.
 func (k Kind) classes() []string {
-	if k == KindNamesrv {
-		return []string{"NamesrvConfig", "NettyServerConfig", "NettyClientConfig", "ControllerConfig"}
+	switch k {
+	case KindNamesrv:
+		return []string{"NamesrvConfig", "NettyServerConfig", "NettyClientConfig"}
+	case KindController:
+		return []string{"ControllerConfig", "JraftConfig", "NettyServerConfig", "NettyClientConfig"}
+	case KindBroker:
 	}
 	return []string{"BrokerConfig", "MessageStoreConfig", "NettyServerConfig", "NettyClientConfig", "AuthConfig"}
 }
@@ -84,7 +89,8 @@ var fates = []struct {
 		heartbeatThreadPoolQueueCapacity endTransactionPoolQueueCapacity adminBrokerThreadPoolQueueCapacity
 		loadBalanceThreadPoolQueueCapacity asyncSendEnable highSpeedMode enableFastChannelEventProcess
 		clientRequestThreadPoolNums defaultThreadPoolNums clientRequestThreadPoolQueueCapacity
-		defaultThreadPoolQueueCapacity unRegisterBrokerQueueCapacity`},
+		defaultThreadPoolQueueCapacity unRegisterBrokerQueueCapacity controllerThreadPoolNums
+		controllerRequestThreadPoolQueueCapacity`},
 	{accepted, "requests do not wait in queues, so there is nothing to drop from them; slow writes are answered with SYSTEM_BUSY", `
 		waitTimeMillsInPullQueue waitTimeMillsInLitePullQueue
 		waitTimeMillsInHeartbeatQueue waitTimeMillsInTransactionQueue waitTimeMillsInAckQueue
@@ -121,19 +127,17 @@ var fates = []struct {
 		compressedRegister enableSingleTopicRegister enableSplitRegistration splitRegistrationSize enableSplitMetadata
 		splitMetadataSize compatibleWithOldNameSrv
 		registerBrokerTimeoutMills forceRegister`},
-	{refused, "the controller is not implemented yet", `
-		enableControllerInNamesrv`},
-	{accepted, "the controller is not implemented yet", `
-		enableAutoInSyncReplicas maxChecksumRange maxSlaveResendLength syncMasterFlushOffsetWhenStartup
-		ControllerConfig.rocketmqHome ControllerConfig.configStorePath jraftConfig controllerType
-		ControllerConfig.scanNotActiveBrokerInterval controllerThreadPoolNums controllerRequestThreadPoolQueueCapacity
-		controllerDLegerGroup controllerDLegerPeers controllerDLegerSelfId mappedFileSize controllerStorePath
-		electMasterMaxRetryCount enableElectUncleanMaster isProcessReadEvent processReadEvent notifyBrokerRoleChanged
-		scanInactiveMasterInterval ControllerConfig.metricsExporterType ControllerConfig.metricsGrpcExporterTarget
+	{accepted, "it is not implemented yet", `
+		enableAutoInSyncReplicas maxChecksumRange maxSlaveResendLength syncMasterFlushOffsetWhenStartup`},
+	{accepted, "it tunes the log of Java's controllers, the one here is another", `
+		jraftConfig mappedFileSize jRaftScanWaitTimeoutMs`},
+	{accepted, "an election is tried until it is done", `electMasterMaxRetryCount`},
+	{accepted, "metrics of the controller are not exported yet", `
+		ControllerConfig.metricsExporterType ControllerConfig.metricsGrpcExporterTarget
 		ControllerConfig.metricsGrpcExporterHeader ControllerConfig.metricGrpcExporterTimeOutInMills
 		ControllerConfig.metricGrpcExporterIntervalInMills ControllerConfig.metricLoggingExporterIntervalInMills
 		ControllerConfig.metricsPromExporterPort ControllerConfig.metricsPromExporterHost ControllerConfig.metricsLabel
-		ControllerConfig.metricsInDelta ControllerConfig.configBlackList`},
+		ControllerConfig.metricsInDelta`},
 	{refused, "slaves acting as master are not implemented yet", `enableSlaveActingMaster enableRemoteEscape`},
 	{refused, "logs that another program writes are not supported", `duplicationEnable`},
 	{accepted, "slaves acting as master are not implemented yet", `
@@ -291,7 +295,7 @@ var allKeys = sync.OnceValue(func() []string {
 	for _, j := range javaKeys() {
 		out = append(out, j.key)
 	}
-	for _, t := range []reflect.Type{reflect.TypeFor[Broker](), reflect.TypeFor[Namesrv]()} {
+	for _, t := range []reflect.Type{reflect.TypeFor[Broker](), reflect.TypeFor[Namesrv](), reflect.TypeFor[Controller]()} {
 		for _, f := range fieldsOf(t) {
 			out = append(out, f.key)
 		}

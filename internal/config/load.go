@@ -73,7 +73,18 @@ func LoadNamesrv(s Sources) (*Namesrv, []Notice, error) {
 	l := loader{sources: s, kind: KindNamesrv}
 	set := load(&l, &cfg)
 	l.validateNamesrv(&cfg, set)
+	if cfg.InProcess {
+		in := loader{sources: s, kind: KindController, within: KindNamesrv, isWithin: true}
+		cfg.Controller = in.controller()
+		l.notices, l.errs = append(l.notices, in.notices...), append(l.errs, in.errs...)
+	}
 	return finish(&l, &cfg)
+}
+
+// LoadController returns the configuration of a controller. The error joins all that is wrong.
+func LoadController(s Sources) (*Controller, []Notice, error) {
+	l := loader{sources: s, kind: KindController}
+	return finish(&l, l.controller())
 }
 
 func (s *Sources) host() Host {
@@ -87,8 +98,12 @@ func (s *Sources) host() Host {
 type loader struct {
 	sources Sources
 	kind    Kind
-	notices []Notice
-	errs    []error
+	// The file is that of another role, which has judged the keys that are none of ours.
+	within   Kind
+	isWithin bool
+	set      settings
+	notices  []Notice
+	errs     []error
 }
 
 // entry is a value and where it comes from.
@@ -107,6 +122,7 @@ func (s settings) source(key string) string {
 
 func load[T any](l *loader, cfg *T) settings {
 	set := settings{}
+	l.set = set
 	l.readFile(set)
 	l.readEnv(set)
 	for _, k := range slices.Sorted(maps.Keys(l.sources.Flags)) {
@@ -261,7 +277,14 @@ func EnvName(key string) string {
 // foreign judges a key that the struct does not have.
 func (l *loader) foreign(key string, e entry, fields []field) {
 	fate, ok := fateOf(l.kind, key)
+	if !ok && l.kind == KindNamesrv {
+		if ok = l.ofController(key); ok && strings.EqualFold(l.set["enableControllerInNamesrv"].value, "true") {
+			return
+		}
+		fate.Why = "it belongs to the controller, which enableControllerInNamesrv = true runs here"
+	}
 	switch {
+	case l.isWithin && !ok:
 	case !ok && isKey(key):
 		l.notice(slog.LevelWarn, key, e.source, "is not a key of a %s, it is ignored", l.kind)
 	case !ok:

@@ -19,7 +19,7 @@ func Markdown() string {
 	for _, role := range []struct {
 		kind   Kind
 		fields []field
-	}{{KindBroker, broker}, {KindNamesrv, namesrv}} {
+	}{{KindBroker, broker}, {KindNamesrv, namesrv}, {KindController, fieldsOf(reflect.TypeFor[Controller]())}} {
 		fmt.Fprintf(&b, "## Keys of a %s\n\n### In effect\n\n| key | what | allowed | live |\n| --- | --- | --- | --- |\n", role.kind)
 		for _, f := range role.fields {
 			name := f.key

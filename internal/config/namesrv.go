@@ -25,9 +25,13 @@ type Namesrv struct {
 	WaitService  time.Duration `key:"waitSecondsForService" unit:"s" live:"true" min:"0" max:"86400" doc:"that time"`
 	DeleteTopics bool          `key:"deleteTopicWithBrokerRegistration" live:"true" doc:"forget topics that a broker no longer registers"`
 	Blacklist    string        `key:"configBlackList" doc:"keys that cannot be changed in a running name server"`
+	InProcess    bool          `key:"enableControllerInNamesrv" doc:"run a controller in the same process; its keys stand in the same file"`
 	Home         string        `key:"rocketmqHome" doc:"where Java's name server is installed; unused"`
 	ShutdownWait time.Duration `key:"shutdownWaitTimeSeconds" unit:"s" min:"0" max:"3600" doc:"deadline of a graceful stop"`
 	LogLevel     string        `key:"logLevel" live:"true" enum:"debug info warn error" doc:"what is logged"`
+
+	// Controller is the controller of the same process, nil without enableControllerInNamesrv.
+	Controller *Controller `key:"-"`
 }
 
 // DefaultNamesrv returns the defaults: Java 5.5.0's where Java has the key.

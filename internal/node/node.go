@@ -16,8 +16,12 @@ import (
 
 // Options say which roles to play. A nil config leaves its role out.
 type Options struct {
-	Namesrv *config.Namesrv
-	Broker  *config.Broker
+	Namesrv    *config.Namesrv
+	Controller *config.Controller // default: that of Namesrv, when it has one (enableControllerInNamesrv)
+	Broker     *config.Broker
+
+	// VolatileControllers: controllers keep nothing on disk, for simulations. Their files are not behind FS.
+	VolatileControllers bool
 
 	// ShutdownWait bounds a graceful stop: how long it waits for what is in flight and for peers. Default 30 s; negative:
 	// not at all. What goes to the disk is waited for in any case.
@@ -57,11 +61,12 @@ type part interface {
 
 // Node is a running process.
 type Node struct {
-	log     *slog.Logger
-	wait    time.Duration
-	namesrv *namesrvPart
-	broker  *brokerPart
-	parts   []part // in the order of their start
+	log        *slog.Logger
+	wait       time.Duration
+	namesrv    *namesrvPart
+	controller *controllerPart
+	broker     *brokerPart
+	parts      []part // in the order of their start
 
 	wg     sync.WaitGroup
 	failed chan error
@@ -73,7 +78,10 @@ type Node struct {
 func Start(ctx context.Context, o Options) (*Node, error) {
 	o.defaults()
 	n := &Node{log: o.Log, wait: o.ShutdownWait, failed: make(chan error, 8)}
-	if o.Namesrv == nil && o.Broker == nil {
+	if o.Controller == nil && o.Namesrv != nil {
+		o.Controller = o.Namesrv.Controller
+	}
+	if o.Namesrv == nil && o.Broker == nil && o.Controller == nil {
 		return nil, errors.New("no role to play")
 	}
 	fail := func(err error) (*Node, error) {
@@ -85,6 +93,14 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 			return fail(fmt.Errorf("name server: %w", err))
 		}
 		n.namesrv = p
+		n.add(p)
+	}
+	if o.Controller != nil {
+		p, err := startController(ctx, &o, o.Controller)
+		if err != nil {
+			return fail(fmt.Errorf("controller: %w", err))
+		}
+		n.controller = p
 		n.add(p)
 	}
 	if o.Broker != nil {
@@ -160,6 +176,14 @@ func (n *Node) NamesrvAddr() string {
 		return ""
 	}
 	return n.namesrv.addr
+}
+
+// ControllerAddr is the address of the controller, "" when that role is not played.
+func (n *Node) ControllerAddr() string {
+	if n.controller == nil {
+		return ""
+	}
+	return n.controller.addr
 }
 
 // BrokerAddr is the advertised address of the broker, "" when that role is not played.

@@ -3925,7 +3925,7 @@ type GetMetaDataResponseHeader struct {
 	Group                   string // group, optional
 	ControllerLeaderID      string // controllerLeaderId, optional
 	ControllerLeaderAddress string // controllerLeaderAddress, optional
-	Leader                  bool   // isLeader, optional
+	Leader                  bool   // isLeader
 	Peers                   string // peers, optional
 }
 
@@ -3965,9 +3965,7 @@ func (h *GetMetaDataResponseHeader) AppendTo(w *FieldWriter) {
 	if h.ControllerLeaderAddress != "" {
 		w.Str("controllerLeaderAddress", h.ControllerLeaderAddress)
 	}
-	if h.Leader {
-		w.Bool("isLeader", h.Leader)
-	}
+	w.Bool("isLeader", h.Leader)
 	if h.Peers != "" {
 		w.Str("peers", h.Peers)
 	}

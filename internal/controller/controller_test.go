@@ -1,0 +1,347 @@
+package controller
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/testkit/controltalk"
+)
+
+// TestConversationIsJavas: the golden file was made by the peer test with Java 5.5.0.
+func TestConversationIsJavas(t *testing.T) {
+	t.Parallel()
+	want, err := os.ReadFile("testdata/java/5.5.0/conversation.txt")
+	must(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 1, nil)
+		g.leader()
+		got, err := controltalk.Hold(t.Context(), g.net.Host("10.0.2.1").Dial, g.peers[0].Addr)
+		must(t, err)
+		if d := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); d != "" {
+			t.Errorf("Java and we differ:\n%s", d)
+		}
+	})
+}
+
+// pair is a group of n controllers with a master and a slave in sync.
+func pair(t *testing.T, n int, props map[string]string) (g *group, a, b *broker) {
+	t.Helper()
+	g = newGroup(t, n, props)
+	g.leader()
+	a = g.join(1)
+	a.elect(protocol.RespSuccess)
+	b = g.join(2)
+	b.elect(protocol.RespControllerMasterStillExist)
+	time.Sleep(100 * time.Millisecond)
+	a.alter(protocol.RespSuccess, a.id, b.id)
+	time.Sleep(2 * time.Second)
+	return g, a, b
+}
+
+func TestKilledMasterIsReplacedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, a, b := pair(t, 3, nil)
+		a.kill()
+		if d := g.master(b.id, time.Second); d > 100*time.Millisecond {
+			t.Errorf("the new master was elected after %v", d)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if h := b.heard(); h.MasterBrokerID != b.id || h.MasterEpoch != 2 || h.MasterAddress != b.addr {
+			t.Errorf("the new master heard %+v", h)
+		}
+		a.connect()
+		a.register() // comes back
+		a.beats()
+		if h := a.elect(protocol.RespControllerMasterStillExist); h.MasterBrokerID != b.id {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+func TestSilentMasterKeepsItsLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, a, b := pair(t, 3, nil)
+		a.silence()
+		began := time.Now()
+		if h := b.elect(protocol.RespControllerMasterStillExist); h.MasterBrokerID != a.id {
+			t.Errorf("%+v", h)
+		}
+		g.master(b.id, 12*time.Second)
+		// The last heartbeat was at most 1 s before.
+		if d := time.Since(began); d < 9*time.Second || d > 10*time.Second+100*time.Millisecond {
+			t.Errorf("replaced after %v, want its lease of 10 s", d)
+		}
+	})
+}
+
+// TestNewLeaderWaitsForTheMaster: the leader may have confirmed the master until it died.
+func TestNewLeaderWaitsForTheMaster(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, a, b := pair(t, 3, nil)
+		old := g.leader().c.Leader().ID
+		a.silence()
+		time.Sleep(5 * time.Second)
+		g.stop(old)
+		began := time.Now()
+		g.leader()
+		if d := time.Since(began); d > 3*time.Second {
+			t.Errorf("a new leader after %v", d)
+		}
+		lead := time.Now()
+		if h := b.elect(protocol.RespControllerMasterStillExist); h.MasterBrokerID != a.id {
+			t.Errorf("%+v", h)
+		}
+		g.master(b.id, 12*time.Second)
+		if d := time.Since(lead); d < 9500*time.Millisecond {
+			t.Errorf("replaced %v after the new leader began to lead, want the lease of 10 s", d)
+		}
+	})
+}
+
+// TestLeaderAndMasterDieTogether: all controllers saw the connection of the master close.
+func TestLeaderAndMasterDieTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, a, b := pair(t, 3, nil)
+		began := time.Now()
+		a.kill()
+		g.stop(g.leader().c.Leader().ID)
+		g.leader()
+		g.master(b.id, 5*time.Second)
+		if d := time.Since(began); d > 4*time.Second {
+			t.Errorf("a new master after %v", d)
+		}
+	})
+}
+
+// TestRestartedMasterGetsANewEpoch also when nobody noticed that it was away: what it has lost, others may have.
+func TestRestartedMasterGetsANewEpoch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, a, b := pair(t, 1, nil)
+		b.max = 500
+		a.max = 400 // it had acknowledged more, and lost power
+		time.Sleep(2 * time.Second)
+		a.register()
+		time.Sleep(2 * time.Second)
+		if s := g.set(); s.Master != 0 || s.MasterEpoch != 2 {
+			t.Errorf("%+v", s)
+		}
+		if h := a.elect(protocol.RespSuccess); h.MasterBrokerID != b.id || h.MasterEpoch != 3 {
+			t.Errorf("elected %+v, want the one with the longer log", h)
+		}
+	})
+}
+
+func TestNobodyInSyncIsAlive(t *testing.T) {
+	t.Parallel()
+	for _, unclean := range []string{"false", "true"} {
+		synctest.Test(t, func(t *testing.T) {
+			g, a, b := pair(t, 1, map[string]string{"enableElectUncleanMaster": unclean})
+			a.alter(protocol.RespSuccess, a.id)
+			a.kill()
+			if unclean == "true" {
+				g.master(b.id, time.Second)
+			} else {
+				g.master(0, time.Second)
+				b.elect(protocol.RespControllerElectMasterFailed)
+				if s := g.set(); s.MasterEpoch != 2 || !s.InSync(a.id) {
+					t.Errorf("%+v", s)
+				}
+				a.connect()
+				a.register()
+				a.beats()
+				time.Sleep(10 * time.Millisecond)
+				if h := a.elect(protocol.RespSuccess); h.MasterBrokerID != a.id || h.MasterEpoch != 3 {
+					t.Errorf("%+v", h)
+				}
+			}
+		})
+	}
+}
+
+// TestReconnectedBrokerIsAlive: the end of an old connection says nothing when there is a newer one.
+func TestReconnectedBrokerIsAlive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, a, b := pair(t, 1, nil)
+		second := remoting.NewClient(remoting.ClientOptions{Dial: g.net.Host(host(a.addr)).Dial})
+		_, err := second.Invoke(t.Context(), g.peers[0].Addr, a.beat())
+		must(t, err)
+		a.kill()
+		time.Sleep(time.Second)
+		if s := g.set(); s.Master != a.id {
+			t.Errorf("master %d, want %d: it has another connection", s.Master, a.id)
+		}
+		second.Close()
+		g.master(b.id, time.Second)
+	})
+}
+
+// TestForgedHeartbeats of brokers that nobody registered, or from another address, count for nothing.
+func TestForgedHeartbeats(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, a, b := pair(t, 1, nil)
+		c := g.leader().c
+		known := len(c.live.pulses)
+		for i := range 100 {
+			forged := a.beat()
+			h := forged.Header.(*protocol.BrokerHeartbeatRequestHeader)
+			switch i % 3 {
+			case 0:
+				h.BrokerName = "nobody" + strings.Repeat("x", i)
+			case 1:
+				h.BrokerID = int64(100 + i)
+			default:
+				h.BrokerAddr = "10.9.9.9:1" // a copy of its folder
+				h.MaxOffset = 1 << 60
+			}
+			r, err := b.client.Invoke(t.Context(), g.peers[0].Addr, forged)
+			must(t, err)
+			if r.Code != protocol.RespSuccess {
+				t.Fatalf("%+v", r)
+			}
+		}
+		if len(c.live.pulses) != known {
+			t.Errorf("%d brokers are known, there are %d", len(c.live.pulses), known)
+		}
+		if p := c.live.pulses[member{setName, a.id}]; p.c.MaxOffset != 0 || len(p.conns) != 1 {
+			t.Errorf("%+v", p)
+		}
+		r := b.ask(protocol.ReqControllerRegisterBroker, &protocol.RegisterBrokerToControllerRequestHeader{
+			ClusterName: cluster, BrokerName: setName, BrokerID: a.id, HasBrokerID: true, BrokerAddress: "10.9.9.9:1",
+		}, nil, protocol.RespControllerBrokerIDInvalid)
+		if !strings.Contains(r.Remark, "copy of its identity") || g.set().addr(a.id) != a.addr {
+			t.Errorf("%s", r.Remark)
+		}
+		r = b.ask(protocol.ReqControllerApplyBrokerID, &protocol.ApplyBrokerIdRequestHeader{
+			ClusterName: "c2", BrokerName: setName, AppliedBrokerID: 3, HasAppliedBrokerID: true, RegisterCheckCode: "10.9.9.9:1;1",
+		}, nil, protocol.RespControllerInvalidRequest)
+		if !strings.Contains(r.Remark, "belongs to cluster c1, not c2") {
+			t.Errorf("%s", r.Remark)
+		}
+	})
+}
+
+// TestPartitionedLeader: it stops to answer as one, the majority elects another, and nothing is decided twice.
+func TestPartitionedLeader(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, a, b := pair(t, 3, nil)
+		old := g.leader()
+		cut := old.c.Leader().Addr
+		for _, p := range g.peers {
+			if p.Addr != cut {
+				g.net.Partition(host(cut), host(p.Addr))
+			}
+		}
+		time.Sleep(time.Second)
+		if old.c.Leader().Self {
+			t.Error("the leader without a majority thinks it is one after 1 s")
+		}
+		r, err := a.client.Invoke(t.Context(), cut, &remoting.Command{
+			Code: protocol.ReqControllerGetReplicaInfo, Header: &protocol.GetReplicaInfoRequestHeader{BrokerName: setName},
+		})
+		must(t, err)
+		if r.Code != protocol.RespControllerNotLeader || r.Remark != "The controller is not in leader state" {
+			t.Errorf("%d %s", r.Code, r.Remark)
+		}
+		time.Sleep(3 * time.Second)
+		a.kill()
+		g.master(b.id, 5*time.Second)
+		for _, p := range g.peers {
+			g.net.Heal(host(cut), host(p.Addr))
+		}
+		time.Sleep(5 * time.Second)
+		for id, r := range g.run {
+			if s := r.c.State().Set(setName); s == nil || s.Master != b.id || s.MasterEpoch != 2 {
+				t.Errorf("%s has %+v", id, s)
+			}
+		}
+	})
+}
+
+// TestMembersComeAndGo: five controllers bear the loss of two, and a new member gets everything.
+func TestMembersComeAndGo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, a, b := pair(t, 5, nil)
+		for range 2 {
+			g.stop(g.leader().c.Leader().ID)
+			g.leader()
+		}
+		a.kill()
+		g.master(b.id, 15*time.Second)
+		for _, p := range g.peers {
+			if g.run[p.ID] == nil {
+				g.start(p.ID)
+			}
+		}
+		time.Sleep(5 * time.Second)
+		for id, r := range g.run {
+			if s := r.c.State().Set(setName); s == nil || s.Master != b.id {
+				t.Errorf("%s has %+v", id, s)
+			}
+		}
+	})
+}
+
+func TestConfigurationIsChangedAndLocked(t *testing.T) {
+	t.Parallel()
+	s := newSettings(map[string]string{"scanNotActiveBrokerInterval": "100", "mine": "1", "notifyBrokerRoleChanged": "false"})
+	if s.scanBrokers != 100*time.Millisecond || s.scanMasters != defaultScan || s.notify || s.unclean {
+		t.Errorf("%+v", s)
+	}
+	n := s.update(map[string]string{"enableElectUncleanMaster": "TRUE", "scanInactiveMasterInterval": "x", "unknown": "1", "mine": "2"})
+	if !n.unclean || n.scanMasters != defaultScan || n.props["unknown"] != "" || n.props["mine"] != "2" || s.unclean {
+		t.Errorf("%+v", n)
+	}
+	for _, key := range []string{"configStorePath", "configBlackList", "rocketmqHome"} {
+		if !s.locked(map[string]string{key: "x"}) {
+			t.Errorf("%s can be changed", key)
+		}
+	}
+	if s.locked(map[string]string{"enableElectUncleanMaster": "true"}) {
+		t.Error("it cannot be changed")
+	}
+}
+
+// TestNotReadyWithoutAMajority: one of three cannot decide anything.
+func TestNotReadyWithoutAMajority(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
+		g.leader()
+		g.stop("n1")
+		g.stop("n2")
+		time.Sleep(2 * time.Second)
+		cl := remoting.NewClient(remoting.ClientOptions{Dial: g.net.Host("10.0.2.1").Dial})
+		defer cl.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		r, err := cl.Invoke(ctx, g.peers[0].Addr, &remoting.Command{Code: protocol.ReqControllerGetMetadataInfo})
+		must(t, err)
+		if r.Ext["isLeader"] != "false" || r.Ext["controllerLeaderAddress"] != "" || r.Ext["peers"] == "" {
+			t.Errorf("%v", r.Ext)
+		}
+		r, err = cl.Invoke(ctx, g.peers[0].Addr, &remoting.Command{
+			Code: protocol.ReqControllerGetNextBrokerID, Header: &protocol.GetNextBrokerIdRequestHeader{ClusterName: cluster, BrokerName: setName},
+		})
+		must(t, err)
+		if r.Code != protocol.RespControllerNotLeader {
+			t.Errorf("%d %s", r.Code, r.Remark)
+		}
+	})
+}

@@ -1,0 +1,93 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/controller"
+	"github.com/cometmq/cometmq/internal/controller/raftlog"
+	"github.com/cometmq/cometmq/internal/remoting"
+)
+
+// controllerPart is a controller with its listener, which the other controllers use as well.
+type controllerPart struct {
+	addr   string
+	server *remoting.Server
+	mux    *raftlog.Mux
+	ctl    *controller.Controller
+	client *remoting.Client
+	ctx    context.Context // the lifetime of the part, ended by stop
+	cancel context.CancelFunc
+}
+
+func startController(ctx context.Context, o *Options, c *config.Controller) (*controllerPart, error) {
+	log := o.Log.With("role", "controller")
+	l, err := o.Listen(ctx, "tcp", c.Listen())
+	if err != nil {
+		return nil, fmt.Errorf("port %d of controller %s: %w", c.Port, c.Self, err)
+	}
+	p := &controllerPart{mux: raftlog.NewMux(l, log), client: remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log})}
+	peers := make([]raftlog.Peer, 0, len(c.Members))
+	for _, m := range c.Members {
+		peers = append(peers, raftlog.Peer{ID: m.ID, Addr: m.Addr})
+	}
+	p.ctl, err = controller.New(controller.Options{
+		Group: c.Name, Properties: c.Properties(), FS: o.FS, Client: p.client, Log: log,
+		Open: func(m raftlog.Machine, changed func()) (controller.Log, error) {
+			return raftlog.Open(ctx, raftlog.Options{
+				Dir: c.Folder(), Group: c.Name, Self: c.Self, Peers: peers, Machine: m, Listener: p.mux.Raft(), Dial: o.Dial,
+				Log: log, Changed: changed, Election: c.Election, SnapshotEvery: c.Snapshot, Volatile: o.VolatileControllers,
+			})
+		},
+	})
+	if err != nil {
+		p.client.Close()
+		return nil, errors.Join(err, p.mux.Close())
+	}
+	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Idle, OnClose: p.ctl.Closed})
+	p.ctl.Attach(p.server)
+	p.addr = reachable(l.Addr(), "")
+	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	log.Info("controller serves", "addr", l.Addr(), "group", c.Name, "self", c.Self, "members", len(c.Members))
+	return p, nil
+}
+
+func (p *controllerPart) run() error {
+	errs := make(chan error, 2)
+	background := func(f func() error) {
+		go func() {
+			err := f()
+			p.cancel() // no part without the others
+			errs <- quiet(err)
+		}()
+	}
+	background(func() error { return p.ctl.Run(p.ctx) })
+	background(p.mux.Run)
+	err := quiet(p.server.Serve(p.ctx, p.mux.Plain()))
+	p.cancel()
+	err = errors.Join(err, p.mux.Close())
+	for range 2 {
+		err = errors.Join(err, <-errs)
+	}
+	return quietClosed(err)
+}
+
+// stop answers what has come and leaves the group; the others elect another leader if this was it.
+func (p *controllerPart) stop(ctx context.Context) error {
+	p.ctl.Retire()
+	err := p.server.Shutdown(ctx)
+	p.cancel()
+	p.client.Close()
+	return errors.Join(err, quietClosed(p.mux.Close()), p.ctl.Close())
+}
+
+// quietClosed drops the error of closing a listener twice.
+func quietClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
