@@ -130,8 +130,8 @@ func TestRestartedMasterGetsANewEpoch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g, a, b := pair(t, 1, nil)
-		b.max = 500
-		a.max = 400 // it had acknowledged more, and lost power
+		b.max.Store(500)
+		a.max.Store(400) // it had acknowledged more, and lost power
 		time.Sleep(2 * time.Second)
 		a.register()
 		time.Sleep(2 * time.Second)
@@ -195,7 +195,12 @@ func TestForgedHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, a, b := pair(t, 1, nil)
 		c := g.leader().c
-		known := len(c.live.pulses)
+		pulse := func(id int64) (known int, p pulse) {
+			c.live.mu.Lock()
+			defer c.live.mu.Unlock()
+			return len(c.live.pulses), *c.live.pulses[member{setName, id}]
+		}
+		known, _ := pulse(a.id)
 		for i := range 100 {
 			forged := a.beat()
 			h := forged.Header.(*protocol.BrokerHeartbeatRequestHeader)
@@ -214,10 +219,11 @@ func TestForgedHeartbeats(t *testing.T) {
 				t.Fatalf("%+v", r)
 			}
 		}
-		if len(c.live.pulses) != known {
-			t.Errorf("%d brokers are known, there are %d", len(c.live.pulses), known)
+		now, p := pulse(a.id)
+		if now != known {
+			t.Errorf("%d brokers are known, there are %d", now, known)
 		}
-		if p := c.live.pulses[member{setName, a.id}]; p.c.MaxOffset != 0 || len(p.conns) != 1 {
+		if p.c.MaxOffset != 0 || len(p.conns) != 1 {
 			t.Errorf("%+v", p)
 		}
 		r := b.ask(protocol.ReqControllerRegisterBroker, &protocol.RegisterBrokerToControllerRequestHeader{

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,7 +175,7 @@ type broker struct {
 	client *remoting.Client
 	lease  time.Duration
 	epoch  int32
-	max    int64
+	max    atomic.Int64
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -272,8 +273,8 @@ func (b *broker) beats() {
 
 func (b *broker) beat() *remoting.Command {
 	return &remoting.Command{Code: protocol.ReqBrokerHeartbeat, Header: &protocol.BrokerHeartbeatRequestHeader{
-		ClusterName: cluster, BrokerName: setName, BrokerAddr: b.addr, BrokerID: b.id, HasBrokerID: true, Epoch: b.epoch, MaxOffset: b.max,
-		ConfirmOffset: b.max, HeartbeatTimeoutMills: b.lease.Milliseconds(), ElectionPriority: 1,
+		ClusterName: cluster, BrokerName: setName, BrokerAddr: b.addr, BrokerID: b.id, HasBrokerID: true, Epoch: b.epoch, MaxOffset: b.max.Load(),
+		ConfirmOffset: b.max.Load(), HeartbeatTimeoutMills: b.lease.Milliseconds(), ElectionPriority: 1,
 	}}
 }
 
