@@ -161,6 +161,56 @@ func TestAKilledBrokerDeliversDelayedMessagesOnce(t *testing.T) {
 	})
 }
 
+// TestDeliveriesThatWereNotWrittenDownAreFound kills the broker just before it notes that a batch was delivered. All messages are the
+// same, so that it shows when one too few or too many is taken for delivered.
+func TestDeliveriesThatWereNotWrittenDownAreFound(t *testing.T) {
+	const n = 2000
+	for nth := range int32(4) {
+		synctest.Test(t, func(t *testing.T) {
+			mem := vfs.NewMem(vfs.MemOptions{})
+			var clone atomic.Pointer[vfs.Mem]
+			var armed atomic.Bool
+			var notes atomic.Int32
+			with := func(o *setup) {
+				disk := mem
+				o.FS = vfs.NewFaulty(disk, func(op vfs.Op) error {
+					if op.Kind == vfs.OpWrite && strings.Contains(op.Name, "delays") && armed.Load() && notes.Add(1) == nth+1 {
+						clone.Store(disk.CrashClone(nil, vfs.ProcessKill))
+					}
+					return nil
+				})
+				o.storage.TagsCode = delay.JavaLevels().Tags
+			}
+			r := start(t, with)
+			for i := range n {
+				r.put(message("T", int32(i%4), "same", "DELAY", "1"))
+			}
+			armed.Store(true)
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			if mem = clone.Load(); mem == nil {
+				t.Fatal("it noted nothing")
+			}
+			r.stop()
+			armed.Store(false)
+			r = start(t, with)
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			if got := r.total("T"); got != n {
+				t.Errorf("%d deliveries of %d messages", got, n)
+			}
+		})
+	}
+}
+
+// total returns how many messages the first four queues of a topic have.
+func (r *rig) total(topic string) (n int) {
+	for q := range int32(4) {
+		n += len(r.read(topic, q))
+	}
+	return n
+}
+
 func TestAPowerCutLosesNoDelayedMessage(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {

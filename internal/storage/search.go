@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"math"
 
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage/consumequeue"
@@ -63,4 +64,13 @@ func (s *Store) QueryKeys(topic, key string, limit int, begin, end int64) (KeyHi
 	hits := KeyHits{Offsets: s.keys.Query(topic, key, limit, begin, end)}
 	hits.LastTime, hits.LastOffset = s.keys.LastUpdate()
 	return hits, nil
+}
+
+// SeekTime returns a place of the log, for Peek, before which nothing was stored at ms or later.
+func (s *Store) SeekTime(ms int64) record.Offset { return s.log.SeekTime(ms) }
+
+// Peek calls f for the records from off on, the start of one, until it returns false or something unsound or the end comes. m is valid
+// during the call. It changes and reports nothing.
+func (s *Store) Peek(off record.Offset, f func(m *record.Message) bool) {
+	s.log.Peek(off, math.MaxInt, f)
 }

@@ -18,6 +18,8 @@ import (
 // Progress is where the machine keeps how far each level is: meta.Delays.
 type Progress interface {
 	Get(level int32) (mq.Index, bool)
+	// End returns the end that was set with the position, 0 when it is not known.
+	End(level int32) mq.Offset
 	Set(level int32, at mq.Index, end mq.Offset)
 	Sync() error
 	Durable(end mq.Offset)
@@ -121,6 +123,7 @@ func (m *Machine) Arrived(queue int32) {
 func (m *Machine) Run(ctx context.Context) error {
 	m.o.Store.CatchUp()
 	m.locate(true)
+	m.skipDelivered()
 	if err := m.o.Progress.Sync(); err != nil { // positions that the log has lost are void for ever
 		m.o.Log.Error("the progress of delay levels is not in its journal yet", "err", err)
 	}

@@ -92,8 +92,13 @@ type Timer struct {
 	ready   []entry // due; from at on they are not delivered
 	at      int
 	first   int64                         // the earliest time of those in ready
+	noted   moment                        // when timers were last noted
 	left    map[int64]int                 // how many of each slot are pending
 	taken   map[int64]map[string]struct{} // what was taken back in slots that are loaded
+
+	again    bool    // what is loaded next may have been delivered before
+	copies   *copies // what was delivered since the checkpoint that was found; nil when all of that is past
+	copiesTo int64   // ms: slots from then on have no such copies
 
 	reader *storage.Reader
 	msg    record.Message
@@ -164,12 +169,7 @@ func (t *Timer) recover() error {
 	now := t.slot(t.o.Now().UnixMilli())
 	t.check, t.next, t.loaded = check, record.Index(check.QueueIndex), t.slot(check.ReadTime)
 	if t.virgin = !ok || check.ReadTime == 0; t.virgin {
-		if t.loaded, err = t.wheel.Oldest(); err != nil {
-			return err
-		}
-		if t.loaded == 0 {
-			t.loaded = now
-		}
+		t.loaded = 0 // all that is in the log
 	}
 	// Java begins a file earlier than the checkpoint says, and so do we: its wheel is written while it changes.
 	var last timerlog.Unit
@@ -198,6 +198,9 @@ func (t *Timer) recover() error {
 		}
 		err = errors.Join(err, werr)
 	}
+	if err == nil && t.virgin {
+		err = t.begin(now, newest)
+	}
 	if err != nil {
 		return fmt.Errorf("recover timers: %w", err)
 	}
@@ -210,10 +213,26 @@ func (t *Timer) recover() error {
 		t.next = min(max(t.next, first), end)
 	}
 	t.floor = t.loaded
+	t.reader.Close()
+	t.noted.ms = last.Enqueued
+	t.again = true
 	if end > 0 {
 		t.o.Log.Info("timers recovered", "from", time.UnixMilli(t.loaded), "taken", t.next, "of", end, "log", t.log.End())
 	}
 	return nil
+}
+
+// begin decides which slot is the first one when no checkpoint says it: the oldest one with timers in the wheel or in the log, whose slots
+// newest has. What was delivered of them is in the log of messages, see findCopies.
+func (t *Timer) begin(now int64, newest map[int64]int64) error {
+	oldest, err := t.wheel.Oldest()
+	if t.loaded = now; oldest > 0 {
+		t.loaded = min(now, oldest)
+	}
+	for slot := range newest {
+		t.loaded = min(t.loaded, slot)
+	}
+	return err
 }
 
 // sound reports whether the message of a unit is in the log.
@@ -256,6 +275,12 @@ const coalesce = 5 * time.Millisecond
 // Run delivers until ctx ends. It may be called again.
 func (t *Timer) Run(ctx context.Context) error {
 	t.trailing, t.virgin, t.elsewhere = false, false, t.heard()
+	if t.again {
+		if err := t.findCopies(); err != nil {
+			t.o.Log.Error("timers that were delivered before are not known and may be delivered again", "err", err)
+		}
+		t.again = false
+	}
 	return t.loop(ctx)
 }
 
@@ -344,7 +369,11 @@ func (t *Timer) waiting() int { return len(t.pending) + len(t.ready) - t.at }
 // publish copies figures for others.
 func (t *Timer) publish() {
 	t.stats.pending.Store(int64(t.waiting()))
-	t.stats.read.Store(t.readTime())
+	read := t.readTime()
+	if read > t.copiesTo {
+		t.copies = nil
+	}
+	t.stats.read.Store(read)
 	t.stats.next.Store(int64(t.next))
 	t.stats.safe.Store(t.safeTime())
 }
@@ -396,7 +425,7 @@ func (t *Timer) deliver(ctx context.Context, now int64) (int, error) {
 			break // those before it first
 		}
 		n++
-		if err == nil && !t.doneElsewhere(e) {
+		if err == nil && !t.doneElsewhere(e) && !t.isDelivered(e) {
 			err = t.add(e, now)
 		}
 		if err != nil {

@@ -57,6 +57,7 @@ type undoSlot struct {
 // note writes the messages of entries down. It returns how many; fewer than all when the wheel cannot look so far yet.
 func (t *Timer) note(entries []storage.Entry, now int64) (int, error) {
 	t.units = t.units[:0]
+	enqueued := t.notedAt(now)
 	read := t.readTime()
 	n := 0
 	var recalls []recall
@@ -67,7 +68,7 @@ func (t *Timer) note(entries []storage.Entry, now int64) (int, error) {
 		}
 		var u timerlog.Unit
 		if err == nil {
-			u, err = t.unit(&e, now)
+			u, err = t.unit(&e, now, enqueued)
 			if err == nil && t.trailing && t.slot(u.Time) < t.loaded {
 				n++ // the other broker has delivered it
 				continue
@@ -120,15 +121,32 @@ type recall struct {
 	key  string
 }
 
+// moment is when timers were noted, with what decides into which slots late ones go.
+type moment struct{ ms, floor, loaded int64 }
+
+// notedAt returns the time under which timers are noted at now. It is another one whenever late timers go into other slots, so that
+// those which are alike and have the same time are in the same slot. That makes it sure that a copy which is found after a crash stands
+// for a timer which is still to be looked at, see copies.
+func (t *Timer) notedAt(now int64) int64 {
+	m := moment{now, t.floor, t.loaded}
+	if m.floor != t.noted.floor || m.loaded != t.noted.loaded {
+		m.ms = max(now, t.noted.ms+1)
+	} else {
+		m.ms = max(now, t.noted.ms)
+	}
+	t.noted = m
+	return m.ms
+}
+
 // unit makes the unit of msg, which is at e.
-func (t *Timer) unit(e *storage.Entry, now int64) (timerlog.Unit, error) {
+func (t *Timer) unit(e *storage.Entry, now, enqueued int64) (timerlog.Unit, error) {
 	text, _ := t.msg.Props.Get(record.PropTimerOutMS)
 	out, err := strconv.ParseInt(bytesview.String(text), 10, 64)
 	if err != nil || out <= 0 || out > math.MaxInt64/2 {
 		return timerlog.Unit{}, fmt.Errorf("property %s = %q is not a time", record.PropTimerOutMS, text)
 	}
 	u := timerlog.Unit{
-		Magic: timerlog.MagicDefault, Enqueued: now, Time: t.slot(out), Offset: e.Offset, Size: e.Size, Due: t.due(out),
+		Magic: timerlog.MagicDefault, Enqueued: enqueued, Time: t.slot(out), Offset: e.Offset, Size: e.Size, Due: t.due(out),
 	}
 	topic, _ := t.msg.Props.Get(record.PropRealTopic)
 	u.TopicHash = record.HashCode(topic)

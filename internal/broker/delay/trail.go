@@ -70,7 +70,7 @@ func (t *Timer) Trail(ctx context.Context) error {
 	if !t.virgin {
 		t.loaded = t.readTime()
 	}
-	t.trailing, t.limit = true, 0
+	t.trailing, t.limit, t.again = true, 0, true
 	t.pending, t.ready, t.at = nil, nil, 0
 	clear(t.left)
 	clear(t.taken)

@@ -43,6 +43,7 @@ type Delays struct {
 type delayPos struct {
 	at, end int64
 	safe    int64 // the newest position whose messages are on disk
+	loose   bool  // end is not that of at
 	changed bool  // not in the journal yet
 }
 
@@ -61,6 +62,16 @@ func (d *Delays) Get(level int32) (mq.Index, bool) {
 		return 0, false
 	}
 	return mq.Index(p.at), true
+}
+
+// End returns the end of the log behind what was before the position of a level, 0 when it is not known.
+func (d *Delays) End(level int32) mq.Offset {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p := d.levels[level]; p != nil && !p.loose {
+		return mq.Offset(p.end)
+	}
+	return 0
 }
 
 // All returns the positions of all levels and the table's version.
@@ -84,6 +95,7 @@ func (d *Delays) Set(level int32, at mq.Index, end mq.Offset) {
 		d.levels[level] = p
 	}
 	p.at, p.end, p.changed, d.dirty = int64(at), max(p.end, int64(end)), true, true
+	p.loose = end == 0
 	d.commits++
 	if d.commits%versionStep == 0 {
 		d.bumpLocked()
@@ -168,8 +180,9 @@ func (d *Delays) snapshot() func() []byte {
 	for i, l := range levels {
 		p := d.levels[l]
 		if at[i] = p.safe; p.safe != p.at {
-			p.changed, d.dirty = true, true // the next journal must say it again
+			d.dirty = true
 		}
+		p.changed = true // the next journal says it again: the JSON has not the end, or not even the position
 	}
 	version, extra := d.version, d.extra
 	return func() []byte {

@@ -47,8 +47,15 @@ func (l *Log) Recover(r Recovery, each func(*Scanner) error) error {
 	l.lastMs = lastMs
 	l.stamped.Store(lastMs)
 	l.w = writer{pos: sc.pos, written: sc.pos, end: sc.pos}
-	if f := l.set.Find(sc.pos); f != nil {
-		l.w.end = f.End()
+	f := l.set.Find(sc.pos)
+	if f == nil {
+		return nil
+	}
+	l.w.end = f.End()
+	if sc.pos > f.Base() {
+		// The block with the end is taken before anybody can read it: a reader that holds on to one which the cache has
+		// dropped meanwhile would never see what is appended to its successor.
+		return l.nextBlock()
 	}
 	return nil
 }
