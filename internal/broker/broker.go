@@ -312,6 +312,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	wg.Go(func() { errs[2] = b.runParts(ctx) })
 	wg.Go(func() { b.tick(ctx) })
 	wg.Wait()
+	b.feed.Close()
 	return errors.Join(errs...)
 }
 
