@@ -51,7 +51,7 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 		}
 	}()
 	if r.Wipe {
-		if err := p.putAside(); err != nil {
+		if err = p.putAside(); err != nil {
 			return nil, err
 		}
 	}
