@@ -16,7 +16,6 @@ import (
 	"github.com/cometmq/cometmq/internal/broker/meta"
 	"github.com/cometmq/cometmq/internal/broker/pop"
 	"github.com/cometmq/cometmq/internal/broker/rebalance"
-	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/broker/tx"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
@@ -64,6 +63,9 @@ type Options struct {
 	FlushTimeout time.Duration // syncFlushTimeout, default 5 s
 	Replicas     int           // > 0: sends are answered when replicas have them
 	SlaveTimeout time.Duration // slaveTimeout, default 3 s
+	// Acks, if not nil, says instead of Replicas how many replicas must have a send that comes now; ok = false: fewer are in sync
+	// than the operator allows, and it is refused.
+	Acks func() (replicas int, ok bool)
 
 	NoLongPolling bool          // longPollingEnable = false
 	ShortPolling  time.Duration // shortPollingTimeMills, default 1 s
@@ -80,7 +82,8 @@ type Options struct {
 	Fenced string
 	// Acting: enableSlaveActingMaster. What only one broker of a set may do by itself begins with Act.
 	Acting bool
-	// Escape stores a message in another set, for a slave that acts as the master; nil: enableRemoteEscape = false.
+	// Escape stores a message in another set, for a slave that acts as the master; nil: enableRemoteEscape = false. It has a deadline
+	// of its own.
 	Escape       func(ctx context.Context, m *mq.Escaped) error
 	MasterAlive  func() bool   // a slave: whether its master is there; nil: always
 	SlaveRead    bool          // slaveReadEnable
@@ -235,9 +238,6 @@ type Broker struct {
 	replies sync.Pool      // *replies
 	tx      *tx.Machine
 
-	feed     *tablefeed.Feed
-	follower *tableFollower // nil in a master
-
 	pops     *pop.Engine
 	popWaits *longpoll.Fifo
 	debts    *debts
@@ -255,20 +255,18 @@ func Open(o Options) (*Broker, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	b := &Broker{
-		o: o, system: o.systemOptions(), store: o.Store,
-		clients: o.Clients, polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now, o.Log),
-		ids: record.NewUniqueIDs(o.Addr.Addr(), os.Getpid()), started: o.Now(),
-	}
-	b.openFeed()
 	tables, err := meta.Open(o.FS, o.Dir, meta.Options{
 		SystemTopics: meta.SystemTopics(o.systemOptions()), OffsetFold: o.OffsetFold, FilterKeep: o.FilterKeep,
-		LightOffsets: o.LightTopics, LogEnd: o.Store.Intact(), Feed: b.feed, Now: o.Now, Log: o.Log,
+		LightOffsets: o.LightTopics, LogEnd: o.Store.Intact(), Now: o.Now, Log: o.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open broker tables: %w", err)
 	}
-	b.meta = tables
+	b := &Broker{
+		o: o, system: o.systemOptions(), store: o.Store, meta: tables,
+		clients: o.Clients, polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now, o.Log),
+		ids: record.NewUniqueIDs(o.Addr.Addr(), os.Getpid()), started: o.Now(),
+	}
 	b.clients.OnGone(tables.Filters.Leave)
 	b.suffix = brokerProps(o)
 	switch {
@@ -280,26 +278,11 @@ func Open(o Options) (*Broker, error) {
 	b.openKinds()
 	b.figures.init(o.Now())
 	b.routes.init()
-	if err := b.openTables(); err != nil {
+	if err := b.openParts(); err != nil {
 		return nil, errors.Join(err, b.closeParts(), tables.Close())
 	}
 	o.Store.OnDispatch(b.arrived)
 	return b, nil
-}
-
-// openTables makes the parts on the tables, which are those of a slave before a master uses them for the first time.
-func (b *Broker) openTables() error {
-	promote, err := b.wasSlave()
-	if err == nil && promote {
-		err = b.promoteTables()
-	}
-	if err == nil {
-		err = b.openParts()
-	}
-	if err == nil && promote {
-		err = b.promoted()
-	}
-	return err
 }
 
 // Run does the background work until ctx ends: long polling, writing the tables, forgetting dead clients. Requests that
@@ -312,7 +295,6 @@ func (b *Broker) Run(ctx context.Context) error {
 	wg.Go(func() { errs[2] = b.runParts(ctx) })
 	wg.Go(func() { b.tick(ctx) })
 	wg.Wait()
-	b.feed.Close()
 	return errors.Join(errs...)
 }
 
@@ -342,7 +324,6 @@ func (b *Broker) tick(ctx context.Context) {
 // Close writes the tables down. Run must have returned and no request may be under way.
 func (b *Broker) Close() error {
 	b.clients.OnGone(nil)
-	b.feed.Close()
 	parts := b.closeParts() // they may still change tables
 	if err := b.meta.Close(); err != nil {
 		return errors.Join(parts, fmt.Errorf("close broker tables: %w", err))

@@ -46,7 +46,7 @@ const (
 var errNoEscape = errors.New("enableRemoteEscape is false, messages wait for the master")
 
 // escapeBatch stores all messages of a batch in other sets and does not give up before ctx ends. Those of one queue keep their
-// order.
+// order. When ctx ends the rest is tried once more: half a batch that is there would be there twice.
 func (b *Broker) escapeBatch(ctx context.Context, batch *storage.Batch) (mq.Offset, error) {
 	if b.o.Escape == nil {
 		<-ctx.Done()
@@ -86,18 +86,18 @@ func (b *Broker) escapeBatch(ctx context.Context, batch *storage.Batch) (mq.Offs
 	return 0, nil
 }
 
-// escapeOne stores m in another set, or returns when ctx ends.
+// escapeOne stores m in another set, or returns when ctx ends and an attempt has failed.
 func (b *Broker) escapeOne(ctx context.Context, m *mq.Escaped) error {
 	for pause := escapeFirst; ; pause = min(2*pause, escapeLast) {
-		err := b.o.Escape(ctx, m)
+		err := b.o.Escape(context.WithoutCancel(ctx), m)
 		if err == nil {
 			b.figures.escaped.Add(1)
 			return nil
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		b.figures.escapeFailures.Add(1)
+		if ctx.Err() != nil {
+			return err
+		}
 		if pause == escapeFirst || pause == escapeLast {
 			b.o.Log.Error("a message that is due cannot be stored in another set, trying again", "topic", m.Topic, "err", err)
 		}
@@ -105,7 +105,7 @@ func (b *Broker) escapeOne(ctx context.Context, m *mq.Escaped) error {
 		select {
 		case <-ctx.Done():
 			t.Stop()
-			return ctx.Err()
+			return err
 		case <-t.C:
 		}
 	}

@@ -166,6 +166,12 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 		s.msg.SysFlag |= record.SysFlagMultiTags
 	}
 	s.props = b.rewriteProps(s.props[:0], r.Props, &s.scan)
+	if b.o.Acks != nil && !s.scan.noWait {
+		if _, ok := b.o.Acks(); !ok {
+			res.Err = errReplicas
+			return
+		}
+	}
 	if r.Batch {
 		res.Err = b.admitBatch(s, i, r, q, res)
 	} else {
@@ -326,11 +332,23 @@ func (b *Broker) await(s *sender, sb *mq.SendBatch, now time.Time) (pending bool
 }
 
 // awaits reports whether being in the log is not enough for an answer.
-func (b *Broker) awaits() bool { return b.o.FlushSync || b.o.Replicas > 0 }
+func (b *Broker) awaits() bool { return b.o.FlushSync || b.replicas() > 0 }
+
+// replicas is how many replicas must have what is stored now.
+func (b *Broker) replicas() int {
+	if b.o.Acks == nil {
+		return b.o.Replicas
+	}
+	n, _ := b.o.Acks()
+	return n
+}
+
+// errReplicas refuses a send that would not be as safe as the operator wants, with Java's text.
+var errReplicas = &mq.Error{Kind: mq.KindInternal, Detail: "in-sync replicas not enough"}
 
 // ask fills in what has been promised for messages that were appended at now.
 func (b *Broker) ask(a *storage.Await, now time.Time) {
-	a.Flush, a.Replicas = b.o.FlushSync, b.o.Replicas
+	a.Flush, a.Replicas = b.o.FlushSync, b.replicas()
 	a.ReplicaDeadline = now.Add(b.o.SlaveTimeout)
 	if a.Deadline = a.ReplicaDeadline; b.o.FlushSync {
 		a.Deadline = now.Add(b.o.FlushTimeout)

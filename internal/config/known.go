@@ -128,7 +128,7 @@ var fates = []struct {
 		splitMetadataSize compatibleWithOldNameSrv
 		registerBrokerTimeoutMills forceRegister`},
 	{accepted, "it is not implemented yet", `
-		enableAutoInSyncReplicas maxChecksumRange maxSlaveResendLength syncMasterFlushOffsetWhenStartup`},
+		maxChecksumRange maxSlaveResendLength syncMasterFlushOffsetWhenStartup`},
 	{accepted, "it tunes the log of Java's controllers, the one here is another", `
 		jraftConfig mappedFileSize jRaftScanWaitTimeoutMs`},
 	{accepted, "an election is tried until it is done", `electMasterMaxRetryCount`},
@@ -138,10 +138,9 @@ var fates = []struct {
 		ControllerConfig.metricGrpcExporterIntervalInMills ControllerConfig.metricLoggingExporterIntervalInMills
 		ControllerConfig.metricsPromExporterPort ControllerConfig.metricsPromExporterHost ControllerConfig.metricsLabel
 		ControllerConfig.metricsInDelta`},
-	{refused, "slaves acting as master are not implemented yet", `enableSlaveActingMaster enableRemoteEscape`},
 	{refused, "logs that another program writes are not supported", `duplicationEnable`},
-	{accepted, "slaves acting as master are not implemented yet", `
-		skipPreOnline brokerNotActiveTimeoutMillis forwardTimeout syncBrokerMemberGroupPeriod cleanOfflineBrokerInterval
+	{accepted, "static topics, locks that several brokers keep and broker containers are not implemented", `
+		forwardTimeout cleanOfflineBrokerInterval
 		lockInStrictMode enableBatchPush preferredLeaderId`},
 	{refused, "a DLedger commit log cannot be read; use a plain store", `
 		enableDLegerCommitLog`},

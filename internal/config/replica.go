@@ -22,13 +22,19 @@ type Replica struct {
 	MaxRate      int64         `key:"maxHaTransferByteInSecond" min:"1" max:"1099511627776" doc:"that limit"`
 	SlaveRead    bool          `key:"slaveReadEnable" doc:"consumers that are far behind are sent to a slave, and slaves serve them"`
 	OffsetCheck  bool          `key:"offsetCheckInSlave" doc:"a slave corrects positions that are outside of a queue"`
+	Acting       bool          `key:"enableSlaveActingMaster" doc:"when the master is gone the slave with the smallest id does what it does by itself, and serves consumers as it would; the name servers need supportActingMaster=true"`
+	Escape       bool          `key:"enableRemoteEscape" doc:"what such a slave delivers is stored by the masters of other sets; else it waits for its master"`
+	SkipOnline   bool          `key:"skipPreOnline" doc:"with enableSlaveActingMaster: register at once, without looking for the others of the set first"`
+	Members      time.Duration `key:"syncBrokerMemberGroupPeriod" unit:"ms" min:"1" max:"3600000" doc:"with enableSlaveActingMaster: time between questions to the name servers who is in the set"`
+	Inactive     time.Duration `key:"brokerNotActiveTimeoutMillis" unit:"ms" min:"1" max:"3600000" doc:"with enableSlaveActingMaster: after how much silence the name servers forget this broker"`
+	Auto         bool          `key:"enableAutoInSyncReplicas" doc:"with enableSlaveActingMaster: a SYNC_MASTER waits for fewer logs while fewer are in sync, but not for fewer than minInSyncReplicas"`
 }
 
 // defaultReplica returns Java's defaults.
 func defaultReplica() Replica {
 	return Replica{
 		Copies: 1, MinInSync: 1, Total: 1, Timeout: 3 * time.Second, Heartbeat: 5 * time.Second, Housekeeping: 20 * time.Second, Batch: 32 << 10,
-		MaxGap: 256 << 20, MaxRate: 100 << 20,
+		MaxGap: 256 << 20, MaxRate: 100 << 20, Members: time.Second, Inactive: 10 * time.Second,
 	}
 }
 
@@ -54,6 +60,12 @@ func (l *loader) checkRole(c *Broker, set settings) {
 			"a SYNC_MASTER with inSyncReplicas = 1 waits for no slave, as in Java: set inSyncReplicas = 2 to have each message in a second log before its send is answered")
 	case c.Identity.Role != RoleSyncMaster && r.Copies > 1:
 		l.notice(slog.LevelWarn, "inSyncReplicas", set.source("inSyncReplicas"), "only a SYNC_MASTER waits for slaves, this broker is %s", c.Identity.Role)
+	}
+	switch {
+	case !r.Acting && r.Auto:
+		l.notice(slog.LevelWarn, "enableAutoInSyncReplicas", set.source("enableAutoInSyncReplicas"), "it counts with enableSlaveActingMaster only, as in Java")
+	case !r.Acting && r.Escape:
+		l.notice(slog.LevelWarn, "enableRemoteEscape", set.source("enableRemoteEscape"), "it counts with enableSlaveActingMaster only, as in Java")
 	}
 	if r.Master != "" {
 		if _, _, err := net.SplitHostPort(r.Master); err != nil {

@@ -24,6 +24,10 @@ type HAInfo struct {
 	Start  Offset // where its log ended when it was started
 }
 
+// ExactProgress is a field of a CometMQ slave's answer to EXCHANGE_BROKER_HA_INFO: it has stopped acting, and says exactly how far it
+// is.
+const ExactProgress = "cometmqExact"
+
 // MinBroker is a change of the smallest broker id of a set, as a name server tells it (NOTIFY_MIN_BROKER_ID_CHANGE).
 type MinBroker struct {
 	ID      int64

@@ -36,6 +36,9 @@ type brokerPart struct {
 	clients   *clients.Registry // who is connected
 	client    *remoting.Client
 	registrar *membership.Registrar
+	set       *membership.SetMember // nil unless a slave may act as the master
+	bridge    *membership.Bridge    // nil unless such a slave may store messages in other sets
+	isOnline  atomic.Bool           // in such a set: the name servers may know this broker
 
 	turn   chan struct{} // one token: who has it may change the engine
 	engine atomic.Pointer[engine]
@@ -77,10 +80,12 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	p.registrar = membership.New(membership.Options{
 		NameServers: c.Routes.NameServers, Client: p.client, Cluster: c.Identity.Cluster, Name: c.Identity.Name, ID: c.Identity.ID,
 		Addr: p.addr, HAAddr: p.haAddr(), Perm: mq.Perm(c.Identity.Permission), Period: c.Routes.Period, Log: p.log,
+		ActingMaster: c.Replica.Acting, HeartbeatTimeout: heartbeatTimeout(c), Probe: probePeriod(c),
 		Topics:        func() ([]mq.TopicConfig, mq.DataVersion) { return p.now().core.TopicTable() },
 		OnMaster:      p.follow,
 		OnOrderTopics: func(table map[string]string) { p.now().core.MarkOrdered(slices.Sorted(maps.Keys(table))) },
 	})
+	p.joinSet()
 	p.server = remoting.NewServer(remoting.ServerOptions{Log: p.log, IdleTimeout: c.Listen.Idle})
 	e, err := p.open(roleOf(c))
 	if err != nil {
@@ -138,6 +143,9 @@ func (p *brokerPart) run() error {
 		defer close(p.left)
 		return quiet(p.registrar.Run(p.known))
 	})
+	if p.set != nil {
+		g.Go(func() error { return quiet(p.set.Run(p.known)) })
+	}
 	g.Go(func() error { // no serving without an engine
 		select {
 		case err := <-p.failed:

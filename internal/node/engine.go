@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cometmq/cometmq/internal/api/remotingapi"
 	"github.com/cometmq/cometmq/internal/broker"
 	"github.com/cometmq/cometmq/internal/membership"
+	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/replication"
 	"github.com/cometmq/cometmq/internal/storage"
 )
@@ -28,9 +28,12 @@ type engine struct {
 	api   *remotingapi.API
 
 	master   *replication.Master
-	slaves   *branch              // where master accepts
-	slave    *replication.Slave   // nil in a master
-	follower *membership.Follower // nil in a master
+	slaves   *branch                         // where master accepts
+	slave    *replication.Slave              // nil in a master
+	follower *membership.Follower            // nil in a master
+	acks     acks                            // for a SYNC_MASTER in a set with acting masters
+	count    func(ctx context.Context) error // keeps acks up to date; nil without
+	start0   mq.Offset                       // where the log ended
 
 	// What handlers wait for ends with asked. The rest are what runs, in the order of its end.
 	asked                         context.Context
@@ -50,15 +53,21 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 			err = errors.Join(err, e.close())
 		}
 	}()
-	if r.Wipe {
-		if err = p.putAside(); err != nil {
-			return nil, err
-		}
-	}
 	if e.store, err = storage.Open(p.o.FS, storeOptions(p.o, &r, p.advertised)); err != nil {
 		return nil, err
 	}
+	e.start0 = e.store.Appended()
 	bo := brokerOptions(p.o, &r, p.advertised)
+	if bo.Acting = p.set != nil; bo.Acting {
+		if p.bridge != nil {
+			bo.Escape = p.bridge.Escape
+		}
+		if r.Kind == SyncMaster {
+			e.acks.replicas.Store(int32(bo.Replicas))
+			bo.Acks = e.acks.now
+			e.count = func(ctx context.Context) error { return p.countAcks(ctx, e) }
+		}
+	}
 	bo.Store, bo.Clients, bo.Log = e.store, p.clients, p.log
 	bo.MasterAlive = func() bool { return e.slave == nil || e.slave.State().Connected }
 	bo.Announce = p.registrar.Announce
@@ -66,20 +75,11 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 	if e.core, err = broker.Open(bo); err != nil {
 		return nil, err
 	}
-	e.api = remotingapi.New(e.asked, e.core, e.core, p.doorOptions())
+	door := p.doorOptions()
+	door.Set = setDoor{p, e}
+	e.api = remotingapi.New(e.asked, e.core, e.core, door)
 	p.replicate(e)
-	e.role.TruncateTo, e.role.Wipe = nil, false // done
 	return e, nil
-}
-
-// putAside takes the store away. What says which broker this is stays.
-func (p *brokerPart) putAside() error {
-	c := &p.o.Broker.Store
-	folder, err := storage.PutAside(p.o.FS, c.Root, c.CommitLog, time.Now(), "brokerIdentity", "brokerIdentity-temp")
-	if err == nil {
-		p.log.Warn("the store was put aside, its master's is copied anew", "folder", folder)
-	}
-	return err
 }
 
 // start lets the engine work. What ends by itself is told to failed.
@@ -94,6 +94,9 @@ func (e *engine) replicate(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if e.slave == nil {
 		g.Go(func() error { return e.master.Serve(ctx, e.slaves) })
+		if e.count != nil {
+			g.Go(func() error { return e.count(ctx) })
+		}
 		return g.Wait()
 	}
 	g.Go(func() error { return e.slave.Run(ctx) })

@@ -28,7 +28,7 @@ func (p *brokerPart) replicate(e *engine) {
 		Check: e.sameLog, Log: p.log,
 	})
 	e.follower = membership.NewFollower(membership.FollowerOptions{
-		Client: p.client, Tables: e.core, Copying: func() bool { return e.slave.State().Connected }, End: e.store.Appended, Log: p.log,
+		Client: p.client, Tables: e.core, Copying: func() bool { return e.slave.State().Connected && p.mayFollow() }, End: e.store.Appended, Log: p.log,
 	})
 	e.follow(e.role.Master, e.role.MasterHA)
 }

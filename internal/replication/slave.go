@@ -87,6 +87,16 @@ func (s *Slave) Follow(addr string) {
 	s.changed = make(chan struct{})
 }
 
+// Hurry has a slave without a connection try again at once.
+func (s *Slave) Hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.state.Connected {
+		close(s.changed)
+		s.changed = make(chan struct{})
+	}
+}
+
 // State tells how it goes.
 func (s *Slave) State() SlaveState {
 	s.mu.Lock()

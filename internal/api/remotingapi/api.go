@@ -22,7 +22,9 @@ type Options struct {
 	Region    string         // MSG_REGION of send responses, default DefaultRegion
 	// TraceOff makes TRACE_ON of send responses "false" (Java traceOn=false).
 	TraceOff bool
-	Log      *slog.Logger
+	// Set answers what the brokers of the set ask each other; nil: this broker has no others.
+	Set mq.Set
+	Log *slog.Logger
 }
 
 // API is the door of one core: a broker in one role. Attach it to the server of each listener, or give the server its Handlers.
@@ -45,6 +47,9 @@ func New(ctx context.Context, svc mq.Service, adm mq.Admin, o Options) *API {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Set == nil {
+		o.Set = alone{}
+	}
 	return &API{svc: svc, adm: adm, o: o, ctx: ctx, traceOn: o.traceOn()}
 }
 
@@ -59,7 +64,7 @@ type handler func(a *API, s *session, r *remoting.Request)
 func handlers() map[int32]handler {
 	all := basicHandlers()
 	for _, part := range []map[int32]handler{
-		retryHandlers(), transactionHandlers(), popHandlers(), replyHandlers(), callHandlers(),
+		retryHandlers(), transactionHandlers(), popHandlers(), replyHandlers(), callHandlers(), setHandlers(),
 	} {
 		maps.Copy(all, part)
 	}
@@ -92,9 +97,6 @@ func basicHandlers() map[int32]handler {
 		protocol.ReqGetAllTopicConfig:                allTopicConfig,
 		protocol.ReqGetAllConsumerOffset:             allConsumerOffset,
 		protocol.ReqGetAllDelayOffset:                allDelayOffset,
-		protocol.ReqGetTimerCheckPoint:               timerCheckpoint,
-		protocol.ReqGetTimerMetrics:                  timerMetrics,
-		protocol.ReqFollowTables:                     followTables,
 		protocol.ReqGetBrokerRuntimeInfo:             runtimeInfo,
 		protocol.ReqUpdateAndCreateSubscriptionGroup: updateGroup,
 		protocol.ReqGetAllSubscriptionGroupConfig:    allGroupConfig,

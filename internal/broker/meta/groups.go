@@ -2,6 +2,7 @@ package meta
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -135,7 +136,9 @@ func (f *forbidden) topics(group string) (out []string) {
 // setLocked changes one entry, 0 removes it, and appends the record.
 func (f *forbidden) setLocked(pending []byte, group, topic string, bits int32) []byte {
 	f.store(group, topic, bits)
-	return appendForbid(pending, pairKey{group, topic}, bits)
+	pending = appendBytes(append(pending, recForbid), group)
+	pending = appendBytes(pending, topic)
+	return binary.AppendVarint(pending, int64(bits))
 }
 
 func (f *forbidden) store(group, topic string, bits int32) {
