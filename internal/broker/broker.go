@@ -16,6 +16,7 @@ import (
 	"github.com/cometmq/cometmq/internal/broker/meta"
 	"github.com/cometmq/cometmq/internal/broker/pop"
 	"github.com/cometmq/cometmq/internal/broker/rebalance"
+	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/broker/tx"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
@@ -238,6 +239,9 @@ type Broker struct {
 	replies sync.Pool      // *replies
 	tx      *tx.Machine
 
+	feed     *tablefeed.Feed
+	follower *tableFollower // nil in a master
+
 	pops     *pop.Engine
 	popWaits *longpoll.Fifo
 	debts    *debts
@@ -255,18 +259,20 @@ func Open(o Options) (*Broker, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	b := &Broker{
+		o: o, system: o.systemOptions(), store: o.Store,
+		clients: o.Clients, polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now, o.Log),
+		ids: record.NewUniqueIDs(o.Addr.Addr(), os.Getpid()), started: o.Now(),
+	}
+	b.openFeed()
 	tables, err := meta.Open(o.FS, o.Dir, meta.Options{
 		SystemTopics: meta.SystemTopics(o.systemOptions()), OffsetFold: o.OffsetFold, FilterKeep: o.FilterKeep,
-		LightOffsets: o.LightTopics, LogEnd: o.Store.Intact(), Now: o.Now, Log: o.Log,
+		LightOffsets: o.LightTopics, LogEnd: o.Store.Intact(), Feed: b.feed, Now: o.Now, Log: o.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open broker tables: %w", err)
 	}
-	b := &Broker{
-		o: o, system: o.systemOptions(), store: o.Store, meta: tables,
-		clients: o.Clients, polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now, o.Log),
-		ids: record.NewUniqueIDs(o.Addr.Addr(), os.Getpid()), started: o.Now(),
-	}
+	b.meta = tables
 	b.clients.OnGone(tables.Filters.Leave)
 	b.suffix = brokerProps(o)
 	switch {
@@ -278,11 +284,26 @@ func Open(o Options) (*Broker, error) {
 	b.openKinds()
 	b.figures.init(o.Now())
 	b.routes.init()
-	if err := b.openParts(); err != nil {
+	if err := b.openTables(); err != nil {
 		return nil, errors.Join(err, b.closeParts(), tables.Close())
 	}
 	o.Store.OnDispatch(b.arrived)
 	return b, nil
+}
+
+// openTables makes the parts on the tables, which are those of a slave before a master uses them for the first time.
+func (b *Broker) openTables() error {
+	promote, err := b.wasSlave()
+	if err == nil && promote {
+		err = b.promoteTables()
+	}
+	if err == nil {
+		err = b.openParts()
+	}
+	if err == nil && promote {
+		err = b.promoted()
+	}
+	return err
 }
 
 // Run does the background work until ctx ends: long polling, writing the tables, forgetting dead clients. Requests that
@@ -295,6 +316,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	wg.Go(func() { errs[2] = b.runParts(ctx) })
 	wg.Go(func() { b.tick(ctx) })
 	wg.Wait()
+	b.feed.Close()
 	return errors.Join(errs...)
 }
 
@@ -324,6 +346,7 @@ func (b *Broker) tick(ctx context.Context) {
 // Close writes the tables down. Run must have returned and no request may be under way.
 func (b *Broker) Close() error {
 	b.clients.OnGone(nil)
+	b.feed.Close()
 	parts := b.closeParts() // they may still change tables
 	if err := b.meta.Close(); err != nil {
 		return errors.Join(parts, fmt.Errorf("close broker tables: %w", err))

@@ -22,7 +22,7 @@ func (b *Broker) openPops() error {
 	b.popWaits = longpoll.NewFifo(longpoll.FifoOptions{PerList: b.o.PopPolling, Most: b.o.PopPollingMost})
 	o := pop.Options{
 		FS: b.o.FS, Dir: b.o.Dir, Positions: b.meta.Offsets, MaxInflight: b.o.PopInflight, SpillAfter: popInPlace, Sync: b.o.PopAckSync,
-		Wake: b.popWake, Spill: b.popSpill, Now: b.o.Now, Log: b.o.Log,
+		Wake: b.popWake, Spill: b.popSpill, Feed: b.feed, Now: b.o.Now, Log: b.o.Log,
 	}
 	if b.o.PopToRetryTopic {
 		o.SpillAfter = 0
@@ -33,6 +33,10 @@ func (b *Broker) openPops() error {
 	}
 	b.debts = newDebts(b)
 	b.parts = append(b.parts, running(b.popWaits.Run))
+	if b.o.Slave {
+		b.follower = newTableFollower(b)
+		b.parts = append(b.parts, running(b.follower.run), running(b.follower.announce))
+	}
 	switch {
 	case b.leaves(): // it takes no pops
 		b.parts = append(b.parts, resting{b.pops})

@@ -49,7 +49,7 @@ func (b *Broker) openTimer() error {
 	var err error
 	b.timer, err = delay.OpenTimer(delay.TimerOptions{
 		Store: b.store, FS: b.o.FS, Dir: b.o.Dir, FileSize: t.FileSize, Slots: t.Slots, Precision: t.Precision,
-		RollWindow: t.RollWindow, Flush: t.Flush, Append: b.escapes(), Delivered: b.delivered, Now: b.o.Now, Log: b.o.Log,
+		RollWindow: t.RollWindow, Flush: t.Flush, Append: b.escapes(), Delivered: b.delivered, Moved: b.timerMoved, Now: b.o.Now, Log: b.o.Log,
 	})
 	if err != nil {
 		return err

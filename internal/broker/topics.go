@@ -86,6 +86,7 @@ func (b *Broker) DeleteTopic(_ context.Context, name string) error {
 			return mq.Errorf(mq.KindInternal, "%s", err.Error())
 		}
 	}
+	b.awaitDeleted()
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/cometmq/cometmq/internal/remoting"
 )
 
-// Timing of a slave's questions. Java asks for everything every 60 s, in controller mode every 10 s.
+// Timing of a slave's questions to a Java master. Java asks for everything every 60 s, in controller mode every 10 s.
 const (
 	followTick   = 3 * time.Second // offsets
 	followAll    = 3               // ticks between questions for topics, groups and delays
@@ -24,17 +24,43 @@ const (
 	followBehind = 10 * time.Second // how long the log may take to reach what the tables speak of
 )
 
+// Timing of a slave's questions to a CometMQ master.
+const (
+	streamCall  = 15 * time.Second // longer than a question waits there
+	streamRetry = 100 * time.Millisecond
+	streamAgain = 500 * time.Millisecond // after an error
+	askKind     = 60 * time.Second       // how often a Java master is asked again whether it is one
+)
+
 // Tables is where a slave keeps what its master says.
 type Tables interface {
+	// The tables of a Java master, as it answers its slaves.
+
 	FollowTopics(list []mq.TopicConfig, v mq.DataVersion) error
 	FollowGroups(list []mq.GroupConfig, v mq.DataVersion) error
 	FollowOffsets(text []byte) error
 	FollowDelays(text []byte) error
+	FollowModes(text []byte) error
+	FollowTimer(check []byte) error
+	FollowTimerMetrics(text []byte) error
+
+	// The stream of a CometMQ master: the next question (ok = false: none now), what becomes of the answer, and what to tell the
+	// master when there is something in TableReports.
+
+	TableQuestion() (question []byte, ok bool)
+	TakeTables(answer []byte) error
+	TableReports() <-chan struct{}
+	TableReport() []byte
+	// ForgetMaster drops what was taken and not applied yet.
+	ForgetMaster()
 }
 
 // FollowerOptions configure a Follower.
 type FollowerOptions struct {
-	Client Client
+	Client interface {
+		Client
+		Oneway(ctx context.Context, addr string, cmd *remoting.Command) error
+	}
 	Tables Tables
 	// Copying reports whether the log of the master is being copied: tables of anybody else are not wanted.
 	Copying func() bool
@@ -43,7 +69,8 @@ type FollowerOptions struct {
 	Log *slog.Logger
 }
 
-// Follower keeps the tables of a slave like its master's, and checks that the two logs are the same. Positions of consumers and
+// Follower keeps the tables of a slave like its master's, and checks that the two logs are the same. Of a CometMQ master it gets a
+// stream of what changes, within milliseconds; a Java master is asked for its tables again and again. Positions of consumers and
 // of delayed messages are taken over only when the slave's log has what they speak of, so that a slave which becomes master
 // skips nothing.
 type Follower struct {
@@ -76,37 +103,116 @@ func (f *Follower) addr() string {
 
 // Run asks the master again and again until ctx ends.
 func (f *Follower) Run(ctx context.Context) error {
-	t := time.NewTicker(followTick)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { f.report(ctx) })
+	c := conversation{f: f}
+	t := time.NewTimer(0)
 	defer t.Stop()
-	said := ""
-	copied := false
-	for n := 0; ; n++ {
+	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.C:
 		}
-		addr := f.addr()
-		if addr == "" || !f.o.Copying() {
-			copied = false
-			continue
+		t.Reset(c.turn(ctx))
+	}
+}
+
+// conversation is how a Follower stands to one master after the other.
+type conversation struct {
+	f      *Follower
+	addr   string
+	java   time.Time // when it was last found out that the master does not know streams
+	copied bool      // of a Java master: everything has been taken over
+	n      int       // rounds with it
+	said   string
+}
+
+// turn does one thing and returns how long to wait before the next.
+func (c *conversation) turn(ctx context.Context) time.Duration {
+	f := c.f
+	addr := f.addr()
+	if addr != c.addr {
+		f.o.Tables.ForgetMaster()
+		*c = conversation{f: f, addr: addr, said: c.said}
+	}
+	if addr == "" || !f.o.Copying() {
+		c.copied, c.java = false, time.Time{} // the next one there may be another kind
+		return streamRetry
+	}
+	var err error
+	wait := time.Duration(0)
+	if c.java.IsZero() || time.Since(c.java) >= askKind {
+		wait, err = c.stream(ctx)
+		if a, ok := errors.AsType[*answer](err); ok && a.resp == protocol.RespRequestCodeNotSupported {
+			if c.java.IsZero() {
+				f.o.Log.Info("the master does not know the stream of tables: it is asked for all of them every few seconds", "peer", addr)
+			}
+			c.java, err = time.Now(), nil
+		} else {
+			c.java = time.Time{}
 		}
-		all := !copied || n%followAll == 0
-		err := f.round(ctx, addr, all)
-		copied = err == nil
-		switch {
-		case ctx.Err() != nil:
-		case err != nil && err.Error() != said:
-			said = err.Error()
-			f.o.Log.Warn("the tables of the master were not taken over, will try again", "peer", addr, "err", err)
-		case err == nil && said != "":
-			said = ""
-			f.o.Log.Info("the tables of the master are taken over again", "peer", addr)
+	}
+	if !c.java.IsZero() {
+		err = f.round(ctx, addr, !c.copied || c.n%followAll == 0)
+		c.n++
+		c.copied = err == nil
+		wait = followTick
+	}
+	c.tell(ctx, err)
+	return wait
+}
+
+// tell logs what has changed.
+func (c *conversation) tell(ctx context.Context, err error) {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil && err.Error() != c.said:
+		c.said = err.Error()
+		c.f.o.Log.Warn("the tables of the master were not taken over, will try again", "peer", c.addr, "err", err)
+	case err == nil && c.said != "":
+		c.said = ""
+		c.f.o.Log.Info("the tables of the master are taken over again", "peer", c.addr)
+	}
+}
+
+// stream asks once for what has changed.
+func (c *conversation) stream(ctx context.Context) (wait time.Duration, err error) {
+	f := c.f
+	question, ok := f.o.Tables.TableQuestion()
+	if !ok {
+		return streamRetry, nil
+	}
+	resp, err := f.callFor(ctx, c.addr, &remoting.Command{Code: protocol.ReqFollowTables, Body: question}, streamCall)
+	if err != nil {
+		return streamAgain, err
+	}
+	if f.addr() != c.addr || !f.o.Copying() {
+		return 0, nil // it is not the master any more; the same question comes again if it is
+	}
+	if err := f.o.Tables.TakeTables(resp.Body); err != nil {
+		return streamAgain, err
+	}
+	return 0, nil
+}
+
+// report tells the master how far this slave is when it may be waiting for that, until ctx ends.
+func (f *Follower) report(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.o.Tables.TableReports():
+		}
+		if addr := f.addr(); addr != "" {
+			// What is not told now is in the next question.
+			_ = f.o.Client.Oneway(ctx, addr, &remoting.Command{Code: protocol.ReqFollowTables, Body: f.o.Tables.TableReport()})
 		}
 	}
 }
 
-// round takes over what the master has.
+// round takes over what a Java master has.
 func (f *Follower) round(ctx context.Context, addr string, all bool) error {
 	if all {
 		if err := errors.Join(f.topics(ctx, addr), f.groups(ctx, addr)); err != nil {
@@ -117,9 +223,19 @@ func (f *Follower) round(ctx context.Context, addr string, all bool) error {
 	if err != nil {
 		return err
 	}
-	var delays []byte
+	timer, err := f.optional(ctx, addr, protocol.ReqGetTimerCheckPoint)
+	if err != nil {
+		return err
+	}
+	var delays, modes, metrics []byte
 	if all {
 		if delays, err = f.body(ctx, addr, protocol.ReqGetAllDelayOffset); err != nil {
+			return err
+		}
+		if modes, err = f.optional(ctx, addr, protocol.ReqGetAllMessageRequestMode); err != nil {
+			return err
+		}
+		if metrics, err = f.optional(ctx, addr, protocol.ReqGetTimerMetrics); err != nil {
 			return err
 		}
 	}
@@ -130,15 +246,32 @@ func (f *Follower) round(ctx context.Context, addr string, all bool) error {
 	if !f.reach(ctx, end) {
 		return nil // far behind; next time
 	}
-	if len(offsets) > 0 {
-		if err := f.o.Tables.FollowOffsets(offsets); err != nil {
-			return err
+	var errs []error
+	for _, t := range []struct {
+		body []byte
+		take func([]byte) error
+	}{
+		{offsets, f.o.Tables.FollowOffsets},
+		{timer, f.o.Tables.FollowTimer},
+		{delays, f.o.Tables.FollowDelays},
+		{modes, f.o.Tables.FollowModes},
+		{metrics, f.o.Tables.FollowTimerMetrics},
+	} {
+		if len(t.body) > 0 {
+			errs = append(errs, t.take(t.body))
 		}
 	}
-	if len(delays) > 0 {
-		return f.o.Tables.FollowDelays(delays)
+	return errors.Join(errs...)
+}
+
+// optional is body for what not every master has: old ones do not know it, and some have no timers.
+func (f *Follower) optional(ctx context.Context, addr string, code int32) ([]byte, error) {
+	b, err := f.body(ctx, addr, code)
+	if a, ok := errors.AsType[*answer](err); ok {
+		f.o.Log.Debug("the master does not say", "peer", addr, "err", a)
+		return nil, nil
 	}
-	return nil
+	return b, err
 }
 
 // reach waits a while for the slave's log to reach end.
@@ -229,7 +362,11 @@ func (f *Follower) body(ctx context.Context, addr string, code int32) ([]byte, e
 }
 
 func (f *Follower) call(ctx context.Context, addr string, cmd *remoting.Command) (*remoting.Command, error) {
-	ctx, cancel := context.WithTimeout(ctx, followCall)
+	return f.callFor(ctx, addr, cmd, followCall)
+}
+
+func (f *Follower) callFor(ctx context.Context, addr string, cmd *remoting.Command, most time.Duration) (*remoting.Command, error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	code := cmd.Code
 	resp, err := f.o.Client.Invoke(ctx, addr, cmd)

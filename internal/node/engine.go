@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -53,6 +54,11 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 			err = errors.Join(err, e.close())
 		}
 	}()
+	if r.Wipe {
+		if err = p.putAside(); err != nil {
+			return nil, err
+		}
+	}
 	if e.store, err = storage.Open(p.o.FS, storeOptions(p.o, &r, p.advertised)); err != nil {
 		return nil, err
 	}
@@ -79,7 +85,18 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 	door.Set = setDoor{p, e}
 	e.api = remotingapi.New(e.asked, e.core, e.core, door)
 	p.replicate(e)
+	e.role.TruncateTo, e.role.Wipe = nil, false // done
 	return e, nil
+}
+
+// putAside takes the store away. What says which broker this is stays.
+func (p *brokerPart) putAside() error {
+	c := &p.o.Broker.Store
+	folder, err := storage.PutAside(p.o.FS, c.Root, c.CommitLog, time.Now(), "brokerIdentity", "brokerIdentity-temp")
+	if err == nil {
+		p.log.Warn("the store was put aside, its master's is copied anew", "folder", folder)
+	}
+	return err
 }
 
 // start lets the engine work. What ends by itself is told to failed.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/record"
 )
 
 // RoleKind is what a broker does in its broker set.
@@ -45,6 +46,12 @@ type Role struct {
 	// Master and MasterHA are where the master serves clients and slaves; "" in a slave: what the name servers say, or the
 	// configuration.
 	Master, MasterHA string
+	// TruncateTo, if not nil, is where the log is cut before the role begins: what is behind it is in no log that counts. An offset
+	// inside of a record cuts before that record.
+	TruncateTo *record.Offset
+	// Wipe puts the whole store aside, into a folder of its own, and begins with an empty one: for a slave whose log has nothing in
+	// common with its master's.
+	Wipe bool
 	// Why says, in a fenced broker, what clients are told.
 	Why string
 }

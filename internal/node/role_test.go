@@ -293,3 +293,45 @@ func TestRolesChangeUnderLoad(t *testing.T) {
 		w.free()
 	})
 }
+
+// A slave whose log has parted from its master's goes on when its part has been cut, and one without anything in common when its
+// store was put aside.
+func TestASlaveLosesWhatItsMasterDoesNotHave(t *testing.T) {
+	t.Parallel()
+	for _, wipe := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.start(w.options(map[string]string{"brokerRole": "SYNC_MASTER"}))
+			b := w.slave("/slave", nil)
+			time.Sleep(15 * time.Second)
+			w.roundTrip(a, "one")
+			time.Sleep(15 * time.Second)
+			ctx := t.Context()
+			common := a.broker.now().store.Appended()
+			// Both are masters for a while: what no operator should do.
+			must(t, b.Become(ctx, Role{Kind: Master, ID: 1}))
+			w.roundTrip(b, "theirs")
+			w.roundTrip(a, "ours")
+			r := Role{Kind: Slave, ID: 1, MasterHA: "127.0.0.1:10912", TruncateTo: &common}
+			if wipe {
+				r.TruncateTo, r.Wipe = nil, true
+			}
+			must(t, b.Become(ctx, r))
+			w.roundTrip(a, "more")
+			time.Sleep(15 * time.Second)
+			x, y := a.broker.now().store, b.broker.now().store
+			if x.Appended() != y.Appended() || x.Appended() == common {
+				t.Errorf("wipe %v: the logs end at %d and %d\n%s", wipe, x.Appended(), y.Appended(), &w.diary)
+			}
+			for _, topic := range []string{"one", "ours", "more", "theirs"} {
+				for q := range int32(4) {
+					if i, j := x.Queue(topic, q).Max(), y.Queue(topic, q).Max(); i != j {
+						t.Errorf("wipe %v: %s/%d ends at %d and %d", wipe, topic, q, i, j)
+					}
+				}
+			}
+			must(t, b.Shutdown(ctx))
+			must(t, a.Shutdown(ctx))
+		})
+	}
+}

@@ -25,7 +25,7 @@ func storeOptions(o *Options, r *Role, host netip.AddrPort) storage.Options {
 		FlushInterval: s.FlushInterval, AppendPropCRC: s.AppendCRC, SkipBodyCRC: !s.CheckCRC, CacheBytes: s.BlockCache,
 		ReservedTime: s.Reserved, DeleteWhen: s.DeleteWhen, DiskMaxUsed: s.DiskMaxUsed, ForceClean: s.ForceClean, Warning: s.Warning,
 		KeepForced: !s.CleanForcibly, CleanInterval: s.CleanInterval, MarkInterval: s.QueueInterval, ThoroughInterval: s.Thorough,
-		Log: o.Log.With("role", "store"), StoreHost: host, Copy: r.Kind == Slave, Sealed: r.Kind == Fenced,
+		Log: o.Log.With("role", "store"), StoreHost: host, Copy: r.Kind == Slave, Sealed: r.Kind == Fenced, TruncateTo: r.TruncateTo,
 		TagsCode: delay.Levels(c.Delay.DelayLevels()).Tags,
 	}
 }

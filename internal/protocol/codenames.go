@@ -2,6 +2,7 @@ package protocol
 
 // requestNames holds Java's names; it is never written to.
 var requestNames = map[int32]string{
+	ReqFollowTables:                         "COMETMQ_FOLLOW_TABLES",
 	ReqSendMessage:                          "SEND_MESSAGE",
 	ReqPullMessage:                          "PULL_MESSAGE",
 	ReqQueryMessage:                         "QUERY_MESSAGE",

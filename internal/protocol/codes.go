@@ -120,6 +120,10 @@ const (
 	ReqGetSyncStateDataRequest         int32 = 1017 // GET_SYNC_STATE_DATA_REQUEST
 	ReqRaftBrokerHeartBeatEventRequest int32 = 1018 // RAFT_BROKER_HEART_BEAT_EVENT_REQUEST
 
+	// Between CometMQ brokers. Java's numbers end at 3999, but for 200050 to 200151; what it adds there will not get here.
+
+	ReqFollowTables int32 = 760001 // COMETMQ_FOLLOW_TABLES
+
 	// Users and access rules.
 
 	ReqUpdateAndCreateACLConfig     int32 = 50   // UPDATE_AND_CREATE_ACL_CONFIG

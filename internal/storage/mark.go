@@ -28,7 +28,7 @@ import (
 //	16 40  boot id, zero-padded
 //	56  8  queues   log offset, start of a record or end of the log
 //	64  8  log      the log before it is on disk
-//	72  8  last     start of the last record before queues, -1 unknown
+//	72  8  last     start of the last record before queues, -1 unknown, -2 queue files may have units behind queues
 //	80 48  Java's checkpoint before this mark
 //	128 48 Java's checkpoint with this mark
 //	176 4  CRC-32 of the 176 bytes before
@@ -42,6 +42,8 @@ type mark struct {
 	last   record.Offset
 	before checkpoint
 	with   checkpoint
+
+	synced bool // what it covers is on disk
 }
 
 const (
@@ -50,6 +52,8 @@ const (
 	markPage  = 4096
 	ownDir    = "cometmq"
 	markName  = "dispatch"
+
+	unclean record.Offset = -2 // see mark.last
 )
 
 func (m *mark) encode() []byte {
@@ -127,6 +131,7 @@ func openMarks(fsys vfs.FS, root string) (ms *marks, found *mark, sameBoot bool,
 		if slot == 0 && !same || found != nil && m.gen < found.gen {
 			continue
 		}
+		m.synced = slot > 0
 		found, sameBoot = &m, same
 		if slot > 0 {
 			ms.slot = int64(3 - slot)

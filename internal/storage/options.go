@@ -48,6 +48,9 @@ type Options struct {
 	// Sealed: the log takes no messages of its own, as a copy.
 	Sealed bool
 
+	// TruncateTo, if not nil, is where the log is cut when the store is opened; inside of a record: before it. See Store.Cut.
+	TruncateTo *record.Offset
+
 	// TagsCode gives the tag field of a queue unit; nil or ok = false: the hash of the tag.
 	TagsCode func(topic []byte, queue int32, props record.Props, storeMs int64) (code int64, ok bool)
 	// OnDispatch is called in log order after the record became visible in q. It must be cheap.

@@ -73,7 +73,13 @@ func (s *Store) open() (err error) {
 	if s.marks, m, sameBoot, err = openMarks(s.fs, s.o.Dir); err != nil {
 		return err
 	}
+	if m, err = s.truncate(m); err != nil {
+		return err
+	}
 	start := s.startPoint(m, sameBoot)
+	if s.cutAt >= 0 {
+		start.From = min(start.From, s.cutAt)
+	}
 	if !haveQueues && !s.log.Empty() {
 		// An operator took the folder away: what a mark says about it is void.
 		s.o.Log.Warn("no consumequeue folder, all queues are built from the log")
@@ -83,7 +89,7 @@ func (s *Store) open() (err error) {
 	if !trusted {
 		// From now on units behind start.From are dropped from the queues as they are used. If this process is killed before
 		// they are written again, the next one must begin at the same place, whatever Java's rule would say then.
-		if err = s.marks.write(&mark{queues: start.From, log: start.Durable, last: -1, before: s.cp, with: s.cp}, true); err != nil {
+		if err = s.marks.write(&mark{queues: start.From, log: start.Durable, last: unclean, before: s.cp, with: s.cp}, true); err != nil {
 			return err
 		}
 	}
@@ -97,7 +103,7 @@ func (s *Store) open() (err error) {
 	s.cqs.SetLogMin(s.log.Min())
 	if s.o.IndexEnabled {
 		// After a clean stop the mark is the end of everything, and nothing in the index is behind it.
-		if s.keys, err = s.openKeys(start.From, !aborted && trusted); err != nil {
+		if s.keys, err = s.openKeys(start.From, !aborted && trusted && s.cutAt < 0); err != nil {
 			return err
 		}
 	}
@@ -112,7 +118,7 @@ func (s *Store) open() (err error) {
 			return err
 		}
 	}
-	s.stale = !trusted || aborted && !sameBoot
+	s.stale = !trusted || m.last == unclean || aborted && !sameBoot
 	return s.writeAbort()
 }
 

@@ -92,6 +92,9 @@ type Store struct {
 	thoroughs atomic.Int64
 
 	intact     record.Offset // see Intact
+	cutAt      record.Offset // see Cut, -1: not cut
+	cutTime    int64
+	cutDone    atomic.Bool
 	lightCount atomic.Int64
 
 	cleaned record.Offset // the cleaner's: begin of the log that queues and index know
@@ -115,7 +118,7 @@ func Open(fsys vfs.FS, o Options) (*Store, error) {
 		return nil, fmt.Errorf("store %s is in use: %w", o.Dir, err)
 	}
 	s := &Store{
-		fs: fsys, o: o, lock: lock,
+		fs: fsys, o: o, lock: lock, cutAt: -1,
 		dispatching: make(chan struct{}, 1), keeping: make(chan struct{}, 1), keep: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 	}
 	s.queues.topics = map[string]*topicQueues{}
@@ -131,6 +134,9 @@ func (s *Store) OnDispatch(f func(q *Queue, d *Dispatched)) { s.o.OnDispatch = f
 
 // Run does the background work until ctx ends: dispatching, flushing, marks, cleaning. It returns after all of it did.
 func (s *Store) Run(ctx context.Context) error {
+	if err := s.CutDone(); err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	errs := make([]error, 4)
 	wg.Go(func() { errs[0] = s.log.Run(ctx) })

@@ -392,3 +392,17 @@ func (f *fake) OffsetTable(context.Context) ([]byte, error) {
 }
 
 func (f *fake) DelayTable(context.Context) ([]byte, error) { return nil, f.err }
+
+func (f *fake) TimerCheckpoint(context.Context) ([]byte, error) {
+	return nil, f.note("timer checkpoint")
+}
+
+func (f *fake) TimerMetrics(context.Context) ([]byte, error) { return nil, f.note("timer metrics") }
+
+func (f *fake) FollowTables(q []byte, done func([]byte)) error {
+	if err := f.note("follow tables %d", len(q)); err != nil {
+		return err
+	}
+	done([]byte("told"))
+	return nil
+}

@@ -40,8 +40,10 @@ type TimerOptions struct {
 
 	// Delivered is told about each delivered copy and its size; it must be cheap. May be nil.
 	Delivered func(q *storage.Queue, bytes int64)
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Moved is told how far the timers are, for slaves; may be nil.
+	Moved func(told []byte)
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 func (o TimerOptions) withDefaults() TimerOptions {
@@ -95,6 +97,11 @@ type Timer struct {
 	noted   moment                        // when timers were last noted
 	left    map[int64]int                 // how many of each slot are pending
 	taken   map[int64]map[string]struct{} // what was taken back in slots that are loaded
+	rebuild *rebuild                      // nil unless this was a slave
+
+	said   said
+	saidAt time.Time
+	unsaid bool // something has moved since
 
 	again    bool    // what is loaded next may have been delivered before
 	copies   *copies // what was delivered since the checkpoint that was found; nil when all of that is past
@@ -140,7 +147,10 @@ func OpenTimer(o TimerOptions) (*Timer, error) {
 	if t.precision < 1 {
 		return nil, fmt.Errorf("timerPrecisionMs = %d: must be at least 1", t.precision)
 	}
-	var err error
+	err := t.follow()
+	if err != nil {
+		return nil, err
+	}
 	if t.log, err = timerlog.OpenLog(o.FS, filepath.Join(o.Dir, "timerlog"), o.FileSize); err != nil {
 		return nil, err
 	}
@@ -152,11 +162,11 @@ func OpenTimer(o TimerOptions) (*Timer, error) {
 	if err = t.recover(); err != nil {
 		return nil, errors.Join(err, t.log.Close(), t.wheel.Close())
 	}
-	t.publish()
+	t.publish(0)
 	return t, nil
 }
 
-func (t *Timer) checkPath() string { return filepath.Join(t.o.Dir, "config", "timercheck") }
+func (t *Timer) checkPath() string { return checkPath(t.o.Dir) }
 
 func (t *Timer) slot(ms int64) int64 { return ms - ms%t.precision }
 
@@ -208,6 +218,9 @@ func (t *Timer) recover() error {
 		t.next = max(t.next, t.msg.Index+1)
 	}
 	first, end := t.queue.Min(), t.queue.Max()
+	if t.rebuild != nil {
+		t.next = first
+	}
 	if t.next < first || t.next > end {
 		t.o.Log.Error("timers continue at another message", "offset", t.next, "min", first, "max", end)
 		t.next = min(max(t.next, first), end)
@@ -298,7 +311,7 @@ func (t *Timer) loop(ctx context.Context) error {
 		if t.trailing {
 			t.trail()
 		} else {
-			if n, err = t.deliver(ctx, ms); n > 0 {
+			if n, err = t.deliverNow(ctx, ms); n > 0 {
 				last = now
 			}
 			if err == nil {
@@ -311,7 +324,7 @@ func (t *Timer) loop(ctx context.Context) error {
 			took, err = t.take(ms)
 			more = more || took > 0
 		}
-		t.publish()
+		t.publish(ms)
 		wait := t.idle(now, last)
 		switch {
 		case err != nil:
@@ -319,6 +332,9 @@ func (t *Timer) loop(ctx context.Context) error {
 			wait = firstRetry
 		case more:
 			wait = 0
+		}
+		if t.unsaid {
+			wait = min(wait, tellEvery)
 		}
 		timer.Reset(wait)
 		select {
@@ -366,8 +382,9 @@ func (t *Timer) complain(now time.Time, what string, err error) {
 // waiting is how many timers are in memory.
 func (t *Timer) waiting() int { return len(t.pending) + len(t.ready) - t.at }
 
-// publish copies figures for others.
-func (t *Timer) publish() {
+// publish copies figures for others. now is when what was due was delivered last, in ms.
+func (t *Timer) publish(now int64) {
+	t.tell(now)
 	t.stats.pending.Store(int64(t.waiting()))
 	read := t.readTime()
 	if read > t.copiesTo {

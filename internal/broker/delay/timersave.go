@@ -15,7 +15,7 @@ const idleSave = time.Minute
 func (t *Timer) save() {
 	now := t.o.Now().UnixMilli()
 	idle := t.check.LogPos > 0 && now-t.check.ReadTime > idleSave.Milliseconds()
-	if t.saving || !t.dirty && !idle {
+	if t.saving || t.rebuild != nil || !t.dirty && !idle {
 		return
 	}
 	if err := t.log.Clean(t.o.Store.MinOffset()); err != nil {
@@ -77,7 +77,7 @@ func (t *Timer) Check() timerlog.Check { return t.check }
 // Close writes everything down. Run has returned.
 func (t *Timer) Close() error {
 	var err error
-	if _, broken := errors.AsType[*storage.ReadOnlyError](t.o.Store.Writable()); !broken && (t.dirty || t.check.LogPos > 0) {
+	if _, broken := errors.AsType[*storage.ReadOnlyError](t.o.Store.Writable()); !broken && t.rebuild == nil && (t.dirty || t.check.LogPos > 0) {
 		var write func() error
 		if write, err = t.snapshot(); err == nil {
 			err = write()

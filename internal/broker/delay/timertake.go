@@ -66,6 +66,10 @@ func (t *Timer) note(entries []storage.Entry, now int64) (int, error) {
 		if e.Offset >= 0 {
 			err = t.read(e.Offset, e.Size)
 		}
+		if err == nil && t.rebuild != nil && t.rebuild.done(t, &e) {
+			n++
+			continue
+		}
 		var u timerlog.Unit
 		if err == nil {
 			u, err = t.unit(&e, now, enqueued)

@@ -71,6 +71,7 @@ func (t *Timer) Trail(ctx context.Context) error {
 		t.loaded = t.readTime()
 	}
 	t.trailing, t.limit, t.again = true, 0, true
+	t.rebuild = nil // what the master has delivered is left out in any case
 	t.pending, t.ready, t.at = nil, nil, 0
 	clear(t.left)
 	clear(t.taken)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/fastjson"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/selector"
@@ -36,6 +37,7 @@ type Filters struct {
 	led  *ledger
 	now  func() time.Time
 	keep time.Duration // how long the data of a group that has left are kept
+	feed *tablefeed.Feed
 
 	mu    sync.RWMutex // guards the fields below
 	table map[string]map[string]*FilterData
@@ -124,6 +126,7 @@ func (f *Filters) putLocked(d *FilterData) {
 		f.table[d.Topic] = groups
 	}
 	groups[d.Group] = d
+	f.tellLocked(d)
 	f.changedLocked()
 }
 
@@ -159,6 +162,7 @@ func (f *Filters) Clean() {
 		for group, d := range groups {
 			if d.IsDead() && d.Dead <= limit {
 				delete(groups, group)
+				f.tellGoneLocked(topic, group)
 				f.changedLocked()
 			}
 		}

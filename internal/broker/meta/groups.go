@@ -2,7 +2,6 @@ package meta
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -136,9 +135,7 @@ func (f *forbidden) topics(group string) (out []string) {
 // setLocked changes one entry, 0 removes it, and appends the record.
 func (f *forbidden) setLocked(pending []byte, group, topic string, bits int32) []byte {
 	f.store(group, topic, bits)
-	pending = appendBytes(append(pending, recForbid), group)
-	pending = appendBytes(pending, topic)
-	return binary.AppendVarint(pending, int64(bits))
+	return appendForbid(pending, pairKey{group, topic}, bits)
 }
 
 func (f *forbidden) store(group, topic string, bits int32) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/cometmq/cometmq/internal/broker/journalfile"
+	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
@@ -47,6 +48,11 @@ type ledger struct {
 	// snapshot copies the table; the function that it returns makes the JSON text and is called without the turn.
 	snapshot func() func() []byte
 
+	// feed tells slaves what is drained; may be nil. urgent: at once.
+	feed   *tablefeed.Feed
+	source tablefeed.Source
+	urgent bool
+
 	folding chan struct{}
 	turn    chan struct{}
 
@@ -59,6 +65,7 @@ type ledger struct {
 	fresh     bool   // cur was started by a fold that did not finish
 	damaged   bool   // the JSON on disk is damaged and must not become .bak
 	unwritten []byte // records drained but not in a journal yet
+	told      int    // how much of that the feed has
 	drained   uint64
 	written   uint64 // in the page cache
 	synced    uint64 // on disk
@@ -94,6 +101,11 @@ func newLedger(fsys vfs.FS, root, json, name string, log *slog.Logger) *ledger {
 		fs: fsys, log: log, json: path.Join(root, "config", json), dir: path.Join(root, "cometmq"), name: name,
 		folding: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 	}
+}
+
+// follow makes the ledger tell feed what is drained from now on.
+func (l *ledger) follow(feed *tablefeed.Feed, source tablefeed.Source, urgent bool) {
+	l.feed, l.source, l.urgent = feed, source, urgent
 }
 
 func (l *ledger) lock()   { l.turn <- struct{}{} }
@@ -345,14 +357,21 @@ func (l *ledger) flushLocked(sync bool) error {
 	if l.behind != nil {
 		return fmt.Errorf("journal %s waits for %s to be written: %w", l.name, l.json, l.behind)
 	}
-	l.unwritten, l.drained = l.drain(l.unwritten)
+	l.drainLocked()
 	if err := l.writeLocked(sync); err != nil {
 		if len(l.unwritten) > maxUnwritten || (l.cur != nil && l.cur.failed != nil) {
-			l.behind, l.unwritten = err, nil
+			l.behind, l.unwritten, l.told = err, nil, 0
 		}
 		return err
 	}
 	return nil
+}
+
+// drainLocked takes what has changed, and tells it to the slaves.
+func (l *ledger) drainLocked() {
+	l.unwritten, l.drained = l.drain(l.unwritten)
+	l.feed.Add(l.source, l.unwritten[l.told:], l.urgent)
+	l.told = len(l.unwritten)
 }
 
 func (l *ledger) writeLocked(sync bool) error {
@@ -365,6 +384,7 @@ func (l *ledger) writeLocked(sync bool) error {
 		if err := l.cur.append(frameData, l.unwritten); err != nil {
 			return err
 		}
+		l.told = 0
 		if l.unwritten = l.unwritten[:0]; cap(l.unwritten) > maxUnwritten {
 			l.unwritten = nil
 		}
@@ -472,7 +492,8 @@ func (l *ledger) rotate() (encode func() []byte, upto uint64, old *journal, err 
 		}
 	}
 	if l.behind != nil {
-		_, l.drained = l.drain(nil) // in the snapshot; nothing else will write it
+		l.drainLocked()
+		l.unwritten, l.told = nil, 0 // in the snapshot; nothing else will write it
 	}
 	encode, upto = l.snapshot(), l.drained
 	if l.fresh && l.cur != nil && l.cur.failed == nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/fastjson"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/vfs"
@@ -20,6 +21,7 @@ import (
 type Modes struct {
 	fs   vfs.FS
 	file string
+	feed *tablefeed.Feed
 
 	writing chan struct{} // its holder may write the file
 
@@ -66,13 +68,21 @@ func (m *Modes) Put(r mq.RequestMode) error {
 	m.mu.Lock()
 	m.modes[modeKey{r.Topic, r.Group}] = r
 	m.mu.Unlock()
-	if err := vfs.WriteFileAtomic(m.fs, m.file, m.encode(), true); err != nil {
+	return m.writeLocked()
+}
+
+// writeLocked writes the file; the caller has writing.
+func (m *Modes) writeLocked() error {
+	data := m.JSON()
+	m.feed.Add(tablefeed.Modes, data, true)
+	if err := vfs.WriteFileAtomic(m.fs, m.file, data, true); err != nil {
 		return fmt.Errorf("write %s: %w", m.file, err)
 	}
 	return nil
 }
 
-func (m *Modes) encode() []byte {
+// JSON returns the table as messageRequestMode.json has it.
+func (m *Modes) JSON() []byte {
 	w := fastjson.NewWriter(nil, fastjson.Compact)
 	list := m.List()
 	w.ObjStart()
@@ -126,9 +136,20 @@ func (m *Modes) read(file string) error {
 	if err != nil {
 		return &CorruptError{File: file, Err: err}
 	}
-	doc, err := parseDocument(data)
+	modes, err := decodeModes(data)
 	if err != nil {
 		return &CorruptError{File: file, Err: err}
+	}
+	m.mu.Lock()
+	m.modes = modes
+	m.mu.Unlock()
+	return nil
+}
+
+func decodeModes(data []byte) (map[modeKey]mq.RequestMode, error) {
+	doc, err := parseDocument(data)
+	if err != nil {
+		return nil, err
 	}
 	modes := map[modeKey]mq.RequestMode{}
 	for _, topic := range doc.Get("messageRequestModeMap").Members() {
@@ -139,13 +160,10 @@ func (m *Modes) read(file string) error {
 				ShareQueues: f.int32("popShareQueueNum", 0),
 			}
 			if f.err != nil {
-				return &CorruptError{File: file, Err: f.err}
+				return nil, f.err
 			}
 			modes[modeKey{r.Topic, r.Group}] = r
 		}
 	}
-	m.mu.Lock()
-	m.modes = modes
-	m.mu.Unlock()
-	return nil
+	return modes, nil
 }

@@ -160,6 +160,11 @@ type section interface {
 	snapshotLocked() func(w *fastjson.Writer)
 	decodeLocked(v fastjson.Value) error
 	replayLocked(kind byte, r *journalfile.Reader) error
+	// For slaves: another one without entries, taking over a record, and taking over all that another one has. Both append the
+	// records of what changed.
+	empty() section
+	applyLocked(dst []byte, kind byte, r *journalfile.Reader) ([]byte, error)
+	becomeLocked(dst []byte, other section) []byte
 }
 
 func newTable[C any](led *ledger, c codec[C], now func() time.Time) *table[C] {
@@ -269,8 +274,14 @@ func (t *table[C]) finish(e *Entry[C]) (*Entry[C], mq.DataVersion, error) {
 	v, seq := t.version, t.seq
 	t.mu.Unlock()
 	t.kick.fold()
-	return e, v, t.persist(seq)
+	err := t.persist(seq)
+	t.led.feed.Await(false, awaitSlaves)
+	return e, v, err
 }
+
+// awaitSlaves is how long a change of a topic or group waits for slaves that are in step. When it was answered, they have it,
+// so that it outlives this broker as a message does; and they have it before the first message that needs it.
+const awaitSlaves = 100 * time.Millisecond
 
 // persist waits until change seq is on disk. If the journal cannot take it the JSON must.
 func (t *table[C]) persist(seq uint64) error {
@@ -363,6 +374,12 @@ func (t *table[C]) drain(dst []byte) ([]byte, uint64) {
 func (t *table[C]) snapshot() func() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.dirty = false
+	return t.textLocked()
+}
+
+// textLocked copies the table and returns what writes it.
+func (t *table[C]) textLocked() func() []byte {
 	type item struct {
 		name string
 		row  *row[C]
@@ -388,7 +405,6 @@ func (t *table[C]) snapshot() func() []byte {
 		members = append(members, member{t.more.member(), t.more.snapshotLocked()})
 		slices.SortFunc(members, byName)
 	}
-	t.dirty = false
 	return func() []byte {
 		w := fastjson.NewWriter(nil, fastjson.Pretty)
 		writeObject(w, members, extra)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/broker/journalfile"
+	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -32,6 +33,8 @@ type Options struct {
 	// LogEnd is up to where the commit log certainly holds what was written (storage.Store.Intact): delay positions in the
 	// journal that need more are void.
 	LogEnd mq.Offset
+	// Feed tells slaves what changes; may be nil.
+	Feed *tablefeed.Feed
 	// Retry is the pause after a failed write. Default 1 s.
 	Retry time.Duration
 
@@ -91,6 +94,11 @@ func Open(fsys vfs.FS, root string, o Options) (*Tables, error) {
 		Modes:   newModes(fsys, root),
 		o:       o,
 	}
+	t.Topics.led.follow(o.Feed, tablefeed.Topics, true)
+	t.Groups.led.follow(o.Feed, tablefeed.Groups, true)
+	t.Offsets.led.follow(o.Feed, tablefeed.Offsets, false)
+	t.Delays.led.follow(o.Feed, tablefeed.Delays, false)
+	t.Filters.feed, t.Modes.feed = o.Feed, o.Feed
 	if err := errors.Join(t.Topics.load(), t.Groups.load(), t.Offsets.load(), t.Delays.load(), t.Filters.load(), t.Modes.load()); err != nil {
 		return nil, err
 	}

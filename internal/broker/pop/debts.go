@@ -50,14 +50,17 @@ func (e *Engine) setRevivedLocked(queue int32, at int64) {
 }
 
 // journalOrigin appends what belongs to no shard.
-func (e *Engine) journalOrigin() {
-	e.j.end(binary.AppendVarint(e.j.begin(recBorn, 0), e.born))
+func (e *Engine) journalOrigin() { e.j.endHere(e.appendOrigin(e.j.open())) }
+
+func (e *Engine) appendOrigin(b []byte) []byte {
+	b = binary.AppendVarint(append(b, recBorn, 0), e.born)
 	e.reviveMu.Lock()
 	defer e.reviveMu.Unlock()
 	for q, at := range e.revived {
-		b := binary.AppendVarint(e.j.begin(recRevived, 0), int64(q))
-		e.j.end(binary.AppendVarint(b, at))
+		b = binary.AppendVarint(append(b, recRevived, 0), int64(q))
+		b = binary.AppendVarint(b, at)
 	}
+	return b
 }
 
 // Debts is how many messages a Java broker had handed out that are neither acknowledged nor in a retry topic.

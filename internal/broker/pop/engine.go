@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -46,6 +47,9 @@ type Options struct {
 	Spill func(s *Shard, list []Given) error
 	// OrderFold is how old consumerOrderInfo.json may be; default 5 s.
 	OrderFold time.Duration
+
+	// Feed tells slaves what is handed out and acknowledged; may be nil.
+	Feed *tablefeed.Feed
 
 	Now func() time.Time
 	Log *slog.Logger
@@ -114,6 +118,7 @@ func Open(o Options) (*Engine, error) {
 	e.clock.init()
 	e.spills.more = make(chan struct{}, 1)
 	e.j = newJournal(o.FS, o.Dir, o.Sync, o.Log)
+	e.j.feed = o.Feed
 	if err := e.j.load(e.replay); err != nil {
 		return nil, err
 	}
@@ -124,18 +129,28 @@ func Open(o Options) (*Engine, error) {
 	if err := e.orders.load(e); err != nil {
 		return nil, err
 	}
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	for _, s := range e.shards {
+	for _, s := range e.list() {
 		s.mu.Lock()
 		if s.known {
 			s.followLocked()
 		}
+		s.mu.Unlock()
+	}
+	return e, nil
+}
+
+// watchAll makes the clock begin anew, with the shards that are there.
+func (e *Engine) watchAll() {
+	e.clock.mu.Lock()
+	e.clock.heap = nil
+	e.clock.mu.Unlock()
+	for _, s := range e.list() {
+		s.mu.Lock()
+		s.watched, s.orderWatched = math.MaxInt64, math.MaxInt64
 		s.watchLocked()
 		s.watchOrderLocked(0)
 		s.mu.Unlock()
 	}
-	return e, nil
 }
 
 // Shard returns the state of one queue of one group. The names may be borrowed.
@@ -192,6 +207,7 @@ func (e *Engine) Held() int {
 
 // Run wakes what becomes visible, follows positions that others commit and keeps the files short, until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
+	e.watchAll()
 	var wg sync.WaitGroup
 	wg.Go(func() { e.runClock(ctx) })
 	wg.Go(func() { e.runSpills(ctx) })

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/cometmq/cometmq/internal/broker/journalfile"
+	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -67,7 +68,8 @@ type journal struct {
 	dir   string
 	sync  bool
 	log   *slog.Logger
-	dirty chan struct{} // something waits that nobody may flush
+	feed  *tablefeed.Feed // may be nil
+	dirty chan struct{}   // something waits that nobody may flush
 
 	mu    sync.Mutex // guards the fields below
 	buf   []byte
@@ -101,11 +103,22 @@ func (j *journal) poke() {
 
 // begin starts a record; end must follow.
 func (j *journal) begin(kind byte, id uint64) []byte {
+	return binary.AppendUvarint(append(j.open(), kind), id)
+}
+
+// open is begin for records that the caller has in full.
+func (j *journal) open() []byte {
 	j.mu.Lock()
-	return binary.AppendUvarint(append(j.buf, kind), id)
+	return j.buf
 }
 
 func (j *journal) end(b []byte) {
+	j.feed.Add(tablefeed.Pops, b[len(j.buf):], false)
+	j.endHere(b)
+}
+
+// endHere is end for records that are of no use to a slave.
+func (j *journal) endHere(b []byte) {
 	n := len(b) - len(j.buf)
 	first := len(j.buf) == 0
 	if len(b) > maxUnwritten {

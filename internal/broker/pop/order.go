@@ -2,6 +2,7 @@ package pop
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -228,14 +229,14 @@ func (o *order) encode(b []byte) []byte {
 		b = binary.AppendVarint(b, at)
 	}
 	b = binary.AppendVarint(b, int64(len(o.next)))
-	for at, t := range o.next {
+	for _, at := range slices.Sorted(maps.Keys(o.next)) {
 		b = binary.AppendVarint(b, at)
-		b = binary.AppendVarint(b, t)
+		b = binary.AppendVarint(b, o.next[at])
 	}
 	b = binary.AppendVarint(b, int64(len(o.counts)))
-	for at, n := range o.counts {
+	for _, at := range slices.Sorted(maps.Keys(o.counts)) {
 		b = binary.AppendVarint(b, at)
-		b = binary.AppendVarint(b, int64(n))
+		b = binary.AppendVarint(b, int64(o.counts[at]))
 	}
 	return b
 }

@@ -34,7 +34,7 @@ func (f *orderFile) known(digest []byte) {
 func (f *orderFile) journal(e *Engine) {
 	for _, d := range [...][]byte{f.digests[1], f.digests[0]} {
 		if d != nil {
-			e.j.end(appendText(e.j.begin(recFile, 0), d))
+			e.j.endHere(appendText(e.j.begin(recFile, 0), d))
 		}
 	}
 }

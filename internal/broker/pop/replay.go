@@ -32,6 +32,8 @@ func (e *Engine) replay(r *journalfile.Reader) error {
 		s = &Shard{e: e} // read past it
 		s.entries.init()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.replay(kind, r)
 }
 
@@ -79,7 +81,9 @@ func (s *Shard) replay(kind byte, r *journalfile.Reader) error {
 		s.e.born = r.Int()
 	case recRevived:
 		if q, at := r.Int(), r.Int(); r.Err() == nil {
+			s.e.reviveMu.Lock()
 			s.e.setRevivedLocked(int32(q), at)
+			s.e.reviveMu.Unlock()
 		}
 	case recFile:
 		if blob := r.Text(); r.Err() == nil {
@@ -165,9 +169,10 @@ func (e *Engine) shorten() error {
 }
 
 // snapshotLocked appends everything about s to the journal.
-func (s *Shard) snapshotLocked() {
-	j := s.e.j
-	b := s.appendDefinition(j.begin(recDefine, s.id))
+func (s *Shard) snapshotLocked() { s.e.j.endHere(s.appendSnapshotLocked(s.e.j.open())) }
+
+func (s *Shard) appendSnapshotLocked(b []byte) []byte {
+	b = s.appendDefinition(binary.AppendUvarint(append(b, recDefine), s.id))
 	b = binary.AppendUvarint(append(b, recShard), s.id)
 	known := int64(0)
 	if s.known {
@@ -199,6 +204,5 @@ func (s *Shard) snapshotLocked() {
 		b = binary.AppendUvarint(append(b, recOrder), s.id)
 		b = appendText(b, s.order.encode(nil))
 	}
-	b = s.appendDebts(b)
-	j.end(b)
+	return s.appendDebts(b)
 }

@@ -70,13 +70,18 @@ func (l *Log) cut(end int64) error {
 	if data >= l.set.End() {
 		return nil
 	}
+	l.o.Log.Warn("torn tail of the log cut", "offset", end, "first_byte", data)
+	return l.erase(end)
+}
+
+// erase is cut, for a log that has data behind end.
+func (l *Log) erase(end int64) error {
 	f := l.set.Find(end)
 	next := end
 	if f != nil && (end > f.Base() || end == l.set.Min()) {
 		// The first file stays even if nothing in it is sound: a log without a file looks like a disk that is not mounted.
 		next = f.End()
 	}
-	l.o.Log.Warn("torn tail of the log cut", "offset", end, "first_byte", data)
 	if err := l.set.RemoveFrom(next); err != nil {
 		return err
 	}

@@ -46,17 +46,33 @@ func LoadCheck(fsys vfs.FS, path string) (c Check, ok bool, err error) {
 	}
 	var b [CheckSize]byte // old files end after the fourth number
 	copy(b[:], data)
-	for i, p := range [...]*int64{&c.ReadTime, &c.LogPos, &c.QueueIndex, &c.MasterIndex, &c.State, &c.Timestamp, &c.Counter} {
-		*p = int64(binary.BigEndian.Uint64(b[8*i:]))
-	}
-	if c.ReadTime < 0 || c.LogPos < 0 || c.QueueIndex < 0 || c.MasterIndex < 0 {
-		return Check{}, false, fmt.Errorf("timer checkpoint %s is damaged: %+v", path, c)
+	if c, err = DecodeCheck(b[:]); err != nil {
+		return Check{}, false, fmt.Errorf("timer checkpoint %s: %w", path, err)
 	}
 	return c, len(data) > 0, nil
 }
 
+// DecodeCheck reads the 56 bytes.
+func DecodeCheck(b []byte) (c Check, err error) {
+	if len(b) < CheckSize {
+		return c, fmt.Errorf("%d bytes, want %d", len(b), CheckSize)
+	}
+	for i, p := range [...]*int64{&c.ReadTime, &c.LogPos, &c.QueueIndex, &c.MasterIndex, &c.State, &c.Timestamp, &c.Counter} {
+		*p = int64(binary.BigEndian.Uint64(b[8*i:]))
+	}
+	if c.ReadTime < 0 || c.LogPos < 0 || c.QueueIndex < 0 || c.MasterIndex < 0 {
+		return Check{}, fmt.Errorf("it is damaged: %+v", c)
+	}
+	return c, nil
+}
+
 // Save writes the file in place, as Java does: all in one sector. It is durable then.
-func (c *Check) Save(fsys vfs.FS, path string) (err error) {
+func (c *Check) Save(fsys vfs.FS, path string) error { return c.write(fsys, path, true) }
+
+// Put is Save that does not wait for the disk.
+func (c *Check) Put(fsys vfs.FS, path string) error { return c.write(fsys, path, false) }
+
+func (c *Check) write(fsys vfs.FS, path string, sync bool) (err error) {
 	f, err := fsys.Open(path)
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if fresh {
@@ -75,7 +91,7 @@ func (c *Check) Save(fsys vfs.FS, path string) (err error) {
 	if err == nil {
 		_, err = f.WriteAt(c.AppendTo(nil), 0)
 	}
-	if err == nil {
+	if err == nil && sync {
 		err = f.Datasync()
 	}
 	if err == nil && fresh {
