@@ -108,6 +108,8 @@ type Options struct {
 	Reserved        time.Duration // fileReservedTime, default 72 h: undecided half messages are given up
 
 	PopRetryPercent     int    // popFromRetryProbability, default 20; < 0: 0
+	PopRetryPriority    int    // popFromRetryProbabilityForPriority: of topics with priorities
+	PriorityLowFirst    bool   // priorityOrderAsc = false: queue 0 has the highest priority
 	PopRetryV2          bool   // enableRetryTopicV2
 	PopActualRetryTopic bool   // popResponseReturnActualRetryTopic
 	PopToRetryTopic     bool   // popRedeliver = retryTopic

@@ -151,15 +151,17 @@ func errQueue(kind mq.Kind, queue int32, topicName string, queues int32, host ne
 
 // popCall is one pop on its way.
 type popCall struct {
-	b     *Broker
-	r     *mq.PopRequest
-	res   *mq.PopResult
-	p     *popper
-	lease pop.Lease
-	left  int // messages that are still wanted
-	room  int // bytes likewise
-	match func(tagsCode int64) bool
-	props func(record.Props) bool
+	b        *Broker
+	r        *mq.PopRequest
+	res      *mq.PopResult
+	p        *popper
+	lease    pop.Lease
+	left     int  // messages that are still wanted
+	room     int  // bytes likewise
+	roll     int  // 0 to 99
+	priority bool // queues are read in the order of their priority
+	match    func(tagsCode int64) bool
+	props    func(record.Props) bool
 
 	again   []pop.Given
 	given   []mq.Index
@@ -203,6 +205,9 @@ func (b *Broker) Pop(_ context.Context, r *mq.PopRequest, res *mq.PopResult) err
 		return refusal
 	}
 	c.p = b.popper(g, t)
+	c.roll = rand.IntN(100)
+	tc, gc := t.entry.Config(), g.entry.Config()
+	c.priority = !r.Order && byPriority(&tc, &gc, int64(c.roll))
 	if refusal := b.popFilter(c, g.topic(t)); refusal != nil {
 		return refusal
 	}
@@ -212,7 +217,7 @@ func (b *Broker) Pop(_ context.Context, r *mq.PopRequest, res *mq.PopResult) err
 	case r.Order:
 		res.ReviveQID = mq.OrderedReviveQID
 		c.source(0)
-	case rand.IntN(100) < b.o.PopRetryPercent:
+	case c.priority && c.roll < b.o.PopRetryPriority, !c.priority && c.roll < b.o.PopRetryPercent:
 		c.retries()
 		c.source(0)
 	default:
@@ -287,9 +292,15 @@ func (c *popCall) source(source int) {
 		return
 	}
 	c.skipped = c.skipped[:0]
-	first := rand.Int32N(n)
+	first, down := rand.Int32N(n), false
+	if c.priority {
+		first, down = 0, !c.b.o.PriorityLowFirst
+	}
 	for i := range n {
 		id := (first + i) % n
+		if down {
+			id = n - 1 - i
+		}
 		if !c.queue(t, source, id, false) {
 			c.skipped = append(c.skipped, id)
 		}

@@ -18,6 +18,12 @@ type propScan struct {
 	innerNum bool
 	timerOut bool // TIMER_OUT_MS: a timer message that has had its time
 	prepared bool // TRAN_MSG=true
+
+	// What tells a message with a priority from others that have one, see priority.
+	priority []byte // _SYS_MSG_PRIORITY_
+	ordered  bool   // __SHARDINGKEY
+	level    bool   // DELAY, whatever it says
+	lite     []byte // __LITE_TOPIC
 }
 
 // brokerProps returns what every single message gets.
@@ -61,7 +67,7 @@ func (s *propScan) read(p record.Props) {
 
 // note looks at one property and tells whether it is kept.
 func (s *propScan) note(name, value []byte) (keep bool) {
-	if len(name) < 4 || len(name) > 16 {
+	if len(name) < 4 || len(name) > 18 {
 		return true
 	}
 	switch string(name) {
@@ -74,13 +80,19 @@ func (s *propScan) note(name, value []byte) (keep bool) {
 	case record.PropWait:
 		s.noWait = !isTrue(value)
 	case record.PropDelay:
-		s.delayed = isDelay(value)
+		s.delayed, s.level = isDelay(value), true
 	case record.PropTransaction:
 		s.prepared = isTrue(value)
 	case record.PropTimerDeliverMS, record.PropTimerDelayMS, record.PropTimerDelaySec:
 		s.timed = true
 	case record.PropTimerOutMS:
 		s.timerOut = true
+	case record.PropPriority:
+		s.priority = value
+	case record.PropShardingKey:
+		s.ordered = true
+	case record.PropLiteTopic:
+		s.lite = value
 	case record.PropInnerNum:
 		s.innerNum = true
 	}

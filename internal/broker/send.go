@@ -172,6 +172,11 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 			return
 		}
 	}
+	if s.scan.priority != nil && !r.Batch {
+		if at := s.priority(); at >= 0 && at != id {
+			id, q = at, s.last.queue(b, at)
+		}
+	}
 	if r.Batch {
 		res.Err = b.admitBatch(s, i, r, q, res)
 	} else {
@@ -222,6 +227,9 @@ func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendReque
 	} else {
 		s.keys = b.ids.Append(s.keys, now)
 		s.props = record.AppendProp(s.props, record.PropUniqKey, bytesview.String(s.keys[from:]))
+	}
+	if s.scan.lite != nil {
+		s.dispatchLite(r.Topic)
 	}
 	asked := place{q.store.Topic(), q.store.ID()}
 	to, props, refusal := b.divert(s.props, &s.scan, r, asked, now)

@@ -102,6 +102,8 @@ type Pop struct {
 	AckSync      bool   `key:"popAckSync" doc:"answer an acknowledgement when it is on disk, not only safe from a kill"`
 	Inflight     int    `key:"popInflightMessageThreshold" min:"1" max:"10000000" doc:"messages of one queue that a group may hold"`
 	RetryPercent int    `key:"popFromRetryProbability" min:"0" max:"100" doc:"percent of the pops that read retry topics first"`
+	RetryUrgent  int    `key:"popFromRetryProbabilityForPriority" min:"0" max:"100" doc:"the same for topics of the type PRIORITY"`
+	PriorityAsc  bool   `key:"priorityOrderAsc" doc:"of a topic of the type PRIORITY the queue with the highest number is popped first, else queue 0"`
 	RetryV2      bool   `key:"enableRetryTopicV2" doc:"name new retry topics of pop group+topic instead of group_topic"`
 	ActualTopic  bool   `key:"popResponseReturnActualRetryTopic" doc:"messages of retry topics keep its name"`
 	Polling      int    `key:"popPollingSize" min:"1" max:"10000000" doc:"pops of one group and queue that may wait"`
@@ -167,7 +169,7 @@ func DefaultBroker(h Host) Broker {
 		},
 		Transact: Transactions{Timeout: 6 * time.Second, Interval: 30 * time.Second, CheckMax: 15, OpSize: 4096},
 		Pop: Pop{
-			Redeliver: PopInPlace, Inflight: 10_000, RetryPercent: 20, Polling: 1024, PollingMost: 100_000, Mode: "PULL", ShareQueues: -1,
+			Redeliver: PopInPlace, Inflight: 10_000, RetryPercent: 20, Polling: 1024, PollingMost: 100_000, Mode: "PULL", ShareQueues: -1, PriorityAsc: true,
 		},
 		Consume: Consume{
 			AutoCreateGroup: true, SystemGroups: true, LongPolling: true, ShortPolling: time.Second, LitePull: true,

@@ -202,7 +202,7 @@ var fates = []struct {
 		compactionMappedFileSize compactionCqMappedFileSize compactionScheduleInternal maxOffsetMapSize compactionThreadNum
 		enableCompaction`},
 	{accepted, "light queues are not among the counters of the broker's statistics", `enableLmqStats`},
-	{accepted, "lite topics are not implemented yet", `
+	{accepted, "messages of lite topics are kept in their light queues, but subscriptions to lite topics, which only the gRPC proxy makes, are not served yet", `
 		enableLiteEventMode liteEventCheckInterval liteTtlCheckInterval minLiteTTl liteSubscriptionCheckInterval
 		liteSubscriptionCheckTimeoutMills maxLiteSubscriptionCount enableLitePopLog maxClientEventCount
 		liteEventFullDispatchDelayTime liteEventFullDispatchDelayTimeForWildcardGroup liteLagLatencyCollectEnable
@@ -226,7 +226,7 @@ var fates = []struct {
 		popCkStayBufferTimeOut popCkMaxBufferSize popCkOffsetMaxQueueSize enablePopBatchAck
 		popLongPollingForceNotifyInterval enableNotifyBeforePopCalculateLag enableNotifyAfterPopOrderLockRelease
 		initPopOffsetByCheckMsgInMem retrieveMessageFromPopRetryTopicV1 
-		popFromRetryProbabilityForPriority priorityOrderAsc popConsumerFSServiceInit popReviveMaxReturnSizePerRead
+		popConsumerFSServiceInit popReviveMaxReturnSizePerRead
 		popReviveConcurrency popReviveMaxAttemptTimes popReviveSkipIfGroupAbsent useSeparateRetryQueue
 		useMessageFilterForNotification maxMessageFilterNumForNotification
 		enablePopMessageThreshold skipWhenCKRePutReachMaxTimes appendAckAsync appendCkAsync

@@ -54,7 +54,7 @@ func brokerOptions(o *Options, role *Role, host netip.AddrPort) broker.Options {
 		HotBytes: hotBytes(physicalMemory(), u.HotRatio), QueryMax: u.QueryMax, NoBalancing: !u.ServerBalance, NewGroups: broker.NewGroups(u.NewGroupStart), OffsetFold: u.OffsetFold,
 		DelayLevels: c.Delay.DelayLevels(), DelayFold: c.Delay.Fold, Timers: timerOptions(c),
 		PopToRetryTopic: c.Pop.Redeliver == config.PopToRetryTopic, PopAckSync: c.Pop.AckSync, PopInflight: c.Pop.Inflight,
-		PopRetryPercent: c.Pop.RetryPercent, PopRetryV2: c.Pop.RetryV2, PopActualRetryTopic: c.Pop.ActualTopic,
+		PopRetryPercent: c.Pop.RetryPercent, PopRetryPriority: c.Pop.RetryUrgent, PriorityLowFirst: !c.Pop.PriorityAsc, PopRetryV2: c.Pop.RetryV2, PopActualRetryTopic: c.Pop.ActualTopic,
 		PopPolling: c.Pop.Polling, PopPollingMost: c.Pop.PollingMost, RequestMode: c.Pop.Mode, PopShareQueues: c.Pop.ShareQueues,
 		ClientReset: !u.ServerReset, NoReplyStore: !u.StoreReplies,
 	}

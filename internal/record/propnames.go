@@ -57,4 +57,6 @@ const (
 	PropDLQOriginTopic = "DLQ_ORIGIN_TOPIC"
 	PropDLQOriginID    = "DLQ_ORIGIN_MESSAGE_ID"
 	PropCRC32          = "__CRC32#"
+	PropPriority       = "_SYS_MSG_PRIORITY_" // number of the queue, the highest if there are fewer
+	PropLiteTopic      = "__LITE_TOPIC"       // the message is in a light queue of its topic, too
 )

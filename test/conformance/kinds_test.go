@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/bench"
 	"github.com/cometmq/cometmq/internal/protocol"
@@ -13,10 +14,12 @@ import (
 var kindConf = map[string]string{"enableLmq": "true", "enableMultiDispatch": "true"}
 
 // createWith makes the case's topic with one queue and an attribute.
-func (e *env) createWith(attribute string) {
+func (e *env) createWith(attribute string) { e.createKind(attribute, 1) }
+
+func (e *env) createKind(attribute string, queues int32) {
 	e.Helper()
 	e.code(e.call(e.b, protocol.ReqUpdateAndCreateTopic, &protocol.CreateTopicRequestHeader{
-		Topic: e.topic, DefaultTopic: "TBW102", ReadQueueNums: 1, WriteQueueNums: 1, Perm: 6, TopicFilterType: "SINGLE_TAG", Attributes: attribute,
+		Topic: e.topic, DefaultTopic: "TBW102", ReadQueueNums: queues, WriteQueueNums: queues, Perm: 6, TopicFilterType: "SINGLE_TAG", Attributes: attribute,
 	}, nil), 0)
 }
 
@@ -47,6 +50,62 @@ func prop(m *record.Message, name string) string {
 }
 
 var kindCases = []testCase{
+	{"the priority of a message is its queue, and a pop begins at the highest", func(e *env) {
+		e.createKind("+message.type=PRIORITY", 4)
+		for i, c := range []struct {
+			props string
+			queue int64
+			kept  string
+		}{
+			{"", 0, ""},
+			{"_SYS_MSG_PRIORITY_\x012\x02", 2, "2"},
+			{"_SYS_MSG_PRIORITY_\x010\x02", 0, "0"},
+			{"_SYS_MSG_PRIORITY_\x0177\x02", 3, "77"},
+			{"_SYS_MSG_PRIORITY_\x011\x02", 1, "1"},
+			{"_SYS_MSG_PRIORITY_\x01x\x02", 0, "x"},
+			{"_SYS_MSG_PRIORITY_\x01-1\x02", 0, "-1"},
+			{"_SYS_MSG_PRIORITY_\x013\x02__SHARDINGKEY\x01k\x02", 0, ""},
+			{"DELAY\x010\x02_SYS_MSG_PRIORITY_\x013\x02", 0, ""},
+		} {
+			r := e.send(0, c.props, fmt.Sprint("p", c.queue, "-", i))
+			e.code(r, 0)
+			if e.num(r, "queueId") != c.queue {
+				e.Errorf("%q: queue %d, want %d", c.props, e.num(r, "queueId"), c.queue)
+			}
+			at := e.num(r, "queueOffset")
+			e.filled(int(c.queue), at+1)
+			ms := e.pulled(int(c.queue), at)
+			if len(ms) != 1 || prop(&ms[0], "_SYS_MSG_PRIORITY_") != c.kept {
+				e.Errorf("%q: %+v", c.props, ms)
+			}
+		}
+		h := e.popHeader(time.Minute)
+		h.MaxMsgNums = 1
+		for i, want := range []string{"p3-3", "p2-1", "p1-4", "p0-0", "p0-2"} {
+			if got := bodies(e.popAll(h, 1)); got != want {
+				e.Errorf("pop %d: %s, want %s", i, got, want)
+			}
+		}
+	}},
+	{"a message with a lite topic is in a light queue, too", func(e *env) {
+		e.createKind("+message.type=LITE", 1)
+		r := e.send(0, "__LITE_TOPIC\x01alice\x02INNER_MULTI_DISPATCH\x01%LMQ%other\x02", "hello")
+		e.code(r, 0)
+		light := "%LMQ%$" + e.topic + "$alice"
+		var ms []record.Message
+		e.eventually("it is in the light queue", func() bool {
+			h := e.pullHeader(0, 0)
+			h.Topic = light
+			if r := e.call(e.b, protocol.ReqPullMessage, h, nil); r.Code == 0 {
+				ms = e.decode(r.Body)
+			}
+			return len(ms) > 0
+		})
+		if m := &ms[0]; string(m.Body) != "hello" || string(m.Topic) != e.topic || prop(m, "INNER_MULTI_DISPATCH") != light ||
+			strings.Trim(prop(m, "INNER_MULTI_QUEUE_OFFSET"), "0") != "" {
+			e.Errorf("%s %q", m.Topic, m.Props)
+		}
+	}},
 	{"a batch with a key is one message in a topic of batch queues", func(e *env) {
 		e.createWith("+queue.type=BatchCQ")
 		for i := range 3 {
