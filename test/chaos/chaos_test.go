@@ -16,6 +16,7 @@ var (
 	rowsWanted = flag.String("rows", "", "run the rows whose names match this regular expression; default: the short version of those that CI runs")
 	sides      = flag.String("sides", "ours,java", "whom to put through it")
 	keep       = flag.String("keep", "", "file with the figures of earlier runs, to which those of this one are added")
+	times      = flag.Int("times", 0, "how often the accident of each row happens, 0: as the row says")
 	write      = flag.String("write", "", "file to write the table to")
 )
 
@@ -73,6 +74,9 @@ func TestRows(t *testing.T) {
 				x := &trial{T: t, kind: kind, times: r.times}
 				if ci {
 					x.times = r.ci
+				}
+				if *times > 0 {
+					x.times = *times
 				}
 				start := time.Now()
 				r.run(x)

@@ -163,7 +163,7 @@ func diskFull(x *trial) {
 	x.Cleanup(b.Kill)
 	w.topic(b, "chaos", 4)
 	l := w.send(&x.out, "chaos", at(b), func(l *history.Load) { l.Size, l.Pause = 4096, 2*time.Millisecond })
-	restarts := 0
+	restarts, stuck := 0, 0
 	for range x.times {
 		x.rest(time.Second, 2*time.Second)
 		free := d.fill()
@@ -176,8 +176,13 @@ func diskFull(x *trial) {
 				b.again()
 			}
 		})
+		if x.out.Stuck > stuck {
+			stuck = x.out.Stuck
+			b.Kill()
+			b.again()
+		}
 	}
-	x.out.Note = fmt.Sprintf("again: since it was freed; the broker had died %d times", restarts)
+	x.out.Note = fmt.Sprintf("again: since it was freed; the broker had died %d times; where it never came back it was killed and started", restarts)
 	l.end(b.addr)
 	b.Kill()
 }

@@ -32,6 +32,8 @@ type world struct {
 	ns          []*host
 	brokers     []*host
 	controllers []*host
+
+	controllerAddr string // of all of them
 }
 
 // host is one process with a place to live.
