@@ -27,6 +27,10 @@ func main() {
 	check(err)
 	out := map[string]any{"action": action}
 	switch action {
+	case "chaos-send":
+		chaosSend(ns, topic, group, count)
+	case "chaos-consume":
+		chaosConsume(ns, topic, group, count)
 	case "delay":
 		delayed(ns, topic, group, count, out)
 	case "filter": // the expression stands behind the count
