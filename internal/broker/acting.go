@@ -89,6 +89,9 @@ func runUntil(ctx context.Context, stop <-chan struct{}, list []func(ctx context
 // Act begins or ends what a master does by itself. It returns when that has ended, or ctx. A master that may have been replaced by
 // a slave (Options.Acting) calls it when it has learned what the slave did.
 func (b *Broker) Act(ctx context.Context, on bool) error {
+	if on && !b.Acts() && b.follower != nil {
+		b.follower.suspend()
+	}
 	changed, rests := b.acting.set(on)
 	if changed && b.o.Slave {
 		if on {

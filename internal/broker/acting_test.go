@@ -390,3 +390,50 @@ func TestTimersOfBothAreDeliveredOnce(t *testing.T) {
 		t.Logf("%d timers, %d by the slave, %d again", n, len(p.others.got), twice)
 	})
 }
+
+// tables has the slave ask for what has changed in the tables, once.
+func (p *pair) tables() error {
+	q, ok := p.slave.TableQuestion()
+	if !ok {
+		p.t.Fatal("the slave has no question")
+	}
+	answers := make(chan []byte, 1)
+	must(p.t, p.master.FollowTables(q, func(a []byte) { answers <- a }))
+	return p.slave.TakeTables(<-answers)
+}
+
+func TestActingSlaveIsNotOvertakenByItsMastersPast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := actingPair(t)
+		p.master.topic("T", 1)
+		p.master.putN("T", 10)
+		must(t, p.master.PutGroup(t.Context(), mq.DefaultGroupConfig("g")))
+		p.copyLog()
+		must(t, p.tables())
+		time.Sleep(time.Second)
+		p.master.putN("T", 1) // the slave has not got it when it hears of the position
+		must(t, p.master.CommitIndex(t.Context(), "g", "T", 0, 5))
+		must(t, p.tables())
+		time.Sleep(time.Second)
+		position := func(want mq.Index) {
+			t.Helper()
+			if at, err := p.slave.QueryIndex(t.Context(), "g", "T", 0, false); at != want {
+				t.Errorf("position %d %v, want %d", at, err, want)
+			}
+		}
+		must(t, p.slave.Act(t.Context(), true))
+		position(5)
+		must(t, p.slave.CommitIndex(t.Context(), "g", "T", 0, 9))
+		if err := p.tables(); err == nil {
+			t.Error("a slave that acts takes over tables")
+		}
+		must(t, p.slave.Act(t.Context(), false))
+		p.copyLog() // the master is back, and has not asked yet
+		time.Sleep(time.Second)
+		position(9)
+		must(t, p.master.Resume(progress(t, p.slave)))
+		must(t, p.tables())
+		time.Sleep(time.Second)
+		position(9)
+	})
+}

@@ -137,6 +137,9 @@ func (b *Broker) TakeTables(answer []byte) error {
 	}
 	var a tablefeed.Answer
 	err := a.Decode(answer)
+	if b.Acts() {
+		err = errActs
+	}
 	var t *tableBatch
 	if err == nil {
 		t, err = f.read(&a)
@@ -443,4 +446,16 @@ func poke(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
+}
+
+// errActs is why a slave does not follow for a time.
+var errActs = errors.New("this slave acts as the master, its tables are its own")
+
+// suspend ends following: what was taken goes as far as the log here goes, and the rest is nothing any more. Later entries, which
+// the log of the master that is back would release, would undo what the slave has done meanwhile.
+func (f *tableFollower) suspend() {
+	f.finish()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = errActs
 }
