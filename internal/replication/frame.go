@@ -12,8 +12,9 @@ const (
 	reportLen = 8  // slave to master: i64 end of the slave's log
 	headerLen = 12 // master to slave: i64 log offset of the body, i32 its length; 0 is a sign of life
 
-	// maxBody is the longest body that Java's slave takes: its buffer is 4 MiB, with the header.
-	maxBody = 4<<20 - headerLen
+	// maxFrame is the longest frame that Java's slave takes: its buffer is 4 MiB, with the header.
+	maxFrame = 4 << 20
+	maxBody  = maxFrame - headerLen
 )
 
 // ErrController says that the other side speaks the protocol of the controller mode.
@@ -60,42 +61,66 @@ func maybeHandshake(first record.Offset) bool {
 	return first>>32 == 1 && uint32(first)&^0x0001_0001 == 0
 }
 
-// handler is what frames are given to.
-type handler interface {
-	begin(off record.Offset, n int) error // n = 0: a sign of life
-	body(p []byte)                        // a piece of the body
+// frame is what stands before some bytes of the master's log.
+type frame struct {
+	off record.Offset
+	n   int // length of the body, 0: a sign of life
+
+	// Of AutoSwitchHA only.
+	epoch   Epoch
+	confirm record.Offset
 }
 
-// frames takes the stream of a master apart.
+// parse reads a header of DefaultHA.
+func (f *frame) parse(p []byte) error {
+	f.off, f.n = record.Offset(binary.BigEndian.Uint64(p)), int(int32(binary.BigEndian.Uint32(p[8:])))
+	if f.off < 0 || f.n < 0 || f.n > maxBody {
+		return fmt.Errorf("impossible frame: offset %d, length %d", f.off, f.n)
+	}
+	return nil
+}
+
+// handler is what frames are given to.
+type handler interface {
+	begin(f *frame) error
+	body(p []byte) // a piece of the body
+}
+
+// frames takes the stream of a master apart. The zero value is for DefaultHA.
 type frames struct {
-	head [headerLen]byte
+	auto bool // AutoSwitchHA
+	head [switchHeaderLen]byte
 	n    int // bytes of head
 	left int // bytes of the body that are to come
+	f    frame
 }
 
 // feed gives h what is in p.
-func (f *frames) feed(p []byte, h handler) error {
+func (s *frames) feed(p []byte, h handler) error {
+	size, parse := headerLen, s.f.parse
+	if s.auto {
+		size, parse = switchHeaderLen, s.f.parseSwitch
+	}
 	for len(p) > 0 {
-		if f.left > 0 {
-			k := min(f.left, len(p))
+		if s.left > 0 {
+			k := min(s.left, len(p))
 			h.body(p[:k])
-			f.left, p = f.left-k, p[k:]
+			s.left, p = s.left-k, p[k:]
 			continue
 		}
-		k := copy(f.head[f.n:], p)
-		f.n, p = f.n+k, p[k:]
-		if f.n < headerLen {
+		k := copy(s.head[s.n:size], p)
+		s.n, p = s.n+k, p[k:]
+		if s.n < size {
 			return nil
 		}
-		f.n = 0
-		off, n := record.Offset(binary.BigEndian.Uint64(f.head[:])), int32(binary.BigEndian.Uint32(f.head[8:]))
-		if off < 0 || n < 0 || n > maxBody {
-			return fmt.Errorf("impossible frame: offset %d, length %d", off, n)
-		}
-		if err := h.begin(off, int(n)); err != nil {
+		s.n = 0
+		if err := parse(s.head[:size]); err != nil {
 			return err
 		}
-		f.left = int(n)
+		if err := h.begin(&s.f); err != nil {
+			return err
+		}
+		s.left = s.f.n
 	}
 	return nil
 }

@@ -3,12 +3,9 @@ package replication
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/record"
@@ -29,143 +26,48 @@ type MasterOptions struct {
 	Log            *slog.Logger
 }
 
-func (o MasterOptions) withDefaults() MasterOptions {
-	o.Copies = max(o.Copies, 1)
-	o.Heartbeat = cmp.Or(o.Heartbeat, 5*time.Second)
-	o.Housekeeping = cmp.Or(o.Housekeeping, 20*time.Second)
-	o.Batch = min(cmp.Or(o.Batch, 32<<10), maxBody)
-	o.MaxGap = cmp.Or(o.MaxGap, 256<<20)
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	return o
-}
-
-// maxSlaves bounds the connections: each holds a goroutine or two and a block of memory.
-const maxSlaves = 256
-
-// quietFor is how long the same complaint is not repeated: a slave that is refused comes back every 5 s.
-const quietFor = time.Minute
-
-// Master serves the slaves of a store.
+// Master serves the slaves of a store by DefaultHA.
 type Master struct {
-	o MasterOptions
+	*server
+	copies int
+	maxGap int64
 
-	mu       sync.Mutex // guards what follows
-	slaves   map[*sender]struct{}
-	acks     []record.Offset // scratch
-	counted  record.Offset   // of the last mark
-	grumbled map[string]time.Time
+	// Guarded by the server's mutex.
+	acks    []record.Offset // scratch
+	counted record.Offset   // of the last mark
 }
 
 // NewMaster returns a Master; Serve makes it work.
 func NewMaster(o MasterOptions) *Master {
-	return &Master{o: o.withDefaults(), slaves: map[*sender]struct{}{}, grumbled: map[string]time.Time{}}
+	m := &Master{copies: max(o.Copies, 1), maxGap: cmp.Or(o.MaxGap, 256<<20)}
+	m.server = newServer(serveOptions{
+		store: o.Store, heartbeat: o.Heartbeat, housekeeping: o.Housekeeping, batch: o.Batch, bytesPerSecond: o.BytesPerSecond, log: o.Log,
+	})
+	m.talk = func(s *sender) dialogue { return &plainTalk{m: m, s: s} }
+	return m
 }
 
 // Serve accepts slaves until ctx ends. It closes l and returns when all connections are closed.
-func (m *Master) Serve(ctx context.Context, l net.Listener) error {
-	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if errors.Is(err, net.ErrClosed) {
-				return fmt.Errorf("listener for slaves: %w", err)
-			}
-			m.grumble("accept", "accept a slave", "err", err) // too many open files passes
-			select {
-			case <-ctx.Done():
-			case <-time.After(100 * time.Millisecond):
-			}
-			continue
-		}
-		s := &sender{m: m, c: c, peer: c.RemoteAddr().String(), asked: make(chan record.Offset, 1)}
-		if !m.add(s) {
-			_ = c.Close()
-			m.grumble("many", "a slave is refused, there are too many", "peer", s.peer, "slaves", maxSlaves)
-			continue
-		}
-		wg.Go(func() {
-			err := s.run(ctx)
-			m.remove(s)
-			if ctx.Err() == nil {
-				m.part(s, err)
-			}
-		})
-	}
-}
+func (m *Master) Serve(ctx context.Context, l net.Listener) error { return m.serve(ctx, l) }
 
-func (m *Master) add(s *sender) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.slaves) >= maxSlaves {
-		return false
-	}
-	m.slaves[s] = struct{}{}
-	return true
-}
-
-func (m *Master) remove(s *sender) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.slaves, s)
-}
-
-// part tells why a connection has ended: loudly when an operator must act.
-func (m *Master) part(s *sender, err error) {
-	if _, ok := errors.AsType[*refusal](err); ok {
-		host, _, _ := net.SplitHostPort(s.peer)
-		m.grumble(host, "a slave is refused", "peer", s.peer, "err", err)
-		return
-	}
-	m.o.Log.Info("slave has gone", "peer", s.peer, "has", record.Offset(s.acked.Load()), "err", err)
-}
-
-// grumble logs an error unless one about the same was logged a moment ago.
-func (m *Master) grumble(about, msg string, args ...any) {
-	now := time.Now()
-	m.mu.Lock()
-	again := now.Sub(m.grumbled[about]) < quietFor
-	if !again {
-		if len(m.grumbled) > maxSlaves {
-			clear(m.grumbled)
-		}
-		m.grumbled[about] = now
-	}
-	m.mu.Unlock()
-	if !again {
-		m.o.Log.Error(msg, args...)
-	}
-}
-
-// refusal is why a slave cannot be served until an operator does something.
-type refusal struct{ why string }
-
-func (r *refusal) Error() string { return r.why }
-
-// acked moves the replicated mark after a report of some slave.
-func (m *Master) acked() {
+// recount moves the replicated mark after a report of some slave.
+func (m *Master) recount() {
 	m.mu.Lock()
 	m.acks = m.acks[:0]
 	for s := range m.slaves {
 		m.acks = append(m.acks, record.Offset(s.acked.Load()))
 	}
-	if len(m.acks) < m.o.Copies {
+	if len(m.acks) < m.copies {
 		m.mu.Unlock()
 		return
 	}
 	slices.Sort(m.acks)
-	mark := m.acks[len(m.acks)-m.o.Copies]
+	mark := m.acks[len(m.acks)-m.copies]
 	moved := mark > m.counted
 	m.counted = max(m.counted, mark)
 	m.mu.Unlock()
 	if moved {
-		m.o.Store.SetReplicated(mark)
+		m.o.store.SetReplicated(mark)
 	}
 }
 
@@ -175,12 +77,24 @@ type SlaveInfo struct {
 	Acked  record.Offset // the slave has the log before it
 	Sent   record.Offset
 	Behind int64 // bytes
-	InSync bool  // not further behind than MaxGap
+	InSync bool  // not further behind than MaxGap; in controller mode: in the sync-state set
+
+	// In controller mode only.
+	ID       int64 // of the broker
+	Learner  bool
+	CaughtUp time.Time // when it had all that there was
+}
+
+// info returns what both kinds of masters know of a slave; end is that of the log.
+func (s *sender) info(end record.Offset) SlaveInfo {
+	i := SlaveInfo{Addr: s.peer, Acked: record.Offset(s.acked.Load()), Sent: record.Offset(s.sent.Load())}
+	i.Behind = int64(end - i.Acked)
+	return i
 }
 
 // Slaves returns the connected slaves that have said how far they are, sorted by address.
 func (m *Master) Slaves() []SlaveInfo {
-	end := m.o.Store.Appended()
+	end := m.o.store.Appended()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []SlaveInfo
@@ -188,11 +102,86 @@ func (m *Master) Slaves() []SlaveInfo {
 		if !s.started.Load() {
 			continue
 		}
-		i := SlaveInfo{Addr: s.peer, Acked: record.Offset(s.acked.Load()), Sent: record.Offset(s.sent.Load())}
-		i.Behind = int64(end - i.Acked)
-		i.InSync = i.Behind < m.o.MaxGap
+		i := s.info(end)
+		i.InSync = i.Behind < m.maxGap
 		out = append(out, i)
 	}
 	slices.SortFunc(out, func(a, b SlaveInfo) int { return cmp.Compare(a.Addr, b.Addr) })
 	return out
 }
+
+// plainTalk is a conversation by DefaultHA.
+type plainTalk struct {
+	m     *Master
+	s     *sender
+	in    reports
+	first record.Offset
+	have  bool // first has come
+	odd   bool // first is yet to be told from a handshake
+}
+
+// handshakeWait is how long the second half of what may be a handshake of the controller mode is waited for. Java writes both
+// halves at once.
+const handshakeWait = time.Second
+
+// hear implements dialogue.
+func (t *plainTalk) hear(p []byte) error {
+	before := t.s.acked.Load()
+	err := t.in.feed(p, t.take)
+	if err == nil && t.s.acked.Load() != before {
+		t.m.recount()
+	}
+	return err
+}
+
+func (t *plainTalk) take(end record.Offset) error {
+	switch {
+	case !t.have:
+		t.have, t.first, t.odd = true, end, maybeHandshake(end)
+		if !t.odd {
+			return t.s.start(end, true)
+		}
+		return nil
+	case t.odd:
+		t.odd = false
+		if end < t.first { // a broker id; a slave's log does not shrink
+			return &refusal{ErrController.Error()}
+		}
+		if err := t.s.start(t.first, true); err != nil {
+			return err
+		}
+	}
+	return t.s.ack(end)
+}
+
+// patience implements dialogue.
+func (t *plainTalk) patience() time.Duration {
+	if t.odd {
+		return handshakeWait
+	}
+	return t.m.o.housekeeping
+}
+
+// late implements dialogue.
+func (t *plainTalk) late() error {
+	if !t.odd {
+		return errSilent
+	}
+	t.odd = false
+	if err := t.s.start(t.first, true); err != nil {
+		return err
+	}
+	t.m.recount()
+	return nil
+}
+
+// header implements dialogue. DefaultHA's frames know nothing but the file.
+func (t *plainTalk) header(dst []byte, off record.Offset, n int) []byte {
+	return appendHeader(dst, off, n)
+}
+
+// border implements dialogue.
+func (t *plainTalk) border(record.Offset) record.Offset { return forever }
+
+// offered implements dialogue.
+func (t *plainTalk) offered(record.Offset) {}

@@ -13,13 +13,31 @@ import (
 	"github.com/cometmq/cometmq/internal/record"
 )
 
+// dialogue is what a master says and hears on one connection: what differs between the two protocols.
+type dialogue interface {
+	// hear takes what the slave has said. An error ends the connection.
+	hear(p []byte) error
+	// patience returns how long to wait for more, and late says what it means that nothing has come: an error ends the connection.
+	patience() time.Duration
+	late() error
+	// header appends what stands before n bytes of the log at off; n = 0: a sign of life.
+	header(dst []byte, off record.Offset, n int) []byte
+	// border returns where a frame that begins at off must end at the latest.
+	border(off record.Offset) record.Offset
+	// offered is told that everything before end is about to be sent.
+	offered(end record.Offset)
+}
+
+var errSilent = errors.New("no report for too long")
+
 // sender is the master's side of one connection.
 type sender struct {
-	m       *Master
+	m       *server
+	d       dialogue
 	c       net.Conn
 	peer    string
-	asked   chan record.Offset // the first report, once
-	started atomic.Bool        // it has come
+	asked   chan record.Offset // where to begin, once
+	started atomic.Bool        // the first report has come
 	sent    atomic.Int64
 	acked   atomic.Int64
 
@@ -27,10 +45,6 @@ type sender struct {
 	out   net.Buffers
 	bufs  [][]byte
 }
-
-// handshakeWait is how long the second half of what may be a handshake of the controller mode is waited for. Java writes both
-// halves at once.
-const handshakeWait = time.Second
 
 // run serves the slave until the connection or ctx ends, and closes it.
 func (s *sender) run(ctx context.Context) error {
@@ -49,70 +63,34 @@ func (s *sender) run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// read takes the reports of the slave.
+// read takes what the slave says.
 func (s *sender) read() error {
-	var in reports
 	buf := make([]byte, 4<<10)
-	var first record.Offset
-	have, odd := false, false // odd: first is yet to be told from a handshake
-	take := func(end record.Offset) error {
-		switch {
-		case !have:
-			have, first, odd = true, end, maybeHandshake(end)
-			if !odd {
-				return s.start(end)
-			}
-			return nil
-		case odd:
-			odd = false
-			if end < first { // a broker id; a slave's log does not shrink
-				return &refusal{ErrController.Error()}
-			}
-			if err := s.start(first); err != nil {
-				return err
-			}
-		}
-		return s.ack(end)
-	}
 	for {
-		wait := s.m.o.Housekeeping
-		if odd {
-			wait = handshakeWait
-		}
-		if err := s.c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		if err := s.c.SetReadDeadline(time.Now().Add(s.d.patience())); err != nil {
 			return err
 		}
 		n, err := s.c.Read(buf)
-		before := s.acked.Load()
-		if ferr := in.feed(buf[:n], take); ferr != nil {
-			return ferr
+		if herr := s.d.hear(buf[:n]); herr != nil {
+			return herr
 		}
-		if s.acked.Load() != before {
-			s.m.acked()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = s.d.late()
 		}
-		switch {
-		case err == nil:
-		case odd && errors.Is(err, os.ErrDeadlineExceeded):
-			odd = false
-			if serr := s.start(first); serr != nil {
-				return serr
-			}
-			s.m.acked()
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return fmt.Errorf("no report for %v", s.m.o.Housekeeping)
-		default:
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// start judges the first report: where the slave's log ends.
-func (s *sender) start(end record.Offset) error {
-	st := s.m.o.Store
+// start judges the first report: where the slave's log ends. newest: a slave that has nothing gets the newest file only.
+func (s *sender) start(end record.Offset, newest bool) error {
+	st := s.m.o.store
 	from, limit := end, st.Visible()
 	if end == 0 {
-		// As Java's master does: a slave that has nothing gets the newest file only.
-		from = limit - limit%record.Offset(st.SegmentSize())
+		if newest {
+			from = limit - limit%record.Offset(st.SegmentSize())
+		}
 		from = max(from, st.MinOffset())
 	}
 	switch {
@@ -125,7 +103,7 @@ func (s *sender) start(end record.Offset) error {
 	s.acked.Store(int64(end))
 	s.started.Store(true)
 	s.asked <- from
-	s.m.o.Log.Info("slave connected", "peer", s.peer, "has", end, "from", from)
+	s.m.o.log.Info("slave connected", "peer", s.peer, "has", end, "from", from)
 	return nil
 }
 
@@ -149,14 +127,14 @@ func (s *sender) write(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	st := s.m.o.Store
+	st := s.m.o.store
 	moved, stop := st.Watch()
 	defer stop()
 	rd := st.RawReader()
 	defer rd.Close()
-	idle := time.NewTimer(s.m.o.Heartbeat)
+	idle := time.NewTimer(s.m.o.heartbeat)
 	defer idle.Stop()
-	pace := pace{limit: s.m.o.BytesPerSecond}
+	pace := pace{limit: s.m.o.bytesPerSecond}
 	for {
 		if ctx.Err() != nil {
 			return nil
@@ -176,11 +154,12 @@ func (s *sender) write(ctx context.Context) error {
 				return fmt.Errorf("read the log at %d: %w", next, err)
 			}
 			p = p[:pace.take(len(p))]
+			s.d.offered(end)
 			if err := s.send(next, p); err != nil {
 				return err
 			}
 			next += record.Offset(len(p))
-			idle.Reset(s.m.o.Heartbeat)
+			idle.Reset(s.m.o.heartbeat)
 			continue
 		}
 		rd.Close() // no block is held while nothing happens
@@ -191,31 +170,29 @@ func (s *sender) write(ctx context.Context) error {
 			if err := s.send(next, nil); err != nil {
 				return err
 			}
-			idle.Reset(s.m.o.Heartbeat)
+			idle.Reset(s.m.o.heartbeat)
 		}
 	}
 }
 
 // send writes p, which is at off in the log, as frames, with one system call.
 func (s *sender) send(off record.Offset, p []byte) error {
-	size := s.m.o.Batch
-	n := max((len(p)+size-1)/size, 1)
-	if cap(s.heads) < n*headerLen {
-		s.heads = make([]byte, 0, n*headerLen)
-	}
 	s.sent.Store(int64(off) + int64(len(p))) // before the slave can report it
 	s.heads, s.bufs = s.heads[:0], s.bufs[:0]
-	for range n {
-		body := p[:min(size, len(p))]
+	for first := true; first || len(p) > 0; first = false {
+		body := p[:min(s.m.o.batch, len(p))]
+		if border := s.d.border(off); border < off+record.Offset(len(body)) {
+			body = body[:border-off]
+		}
 		at := len(s.heads)
-		s.heads = appendHeader(s.heads, off, len(body))
+		s.heads = s.d.header(s.heads, off, len(body)) // if it moves, the headers before stay where they are
 		s.bufs = append(s.bufs, s.heads[at:])
 		if len(body) > 0 {
 			s.bufs = append(s.bufs, body)
 		}
 		off, p = off+record.Offset(len(body)), p[len(body):]
 	}
-	if err := s.c.SetWriteDeadline(time.Now().Add(s.m.o.Housekeeping)); err != nil {
+	if err := s.c.SetWriteDeadline(time.Now().Add(s.m.o.housekeeping)); err != nil {
 		return err
 	}
 	s.out = s.bufs

@@ -49,9 +49,22 @@ const (
 	checkTimeout = 3 * time.Second
 )
 
-// Slave keeps a store's log a copy of its master's.
-type Slave struct {
+// accent is what a slave says and hears on a connection besides the log: what differs between the two protocols.
+type accent interface {
+	// greet is called first on a connection. nil without an error: DefaultHA.
+	greet(ctx context.Context, c net.Conn) (*crossing, error)
+	// report appends what tells the master where the slave's log ends.
+	report(dst []byte, end record.Offset) []byte
+	// received is called when something has been stored or heard.
+	received(r *receiver)
+	// final reports whether there is nothing to be tried again.
+	final(err error) bool
+}
+
+// copier keeps a connection to a master: what slaves of both protocols share.
+type copier struct {
 	o SlaveOptions
+	a accent
 
 	mu      sync.Mutex // guards what follows
 	master  string
@@ -60,6 +73,13 @@ type Slave struct {
 
 	unsound record.Offset // where the master sent no record, -1: nowhere; for the goroutine of Run
 }
+
+func newCopier(o SlaveOptions, a accent) *copier {
+	return &copier{o: o.withDefaults(), a: a, changed: make(chan struct{}), unsound: -1}
+}
+
+// Slave keeps a store's log a copy of its master's, by DefaultHA.
+type Slave struct{ *copier }
 
 // SlaveState is how a slave stands to its master.
 type SlaveState struct {
@@ -71,12 +91,18 @@ type SlaveState struct {
 }
 
 // NewSlave returns a Slave that follows nobody yet; Run makes it work.
-func NewSlave(o SlaveOptions) *Slave {
-	return &Slave{o: o.withDefaults(), changed: make(chan struct{}), unsound: -1}
-}
+func NewSlave(o SlaveOptions) *Slave { return &Slave{newCopier(o, plainAccent{})} }
+
+// plainAccent is DefaultHA's: nothing but reports.
+type plainAccent struct{}
+
+func (plainAccent) greet(context.Context, net.Conn) (*crossing, error) { return nil, nil } //nolint:nilnil // accent says what it means
+func (plainAccent) report(dst []byte, end record.Offset) []byte        { return appendReport(dst, end) }
+func (plainAccent) received(*receiver)                                 {}
+func (plainAccent) final(error) bool                                   { return false }
 
 // Follow names the address where the master serves slaves, "" for none. A connection to another one is given up.
-func (s *Slave) Follow(addr string) {
+func (s *copier) Follow(addr string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if addr == s.master {
@@ -98,7 +124,7 @@ func (s *Slave) Hurry() {
 }
 
 // State tells how it goes.
-func (s *Slave) State() SlaveState {
+func (s *copier) State() SlaveState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.state
@@ -106,20 +132,20 @@ func (s *Slave) State() SlaveState {
 	return st
 }
 
-func (s *Slave) target() (addr string, changed <-chan struct{}) {
+func (s *copier) target() (addr string, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.master, s.changed
 }
 
-func (s *Slave) note(f func(*SlaveState)) {
+func (s *copier) note(f func(*SlaveState)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(&s.state)
 }
 
 // Run follows the master until ctx ends.
-func (s *Slave) Run(ctx context.Context) error {
+func (s *copier) Run(ctx context.Context) error {
 	wait := retryFirst
 	var said string
 	var saidAt time.Time
@@ -136,6 +162,9 @@ func (s *Slave) Run(ctx context.Context) error {
 		s.note(func(st *SlaveState) { st.Connected, st.Err = false, err })
 		if ctx.Err() != nil {
 			break
+		}
+		if s.a.final(err) {
+			return err
 		}
 		if moved {
 			wait = retryFirst
@@ -158,7 +187,7 @@ func (s *Slave) Run(ctx context.Context) error {
 var errMoved = errors.New("the master's address has changed")
 
 // session is one connection. moved: something came over it. The error is never nil.
-func (s *Slave) session(ctx context.Context, addr string, changed <-chan struct{}) (moved bool, err error) {
+func (s *copier) session(ctx context.Context, addr string, changed <-chan struct{}) (moved bool, err error) {
 	if _, readOnly := errors.AsType[*storage.ReadOnlyError](s.o.Store.Writable()); readOnly {
 		return false, s.o.Store.Writable()
 	}
@@ -188,6 +217,11 @@ func (s *Slave) session(ctx context.Context, addr string, changed <-chan struct{
 		}
 		_ = c.Close() // lets go of whoever reads or writes
 	})
+	x, err := s.a.greet(ctx, c)
+	if err != nil {
+		stop(err)
+		return false, context.Cause(ctx)
+	}
 	rep := &reporter{s: s, c: c, grown: make(chan struct{}, 1)}
 	if err = rep.send(); err != nil {
 		stop(err)
@@ -196,14 +230,14 @@ func (s *Slave) session(ctx context.Context, addr string, changed <-chan struct{
 	wg.Go(func() { stop(rep.run(ctx)) })
 	s.o.Log.Info("replicating", "peer", addr, "from", s.o.Store.Appended())
 	s.note(func(st *SlaveState) { st.Connected, st.Err, st.LastRead = true, nil, time.Now() })
-	moved, err = s.receive(c, rep)
+	moved, err = s.receive(c, rep, x)
 	stop(err)
 	return moved, context.Cause(ctx)
 }
 
 // receive stores what comes until the connection ends.
-func (s *Slave) receive(c net.Conn, rep *reporter) (moved bool, err error) {
-	r := newReceiver(s.o.Store, s.unsound)
+func (s *copier) receive(c net.Conn, rep *reporter, x *crossing) (moved bool, err error) {
+	r := newReceiver(s.o.Store, s.unsound, x)
 	defer func() {
 		if s.unsound = -1; errors.Is(err, storage.ErrUnsound) {
 			// Perhaps the network has spoilt it. If it comes again, the master's log is damaged, and this one is to be the same.
@@ -229,6 +263,7 @@ func (s *Slave) receive(c net.Conn, rep *reporter) (moved bool, err error) {
 				return r.moved, ferr
 			}
 			s.note(func(st *SlaveState) { st.LastRead = time.Now() })
+			s.a.received(r)
 		}
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -241,10 +276,10 @@ func (s *Slave) receive(c net.Conn, rep *reporter) (moved bool, err error) {
 
 // reporter tells the master how far the slave is.
 type reporter struct {
-	s     *Slave
+	s     *copier
 	c     net.Conn
 	grown chan struct{}
-	buf   [reportLen]byte
+	buf   []byte
 }
 
 func (r *reporter) poke() {
@@ -285,7 +320,8 @@ func (r *reporter) send() error {
 	if err := r.c.SetWriteDeadline(time.Now().Add(r.s.o.Housekeeping)); err != nil {
 		return err
 	}
-	if _, err := r.c.Write(appendReport(r.buf[:0], end)); err != nil {
+	r.buf = r.s.a.report(r.buf[:0], end)
+	if _, err := r.c.Write(r.buf); err != nil {
 		return fmt.Errorf("report to the master: %w", err)
 	}
 	return nil

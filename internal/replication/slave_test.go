@@ -140,8 +140,8 @@ type collector struct {
 	bytes  []byte
 }
 
-func (c *collector) begin(record.Offset, int) error { c.frames++; return nil }
-func (c *collector) body(p []byte)                  { c.bytes = append(c.bytes, p...) }
+func (c *collector) begin(*frame) error { c.frames++; return nil }
+func (c *collector) body(p []byte)      { c.bytes = append(c.bytes, p...) }
 
 func FuzzFrames(f *testing.F) {
 	f.Add(append(appendHeader(nil, 5, 3), "abc"...), 4)
@@ -185,7 +185,7 @@ func FuzzReceiver(f *testing.F) {
 	f.Add(append(appendHeader(nil, 0, len(all)), all...))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		s := open(t, vfs.NewMem(vfs.MemOptions{}), false, true)
-		r := newReceiver(s.store, 0)
+		r := newReceiver(s.store, 0, nil)
 		if _, err := r.feed(p); err == nil && int(s.store.Appended()-s.store.MinOffset())+len(r.rest) > len(p) {
 			t.Fatalf("%d bytes became %d", len(p), s.store.Appended())
 		}

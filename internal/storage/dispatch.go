@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/record"
@@ -27,13 +28,27 @@ type Dispatched struct {
 // retryDispatch is how long the dispatcher waits after an error that may pass.
 const retryDispatch = 500 * time.Millisecond
 
-// visible returns how far the log may be dispatched.
+// visible returns the end of what this store will not lose.
 func (s *Store) visible() record.Offset {
 	if s.o.FlushSync {
 		return min(s.log.Flushed(), s.log.Appended())
 	}
 	return s.log.Appended()
 }
+
+// readable returns how far the log may be dispatched.
+func (s *Store) readable() record.Offset { return min(s.visible(), record.Offset(s.limit.Load())) }
+
+// SetReadable hides what is behind off in the log from readers, except what they have seen already; NoLimit shows everything.
+// Slaves get it all the same.
+func (s *Store) SetReadable(off record.Offset) {
+	if s.limit.Swap(int64(off)) < int64(off) {
+		s.follow()
+	}
+}
+
+// NoLimit is for SetReadable.
+const NoLimit = record.Offset(math.MaxInt64)
 
 // runDispatch follows the log until ctx ends, then does what is left.
 func (s *Store) runDispatch(ctx context.Context) error {
@@ -57,7 +72,7 @@ func (s *Store) runDispatch(ctx context.Context) error {
 func (s *Store) dispatchAll() error {
 	s.dispatching <- struct{}{}
 	var err error
-	for end := s.visible(); err == nil && s.dispatched.Load() < int64(end); end = s.visible() {
+	for end := s.readable(); err == nil && s.dispatched.Load() < int64(end); end = s.readable() {
 		err = s.dispatchTo(end)
 	}
 	s.scan.Close()
@@ -73,7 +88,7 @@ func (s *Store) dispatchAll() error {
 // CatchUp returns when everything that may be visible at the call is visible: whoever asks for the end of a queue after its
 // message was acknowledged finds it there. It must not be called under a lock that OnDispatch takes.
 func (s *Store) CatchUp() {
-	end := s.visible()
+	end := s.readable()
 	if s.dispatched.Load() >= int64(end) {
 		return
 	}
@@ -94,7 +109,7 @@ func (s *Store) CatchUp() {
 // leaveDispatching gives the token back. Whoever could not get it meanwhile relies on us to look again.
 func (s *Store) leaveDispatching() {
 	<-s.dispatching
-	if s.dispatched.Load() < int64(s.visible()) {
+	if s.dispatched.Load() < int64(s.readable()) {
 		s.wake()
 	}
 }
@@ -105,7 +120,7 @@ const inlineBytes = 16 << 10
 
 // follow dispatches what was just appended, or sees to it that somebody does.
 func (s *Store) follow() {
-	end := s.visible()
+	end := s.readable()
 	behind := int64(end) - s.dispatched.Load()
 	if behind <= 0 {
 		return

@@ -25,7 +25,7 @@ func (s *Store) RawReader() RawReader { return s.log.NewRawReader() }
 // Watch returns a channel that has something in it after more has become visible, until stop is called.
 func (s *Store) Watch() (moved <-chan struct{}, stop func()) { return s.log.Watch() }
 
-// Visible returns the end of what may be read and sent to slaves: with SYNC_FLUSH only what is on disk, so that no slave
+// Visible returns the end of what may be sent to slaves, and read unless SetReadable says less: with SYNC_FLUSH only what is on disk, so that no slave
 // holds what this store may lose.
 func (s *Store) Visible() record.Offset { return s.visible() }
 
@@ -54,7 +54,12 @@ func (s *Store) AppendRaw(off record.Offset, p []byte, holes bool) (int, error) 
 
 // LastRecord returns the last record of the log, nil when there is none. It need not be dispatched yet.
 func (s *Store) LastRecord() (record.Offset, []byte, error) {
-	end := s.log.Appended()
+	return s.LastRecordBefore(s.log.Appended())
+}
+
+// LastRecordBefore returns the last record that ends at or before end, nil when there is none.
+func (s *Store) LastRecordBefore(end record.Offset) (record.Offset, []byte, error) {
+	end = min(end, s.log.Appended())
 	from := s.position().last
 	if from < s.log.Min() || from >= end {
 		from = end - 1 - (end-1)%record.Offset(s.log.FileSize())

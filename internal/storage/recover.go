@@ -113,6 +113,7 @@ func (s *Store) open() (err error) {
 	if s.intact = start.Durable; m != nil && sameBoot {
 		s.intact = s.log.Appended() // nothing that was written is lost while the operating system runs
 	}
+	s.whole = !aborted || s.o.FlushSync || m != nil && sameBoot
 	if s.o.LightQueues {
 		if err := s.countLight(); err != nil {
 			return err

@@ -91,10 +91,12 @@ type Store struct {
 	stale     bool          // queue files may hold units behind the end of the log
 	thoroughs atomic.Int64
 
+	limit      atomic.Int64  // readers see no more of the log
 	intact     record.Offset // see Intact
 	cutAt      record.Offset // see Cut, -1: not cut
 	cutTime    int64
 	cutDone    atomic.Bool
+	whole      bool // see Whole
 	lightCount atomic.Int64
 
 	cleaned record.Offset // the cleaner's: begin of the log that queues and index know
@@ -121,6 +123,7 @@ func Open(fsys vfs.FS, o Options) (*Store, error) {
 		fs: fsys, o: o, lock: lock, cutAt: -1,
 		dispatching: make(chan struct{}, 1), keeping: make(chan struct{}, 1), keep: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 	}
+	s.limit.Store(int64(NoLimit))
 	s.queues.topics = map[string]*topicQueues{}
 	s.readers.init(s)
 	if err := s.open(); err != nil {
@@ -246,9 +249,16 @@ func (s *Store) Replicated() record.Offset { return s.log.Replicated() }
 // SetReplicated says how much of the log replicas have.
 func (s *Store) SetReplicated(off record.Offset) { s.log.SetReplicated(off) }
 
+// SetAlone says that there is nobody whose copies are to be waited for, or that there is. Who waits already goes on waiting for
+// the replicated mark.
+func (s *Store) SetAlone(alone bool) { s.log.SetAlone(alone) }
+
 // Intact returns up to where the log that was found at Open is what had been written: after a power cut there may be holes behind
 // that, and nothing may be taken for done because the log is longer.
 func (s *Store) Intact() record.Offset { return s.intact }
+
+// Whole reports whether everything that slaves have ever been sent is in the log that was found at Open.
+func (s *Store) Whole() bool { return s.whole }
 
 // MinOffset returns the begin of the log.
 func (s *Store) MinOffset() record.Offset { return s.log.Min() }

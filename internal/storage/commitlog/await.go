@@ -117,7 +117,7 @@ func (w *waits) needsLocked(a *Await) bool {
 	switch {
 	case a.Flush && w.l.Flushed() < a.End:
 		w.flush.insert(a)
-	case a.Replicas > 0 && w.l.Replicated() < a.End:
+	case a.Replicas > 0 && w.l.unreplicated(a.End):
 		a.forReplicas()
 		w.replica.insert(a)
 	default:
@@ -126,6 +126,9 @@ func (w *waits) needsLocked(a *Await) bool {
 	return true
 }
 
+// unreplicated reports whether replicas are to be waited for that do not have the log before end.
+func (l *Log) unreplicated(end record.Offset) bool { return l.Replicated() < end && !l.alone.Load() }
+
 // fire calls those whose marks have passed.
 func (w *waits) fire() {
 	var ready Await // list of those that are done, in order
@@ -133,7 +136,7 @@ func (w *waits) fire() {
 	w.mu.Lock()
 	for a := w.flush.head.next; a != &w.flush.head && a.End <= w.l.Flushed(); a = w.flush.head.next {
 		a.unlink()
-		if a.Replicas > 0 && w.l.Replicated() < a.End {
+		if a.Replicas > 0 && w.l.unreplicated(a.End) {
 			a.forReplicas()
 			w.replica.insert(a)
 			continue

@@ -33,6 +33,7 @@ type Log struct {
 	appended   atomic.Int64 // readable end; written by the leader
 	flushed    atomic.Int64 // durable end; written by whoever holds flushing
 	replicated atomic.Int64
+	alone      atomic.Bool // nobody waits for replicated
 
 	failed atomic.Pointer[ReadOnlyError] // set once
 	full   atomic.Pointer[DiskFullError] // no room for the next file
@@ -124,6 +125,9 @@ func (l *Log) SetReplicated(off record.Offset) {
 		}
 	}
 }
+
+// SetAlone says that the replicated mark is not to be waited for, or that it is. It changes nothing for those who wait already.
+func (l *Log) SetAlone(alone bool) { l.alone.Store(alone) }
 
 // LastStoreTime returns the store time of the newest record in ms, 0 when none is known.
 func (l *Log) LastStoreTime() int64 { return l.stamped.Load() }

@@ -1,0 +1,848 @@
+package replication
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/storage"
+	"github.com/cometmq/cometmq/internal/testkit/memnet"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+// referee is the controller as far as these tests need one: who is master of which epoch, and the sync-state set.
+type referee struct {
+	mu       sync.Mutex
+	epoch    int32
+	master   int64
+	set      []int64
+	setEpoch int32
+	dead     map[int64]bool
+	refuse   bool
+	// answer decides what becomes of a proposal and of its answer.
+	answer func() (asked, answered bool)
+	// late, if not nil, is given proposals that are lost: to be decided later.
+	late func(decide func())
+	// check is told each new set.
+	check func(set []int64)
+}
+
+var errLost = errors.New("lost on the way")
+
+// propose is Propose of broker id, master of epoch.
+func (r *referee) propose(id int64, epoch int32) func(context.Context, []int64) ([]int64, int32, error) {
+	return func(_ context.Context, set []int64) ([]int64, int32, error) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		asked, answered := true, true
+		if r.answer != nil {
+			asked, answered = r.answer()
+		}
+		if !asked {
+			if known := r.setEpoch; r.late != nil {
+				r.late(func() {
+					r.mu.Lock()
+					defer r.mu.Unlock()
+					if r.setEpoch == known {
+						_ = r.decideLocked(id, epoch, set)
+					}
+				})
+			}
+			return nil, 0, errLost
+		}
+		err := r.decideLocked(id, epoch, set)
+		if !answered {
+			return nil, 0, errLost
+		}
+		return slices.Clone(r.set), r.setEpoch, err
+	}
+}
+
+func (r *referee) decideLocked(id int64, epoch int32, set []int64) error {
+	switch {
+	case r.master != id || r.epoch != epoch:
+		return ErrFenced
+	case r.refuse || slices.Equal(set, r.set) || slices.ContainsFunc(set, func(id int64) bool { return r.dead[id] }):
+		return ErrRefused
+	}
+	r.set, r.setEpoch = set, r.setEpoch+1
+	if r.check != nil {
+		r.check(set)
+	}
+	return nil
+}
+
+// elect makes id the master.
+func (r *referee) elect(id int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.epoch++
+	r.master, r.set, r.setEpoch = id, []int64{id}, r.setEpoch+1
+}
+
+// answers sets answer.
+func (r *referee) answers(f func() (asked, answered bool)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = f
+}
+
+func (r *referee) now() (set []int64, epoch int32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.set), r.setEpoch
+}
+
+// replica is a broker in controller mode, as far as replication goes.
+type replica struct {
+	tb   testing.TB
+	net  *memnet.Network
+	ref  *referee
+	id   int64
+	sync bool
+	wipe bool // begin anew when the log has nothing in common with the master's
+	tune func(*SwitchMasterOptions)
+
+	mu     sync.Mutex // guards what follows
+	disk   *vfs.Mem
+	store  *storage.Store
+	epochs *Epochs
+	ma     *SwitchMaster
+	sl     *SwitchSlave
+	err    error // why the slave has ended
+	cuts   int
+
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+func (r *replica) host() string { return fmt.Sprintf("10.0.0.%d", r.id) }
+func (r *replica) addr() string { return r.host() + ":10912" }
+
+func (r *replica) open(isCopy bool) {
+	s, err := storage.Open(r.disk, storage.Options{
+		Dir: "/store", SegmentSize: segment, QueueFileSize: 2000, IndexSlots: 10, IndexCapacity: 50, CacheBytes: 1 << 20,
+		StoreHost: netip.MustParseAddrPort("10.0.0.2:10911"), FlushSync: r.sync, Copy: isCopy, Log: logger(),
+	})
+	must(r.tb, err)
+	e, err := OpenEpochs(r.disk, epochPath, logger())
+	must(r.tb, err)
+	r.mu.Lock()
+	r.store, r.epochs, r.ma, r.sl = s, e, nil, nil
+	r.mu.Unlock()
+}
+
+// lead makes r the master of the referee's epoch.
+func (r *replica) lead() *replica {
+	r.open(false)
+	r.ref.mu.Lock()
+	o := SwitchMasterOptions{
+		Store: r.store, Epochs: r.epochs, ID: r.id, Epoch: r.ref.epoch, Set: r.ref.set, SetEpoch: r.ref.setEpoch, AllAck: true,
+		Propose: r.ref.propose(r.id, r.ref.epoch), Log: logger(),
+	}
+	r.ref.mu.Unlock()
+	if r.tune != nil {
+		r.tune(&o)
+	}
+	ma, err := NewSwitchMaster(o)
+	must(r.tb, err)
+	l, err := r.net.Host(r.host()).Listen(r.addr())
+	must(r.tb, err)
+	r.mu.Lock()
+	r.ma = ma
+	r.mu.Unlock()
+	r.run(func(ctx context.Context) {
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = r.store.Run(ctx) })
+		_ = ma.Serve(ctx, l)
+		wg.Wait()
+	})
+	return r
+}
+
+// follow makes r a slave. It cuts its log when it has to.
+func (r *replica) follow(master string, epoch int32, o SwitchSlaveOptions) *replica {
+	o.ID, o.Dial, o.Durable, o.Log = r.id, r.net.Host(r.host()).Dial, r.sync, logger()
+	begin := func() {
+		r.open(true)
+		o.Store, o.Epochs = r.store, r.epochs
+		sl, err := NewSwitchSlave(o)
+		must(r.tb, err)
+		sl.Follow(master, epoch)
+		r.mu.Lock()
+		r.sl, r.err = sl, nil
+		r.mu.Unlock()
+	}
+	begin()
+	r.run(func(ctx context.Context) {
+		for {
+			sctx, cancel := context.WithCancel(ctx)
+			var wg sync.WaitGroup
+			wg.Go(func() { _ = r.store.Run(sctx) })
+			err := r.sl.Run(ctx)
+			r.mu.Lock()
+			r.err = err
+			r.mu.Unlock()
+			if cut, ok := errors.AsType[*TruncateError](err); ok && ctx.Err() == nil {
+				cancel()
+				wg.Wait()
+				must(r.tb, r.store.Close())
+				cutLog(r.tb, r.disk, cut.To)
+				r.mu.Lock()
+				r.cuts++
+				r.mu.Unlock()
+				begin()
+				continue
+			}
+			if _, parted := errors.AsType[*DivergedError](err); parted && r.wipe && ctx.Err() == nil {
+				cancel()
+				wg.Wait()
+				must(r.tb, r.store.Close())
+				must(r.tb, r.disk.RemoveAll("/store"))
+				must(r.tb, r.disk.MkdirAll("/store"))
+				must(r.tb, r.disk.SyncDir("/"))
+				begin()
+				continue
+			}
+			<-ctx.Done()
+			cancel()
+			wg.Wait()
+			return
+		}
+	})
+	return r
+}
+
+func (r *replica) run(f func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stop, r.done = cancel, make(chan struct{})
+	go func() {
+		defer close(r.done)
+		f(ctx)
+	}()
+	r.tb.Cleanup(func() { r.end() })
+}
+
+func (r *replica) end() {
+	r.stop()
+	<-r.done
+}
+
+// close stops r cleanly.
+func (r *replica) close() {
+	r.end()
+	must(r.tb, r.store.Close())
+}
+
+// kill leaves of r what a crash leaves.
+func (r *replica) kill(rng *rand.Rand, mode vfs.CrashMode) {
+	disk := r.disk.CrashClone(rng, mode)
+	r.end()
+	r.disk = disk
+}
+
+func (r *replica) slaveState() (SwitchSlaveState, error) {
+	r.mu.Lock()
+	sl, err := r.sl, r.err
+	r.mu.Unlock()
+	return sl.State(), err
+}
+
+func (r *replica) end64() record.Offset {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.store.Appended()
+}
+
+// cutLog makes to the end of the log of a closed store. Queues and index are built anew.
+func cutLog(tb testing.TB, disk *vfs.Mem, to record.Offset) {
+	tb.Helper()
+	files, err := disk.ReadDir("/store/commitlog")
+	must(tb, err)
+	for _, f := range files {
+		var base int64
+		if _, err := fmt.Sscanf(f.Name(), "%d", &base); err != nil {
+			continue
+		}
+		path := filepath.Join("/store/commitlog", f.Name())
+		if base > int64(to) || base == int64(to) && base > 0 {
+			must(tb, disk.Remove(path))
+			continue
+		}
+		if int64(to) < base+segment {
+			h, err := disk.Open(path)
+			must(tb, err)
+			must(tb, h.Truncate(int64(to)-base))
+			must(tb, h.Truncate(segment))
+			must(tb, h.Sync())
+			must(tb, h.Close())
+		}
+	}
+	must(tb, disk.SyncDir("/store/commitlog"))
+	for _, name := range []string{"consumequeue", "index", "cometmq", "checkpoint"} {
+		must(tb, disk.RemoveAll("/store/"+name))
+	}
+	must(tb, disk.SyncDir("/store"))
+}
+
+// group makes brokers that know of each other.
+func group(tb testing.TB, n int, sync bool) (*referee, []*replica) {
+	tb.Helper()
+	ref := &referee{dead: map[int64]bool{}}
+	network := memnet.New()
+	var out []*replica
+	for i := range n {
+		disk := vfs.NewMem(vfs.MemOptions{})
+		must(tb, disk.MkdirAll("/store"))
+		out = append(out, &replica{tb: tb, net: network, ref: ref, id: int64(i + 1), sync: sync, disk: disk})
+	}
+	return ref, out
+}
+
+func sameReplicas(tb testing.TB, a, b *replica) {
+	tb.Helper()
+	sameLogs(tb, &side{disk: a.disk, store: a.store}, &side{disk: b.disk, store: b.store})
+}
+
+func TestSwitchSlaveHasWhatWasAcknowledged(t *testing.T) {
+	t.Parallel()
+	for _, sync := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ref, all := group(t, 3, sync)
+			a, b, c := all[0], all[1], all[2]
+			ref.elect(1)
+			a.lead()
+			end := put(t, a.store, "alone")
+			if st := replicated(a.store, end, sync, 3*time.Second); st != storage.Durable {
+				t.Fatalf("nobody to wait for: %v", st)
+			}
+			b.follow(a.addr(), 1, SwitchSlaveOptions{})
+			time.Sleep(time.Second)
+			if set, _ := ref.now(); !slices.Equal(set, []int64{1, 2}) {
+				t.Fatalf("sync-state set %v", set)
+			}
+			rng := rand.New(rand.NewPCG(1, 2))
+			for i := range 60 {
+				if i == 20 {
+					c.follow(a.addr(), 1, SwitchSlaveOptions{})
+				}
+				end = put(t, a.store, bodies(rng, 1+rng.IntN(10))...)
+				if st := replicated(a.store, end, sync, 3*time.Second); st != storage.Durable {
+					t.Fatalf("status %v", st)
+				}
+				set, _ := ref.now()
+				for _, id := range set {
+					if x := all[id-1]; x.store.Appended() < end || sync && x.store.Flushed() < end {
+						t.Fatalf("acknowledged up to %d, broker %d of %v has %d, on disk %d", end, id, set, x.store.Appended(), x.store.Flushed())
+					}
+				}
+			}
+			time.Sleep(time.Second)
+			st := a.ma.State()
+			if !slices.Equal(st.Set, []int64{1, 2, 3}) || len(st.Slaves) != 2 || st.Slaves[1].ID != 3 || !st.Slaves[1].InSync || st.Confirmed != end {
+				t.Fatalf("%+v", st)
+			}
+			sameReplicas(t, a, b)
+			sameReplicas(t, a, c)
+			if got := fileText(t, b.disk, epochPath); got != fileText(t, a.disk, epochPath) {
+				t.Fatalf("epochs of the slave: %q", got)
+			}
+			for _, x := range all {
+				x.close()
+			}
+		})
+	}
+}
+
+// A slave that has gone leaves the set at once, one that is stuck after haMaxTimeSlaveNotCatchup; sends are answered again.
+func TestSetShrinks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 3, false)
+		a, b, c := all[0], all[1], all[2]
+		ref.elect(1)
+		a.lead()
+		b.follow(a.addr(), 1, SwitchSlaveOptions{})
+		c.follow(a.addr(), 1, SwitchSlaveOptions{})
+		time.Sleep(time.Second)
+		set := func() []int64 { s, _ := ref.now(); return s }
+		if !slices.Equal(set(), []int64{1, 2, 3}) {
+			t.Fatalf("%v", set())
+		}
+		b.close()
+		time.Sleep(100 * time.Millisecond)
+		if !slices.Equal(set(), []int64{1, 3}) {
+			t.Fatalf("%v", set())
+		}
+		a.net.Partition(a.host(), c.host())
+		end := put(t, a.store, "while it is stuck")
+		if st := replicated(a.store, end, false, 3*time.Second); st != storage.SlaveTimeout {
+			t.Fatalf("acknowledged without %v: %v", set(), st)
+		}
+		began := time.Now()
+		if st := replicated(a.store, end, false, 30*time.Second); st != storage.Durable {
+			t.Fatalf("still not: %v", st)
+		}
+		if took := time.Since(began); took < 5*time.Second || took > 20*time.Second {
+			t.Fatalf("the set shrank after %v", took)
+		}
+		if !slices.Equal(set(), []int64{1}) {
+			t.Fatalf("%v", set())
+		}
+		a.net.Heal(a.host(), c.host())
+		time.Sleep(10 * time.Second)
+		if !slices.Equal(set(), []int64{1, 3}) {
+			t.Fatalf("%v", set())
+		}
+		a.close()
+		c.close()
+	})
+}
+
+// While it is not known what the controller has decided, everybody is waited for who may be in the set.
+func TestLostAnswersOfTheController(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 2, false)
+		a, b := all[0], all[1]
+		ref.elect(1)
+		a.lead()
+		ref.answers(func() (asked, answered bool) { return true, false })
+		b.follow(a.addr(), 1, SwitchSlaveOptions{})
+		time.Sleep(2 * time.Second)
+		if set, _ := ref.now(); !slices.Equal(set, []int64{1, 2}) || !slices.Equal(a.ma.State().Set, []int64{1}) {
+			t.Fatalf("the controller knows %v, the master %v", set, a.ma.State().Set)
+		}
+		b.close() // it is in the set that the controller knows: nothing may be acknowledged without it
+		end := put(t, a.store, "not yet")
+		if st := replicated(a.store, end, false, 40*time.Second); st != storage.SlaveTimeout {
+			t.Fatalf("acknowledged by one, the controller knows two: %v", st)
+		}
+		ref.answers(nil)
+		a.ma.Adopt(ref.now()) // as who asks the controller from time to time does
+		time.Sleep(6 * time.Second)
+		if st := replicated(a.store, end, false, time.Second); st != storage.Durable {
+			t.Fatalf("%v, set %+v", st, a.ma.State())
+		}
+		// A proposal that never arrived stops counting after a while.
+		ref.answers(func() (asked, answered bool) { return false, false })
+		b.follow(a.addr(), 1, SwitchSlaveOptions{})
+		time.Sleep(2 * time.Second)
+		b.close()
+		ref.mu.Lock()
+		ref.refuse, ref.answer = true, nil
+		ref.mu.Unlock()
+		end = put(t, a.store, "later")
+		for range 10 {
+			a.ma.Adopt(ref.now())
+			time.Sleep(5 * time.Second)
+		}
+		if st := replicated(a.store, end, false, time.Second); st != storage.Durable {
+			t.Fatalf("%v, %+v", st, a.ma.State())
+		}
+		a.close()
+	})
+}
+
+func TestFencedMasterAcknowledgesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 2, false)
+		a, b := all[0], all[1]
+		ref.elect(1)
+		a.lead()
+		must(t, a.ma.Admit())
+		b.follow(a.addr(), 1, SwitchSlaveOptions{})
+		time.Sleep(time.Second)
+		a.ma.Fence()
+		if err := a.ma.Admit(); !errors.Is(err, ErrFenced) {
+			t.Fatalf("admits: %v", err)
+		}
+		end := put(t, a.store, "too late")
+		if st := replicated(a.store, end, false, 30*time.Second); st != storage.SlaveTimeout {
+			t.Fatalf("acknowledged: %v", st)
+		}
+		if st, _ := b.slaveState(); st.Connected {
+			t.Fatal("it still serves a slave")
+		}
+		a.close()
+		b.close()
+
+		// Nor when it was alone, or when the controller says it first.
+		ref.elect(1)
+		a.lead()
+		b.follow(a.addr(), 2, SwitchSlaveOptions{})
+		time.Sleep(time.Second)
+		ref.elect(2)
+		b.close() // the set must shrink now
+		time.Sleep(time.Second)
+		end = put(t, a.store, "too late again")
+		if st := replicated(a.store, end, false, 30*time.Second); st != storage.SlaveTimeout || !errors.Is(a.ma.Admit(), ErrFenced) {
+			t.Fatalf("acknowledged: %v", st)
+		}
+		a.close()
+	})
+}
+
+func TestMinInSync(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 2, false)
+		a, b := all[0], all[1]
+		a.tune = func(o *SwitchMasterOptions) { o.MinInSync = 2 }
+		ref.elect(1)
+		a.lead()
+		var few *NotEnoughError
+		if err := a.ma.Admit(); !errors.As(err, &few) || few.Have != 1 || few.Want != 2 {
+			t.Fatalf("%v", err)
+		}
+		b.follow(a.addr(), 1, SwitchSlaveOptions{})
+		time.Sleep(time.Second)
+		must(t, a.ma.Admit())
+		b.close()
+		time.Sleep(time.Second)
+		if err := a.ma.Admit(); !errors.As(err, &few) {
+			t.Fatalf("%v", err)
+		}
+		a.close()
+	})
+}
+
+// Without allAckInSyncStateSet a number of copies is asked for; those of a learner, or of two connections, do not count.
+func TestCopiesInControllerMode(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 3, false)
+		a, b, c := all[0], all[1], all[2]
+		a.tune = func(o *SwitchMasterOptions) { o.AllAck, o.Copies = false, 2 }
+		ref.elect(1)
+		a.lead()
+		b.follow(a.addr(), 1, SwitchSlaveOptions{Learner: true})
+		end := put(t, a.store, "one")
+		if st := replicated(a.store, end, false, 10*time.Second); st != storage.SlaveTimeout {
+			t.Fatalf("a learner's copy counts: %v", st)
+		}
+		if st := a.ma.State(); len(st.Set) != 1 || len(st.Slaves) != 1 || !st.Slaves[0].Learner || st.Slaves[0].Acked != end {
+			t.Fatalf("%+v", st)
+		}
+		c.follow(a.addr(), 1, SwitchSlaveOptions{})
+		if st := replicated(a.store, end, false, 10*time.Second); st != storage.Durable {
+			t.Fatalf("%v", st)
+		}
+		if st := a.ma.State(); !slices.Equal(st.Set, []int64{1, 3}) || st.Confirmed != end {
+			t.Fatalf("%+v", st)
+		}
+		b.close()
+		end = put(t, a.store, "two")
+		if st := replicated(a.store, end, false, 10*time.Second); st != storage.Durable {
+			t.Fatalf("%v", st)
+		}
+		for _, x := range []*replica{a, c} {
+			x.close()
+		}
+	})
+}
+
+// The end of a log that only one broker has is cut when it comes back to another master.
+func TestOldMasterRejoins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 2, false)
+		a, b := all[0], all[1]
+		ref.elect(1)
+		a.lead()
+		b.follow(a.addr(), 1, SwitchSlaveOptions{})
+		rng := rand.New(rand.NewPCG(5, 5))
+		time.Sleep(time.Second)
+		end := put(t, a.store, bodies(rng, 30)...)
+		if st := replicated(a.store, end, false, 3*time.Second); st != storage.Durable {
+			t.Fatal(st)
+		}
+		b.close()
+		put(t, a.store, bodies(rng, 15)...) // nobody has these, and nobody was told that they are safe
+		a.kill(rng, vfs.ProcessKill)
+
+		ref.elect(2)
+		b.lead()
+		put(t, b.store, bodies(rng, 10)...)
+		if list := b.epochs.List(); !slices.Equal(list, []Epoch{{1, 0}, {2, end}}) {
+			t.Fatalf("%v", list)
+		}
+		a.follow(b.addr(), 2, SwitchSlaveOptions{})
+		time.Sleep(10 * time.Second)
+		if set, _ := ref.now(); !slices.Equal(set, []int64{1, 2}) || a.cuts != 1 {
+			t.Fatalf("set %v, %d cuts, %v", set, a.cuts, a.err)
+		}
+		sameReplicas(t, a, b)
+		if x, y := fileText(t, a.disk, epochPath), fileText(t, b.disk, epochPath); x != y {
+			t.Fatalf("epochs %q and %q", x, y)
+		}
+		a.close()
+		b.close()
+	})
+}
+
+// An empty slave gets all of the log, or its newest file, with all epochs.
+func TestEmptySwitchSlave(t *testing.T) {
+	t.Parallel()
+	for _, last := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ref, all := group(t, 2, false)
+			a, b := all[0], all[1]
+			rng := rand.New(rand.NewPCG(9, 9))
+			for range 4 {
+				ref.elect(1)
+				a.lead()
+				put(t, a.store, bodies(rng, 12)...)
+				a.close()
+			}
+			ref.elect(1)
+			a.lead() // an epoch in which nothing is written
+			b.follow(a.addr(), 5, SwitchSlaveOptions{LastFile: last})
+			time.Sleep(2 * time.Second)
+			sameReplicas(t, a, b)
+			want := a.epochs.List()
+			if want = want[:4]; last {
+				if b.store.MinOffset() != b.store.Appended()-b.store.Appended()%segment || b.store.MinOffset() == 0 {
+					t.Fatalf("the log begins at %d", b.store.MinOffset())
+				}
+			} else if b.store.MinOffset() != 0 {
+				t.Fatalf("the log begins at %d", b.store.MinOffset())
+			}
+			if got := b.epochs.List(); !slices.Equal(got, want) {
+				t.Fatalf("epochs %v, want %v", got, want)
+			}
+			end := put(t, a.store, "in the new one")
+			if st := replicated(a.store, end, false, 3*time.Second); st != storage.Durable {
+				t.Fatal(st)
+			}
+			if got := b.epochs.List(); !slices.Equal(got, a.epochs.List()) {
+				t.Fatalf("epochs %v, want %v", got, a.epochs.List())
+			}
+			a.close()
+			b.close()
+		})
+	}
+}
+
+// A master that comes back in the same epoch goes on, unless it may have lost what a slave has.
+func TestMasterComesBackInItsEpoch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 1, false)
+		a := all[0]
+		rng := rand.New(rand.NewPCG(3, 3))
+		ref.elect(1)
+		a.lead()
+		put(t, a.store, bodies(rng, 5)...)
+		a.close()
+		a.lead()
+		put(t, a.store, bodies(rng, 5)...)
+		a.kill(rng, vfs.ProcessKill)
+		a.lead()
+		if got := a.epochs.List(); !slices.Equal(got, []Epoch{{1, 0}}) {
+			t.Fatalf("epochs %v", got)
+		}
+		put(t, a.store, bodies(rng, 5)...)
+		must(t, a.store.Flush())
+		a.kill(rng, vfs.PowerCut)
+		a.lead()
+		if got := a.epochs.List(); !slices.Equal(got, []Epoch{{1, a.store.Appended()}}) {
+			t.Fatalf("epochs %v after a power cut, the log ends at %d", got, a.store.Appended())
+		}
+		a.close()
+		a.open(false)
+		if _, err := NewSwitchMaster(SwitchMasterOptions{Store: a.store, Epochs: a.epochs, ID: 1, Epoch: 0}); !errors.Is(err, ErrFenced) {
+			t.Fatalf("master of an epoch of the past: %v", err)
+		}
+		must(t, a.store.Close())
+	})
+}
+
+// What is not confirmed is in the log but not shown.
+func TestReadersSeeWhatIsConfirmed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 2, false)
+		a, b := all[0], all[1]
+		a.tune = func(o *SwitchMasterOptions) { o.LimitReaders = true }
+		ref.elect(1)
+		a.lead()
+		b.follow(a.addr(), 1, SwitchSlaveOptions{LimitReaders: true})
+		time.Sleep(time.Second)
+		end := put(t, a.store, "one")
+		if st := replicated(a.store, end, false, 3*time.Second); st != storage.Durable {
+			t.Fatal(st)
+		}
+		synctest.Wait()
+		if got := a.store.Queue("T", 0).Max(); got != 1 {
+			t.Fatalf("confirmed, but the queue ends at %d", got)
+		}
+		a.net.Partition(a.host(), b.host())
+		put(t, a.store, "two")
+		time.Sleep(time.Second)
+		if got := a.store.Queue("T", 0).Max(); got != 1 {
+			t.Fatalf("not confirmed, but the queue ends at %d", got)
+		}
+		a.net.Heal(a.host(), b.host())
+		time.Sleep(6 * time.Second)
+		if x, y := a.store.Queue("T", 0).Max(), b.store.Queue("T", 0).Max(); x != 2 || y != 2 {
+			t.Fatalf("confirmed, but the queues end at %d and %d", x, y)
+		}
+		if st, _ := b.slaveState(); st.Confirmed != a.store.Appended() {
+			t.Fatalf("%+v", st)
+		}
+		a.close()
+		b.close()
+	})
+}
+
+// Two logs that cannot be brought together are left as they are.
+func TestSwitchSlaveRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		ours   []Epoch // of the slave, over a log of some messages
+		theirs []Epoch
+		opts   SwitchSlaveOptions
+		epoch  int32
+		want   string
+		final  bool
+	}{
+		{"no common epoch", []Epoch{{1, 0}}, []Epoch{{2, 0}}, SwitchSlaveOptions{}, 2, "no epoch is in both", true},
+		{"no epochs", nil, []Epoch{{2, 0}}, SwitchSlaveOptions{}, 2, "it has no epochs", true},
+		{"a master of the past", []Epoch{{1, 0}, {5, 10}}, []Epoch{{1, 0}}, SwitchSlaveOptions{}, 0, "master of the past", false},
+		{"another cluster", []Epoch{{1, 0}}, []Epoch{{1, 0}}, SwitchSlaveOptions{
+			SameLog: func(context.Context, record.Offset, []byte) error { return errors.New("it holds another one there") },
+		}, 1, "another one there", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ref, all := group(t, 2, false)
+				a, b := all[0], all[1]
+				for _, x := range all {
+					x.open(false)
+					put(t, x.store, fmt.Sprint("of broker ", x.id), strings.Repeat("x", 100*int(x.id)))
+					list := c.ours
+					if x == a {
+						list = c.theirs
+					}
+					must(t, x.epochs.edit(func([]Epoch) []Epoch { return list }))
+					must(t, x.store.Close())
+				}
+				ref.epoch, ref.master, ref.set = c.theirs[len(c.theirs)-1].Number, 1, []int64{1}
+				a.lead()
+				b.follow(a.addr(), c.epoch, c.opts)
+				before, text := b.store.Appended(), fileText(t, b.disk, epochPath)
+				time.Sleep(30 * time.Second)
+				st, err := b.slaveState()
+				if _, parted := errors.AsType[*DivergedError](err); parted != c.final {
+					t.Fatalf("ended with %v, state %v", err, st.Err)
+				}
+				if !c.final {
+					err = st.Err
+				}
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Fatalf("%v", err)
+				}
+				if b.store.Appended() != before || fileText(t, b.disk, epochPath) != text {
+					t.Fatal("something was changed")
+				}
+				if set, _ := ref.now(); len(set) != 1 {
+					t.Fatalf("set %v", set)
+				}
+				a.close()
+				b.close()
+			})
+		})
+	}
+}
+
+// A broker that was not in controller mode comes with a log that has no epochs. The last record tells whether it is the same.
+func TestLogWithoutEpochs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 2, false)
+		a, b := all[0], all[1]
+		a.open(false)
+		put(t, a.store, "old", "older")
+		must(t, a.store.Close())
+		b.disk = a.disk.CrashClone(rand.New(rand.NewPCG(1, 1)), vfs.ProcessKill) // its copy
+		ref.elect(1)
+		a.lead()
+		if list := a.epochs.List(); list[0].Start != a.store.Appended() {
+			t.Fatalf("%v", list)
+		}
+		put(t, a.store, "new")
+		asked := 0
+		b.follow(a.addr(), 1, SwitchSlaveOptions{SameLog: func(_ context.Context, off record.Offset, rec []byte) error {
+			asked++
+			got, err := a.store.ReadAt(off, nil)
+			if err == nil && !bytes.Equal(got, rec) {
+				err = errors.New("another record")
+			}
+			return err
+		}})
+		time.Sleep(2 * time.Second)
+		sameReplicas(t, a, b)
+		if asked == 0 {
+			t.Fatal("not asked")
+		}
+		a.close()
+		b.close()
+	})
+}
+
+// A slave comes into the set only with everything that was acknowledged while nobody waited for it.
+func TestSlaveJoinsUnderLoad(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 2, false)
+		a, b := all[0], all[1]
+		ref.elect(1)
+		a.lead()
+		a.net.Delay(a.host(), b.host(), 100*time.Millisecond)
+		var mu sync.Mutex
+		var acked record.Offset
+		ref.check = func(set []int64) {
+			mu.Lock()
+			defer mu.Unlock()
+			if has := b.end64(); has < acked {
+				t.Errorf("broker 2 is in the set %v and has the log up to %d, acknowledged is what is before %d", set, has, acked)
+			}
+		}
+		var wg sync.WaitGroup
+		for i := range 3000 {
+			if i == 500 {
+				b.follow(a.addr(), 1, SwitchSlaveOptions{})
+			}
+			end := put(t, a.store, "x")
+			wg.Go(func() {
+				if replicated(a.store, end, false, 20*time.Second) == storage.Durable {
+					mu.Lock()
+					defer mu.Unlock()
+					acked = max(acked, end)
+				}
+			})
+			time.Sleep(time.Millisecond)
+		}
+		wg.Wait()
+		if set, _ := ref.now(); !slices.Equal(set, []int64{1, 2}) || acked != a.store.Appended() {
+			t.Fatalf("set %v, acknowledged up to %d of %d", set, acked, a.store.Appended())
+		}
+		a.close()
+		b.close()
+	})
+}
