@@ -8,7 +8,7 @@
 //	slave.go         keeps a connection to the master                  both
 //	receiver.go      from frames into the store                        both
 //	frame.go         what is on the wire                               DefaultHA
-//	master.go        Master: counts what the slaves have               DefaultHA
+//	master.go, copies.go  Master: counts what the slaves have          DefaultHA
 //	switchwire.go    what is on the wire                               AutoSwitchHA
 //	switchmaster.go  SwitchMaster: labels what it sends with epochs    AutoSwitchHA
 //	sets.go          the sync-state set, the confirmed offset          AutoSwitchHA
