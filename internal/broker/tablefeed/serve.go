@@ -19,7 +19,7 @@ type follower struct {
 	stream            uint64
 	received, applied uint64
 	seen              time.Time
-	late              bool // it has kept somebody waiting for too long, and is not waited for until it has caught up
+	late              uint64 // it has kept somebody waiting for too long, and is not waited for until it has this position
 }
 
 // state is a full state that is being fetched.
@@ -97,8 +97,8 @@ func (f *Feed) noteLocked(q *Question, now time.Time) error {
 		w.stream, w.received, w.applied = q.Stream, q.Received, q.Applied
 	}
 	w.seen = now
-	if w.received == f.end {
-		w.late = false
+	if w.received >= w.late {
+		w.late = 0
 	}
 	if f.moved != nil {
 		close(f.moved)
@@ -295,7 +295,7 @@ func (f *Feed) behindLocked(pos uint64, applied bool) bool {
 }
 
 func (f *Feed) awaitedLocked(w *follower) bool {
-	return !w.late && w.stream == f.id && time.Since(w.seen) < longest+5*time.Second
+	return w.late == 0 && w.stream == f.id && time.Since(w.seen) < longest+5*time.Second
 }
 
 func (w *follower) at(applied bool) uint64 {
@@ -308,7 +308,7 @@ func (w *follower) at(applied bool) uint64 {
 func (f *Feed) lateLocked(pos uint64, applied bool) {
 	for id, w := range f.followers {
 		if f.awaitedLocked(w) && w.at(applied) < pos {
-			w.late = true
+			w.late = pos
 			f.o.Log.Warn("a slave's tables are behind: changes do not wait for it until it has caught up", "follower", id)
 		}
 	}
