@@ -295,6 +295,9 @@ func Open(o Options) (*Broker, error) {
 
 // openTables makes the parts on the tables, which are those of a slave before a master uses them for the first time.
 func (b *Broker) openTables() error {
+	if err := b.forgetCut(); err != nil {
+		return fmt.Errorf("after a cut of the log: %w", err)
+	}
 	promote, err := b.wasSlave()
 	if err == nil && promote {
 		err = b.promoteTables()
@@ -304,6 +307,13 @@ func (b *Broker) openTables() error {
 	}
 	if err == nil && promote {
 		err = b.promoted()
+	}
+	if _, _, cut := b.store.Cut(); err == nil && cut {
+		b.pops.Clamp(b.queueEnd)
+		err = b.pops.Flush()
+	}
+	if err == nil {
+		err = b.store.CutDone()
 	}
 	return err
 }

@@ -79,7 +79,7 @@ func (b *Broker) wasSlave() (bool, error) {
 			return false, fmt.Errorf("write %s: %w", b.markFile(), err)
 		}
 	}
-	return !b.o.Slave && marked, nil
+	return b.refuse == nil && marked, nil // a fenced broker may be a slave again
 }
 
 // promoteTables makes the tables of a slave those of a master: positions that are beyond the end of their queue come back to it,

@@ -8,6 +8,9 @@ import (
 	"github.com/cometmq/cometmq/internal/storage"
 )
 
+// anywhere is the end of a position that was moved back (meta.Delays.Back): where the copies are is not known.
+const anywhere mq.Offset = 1
+
 // skipDelivered moves the levels behind what a former broker delivered without coming to write that down: at most a batch for each.
 // Its copies are in the log behind the end that was written down, and not before the first of them was due.
 func (m *Machine) skipDelivered() {
@@ -25,7 +28,11 @@ func (m *Machine) skipDelivered() {
 			continue // unknown, or nothing is due
 		}
 		ends[i] = end
-		from = min(from, max(end, m.o.Store.SeekTime(first[0].Tags)))
+		at := m.o.Store.SeekTime(first[0].Tags)
+		if end != anywhere {
+			at = max(at, end)
+		}
+		from = min(from, at)
 	}
 	if from == math.MaxInt64 {
 		return

@@ -127,10 +127,8 @@ func (t *Timer) follow() error {
 	if err != nil || !ok || c.LogPos != 0 || c.QueueIndex != 0 || c.MasterIndex == 0 {
 		return err
 	}
-	for _, name := range []string{"timerlog", "timerwheel"} {
-		if err := t.o.FS.RemoveAll(filepath.Join(t.o.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove old timers: %w", err)
-		}
+	if err := removeTimers(t.o.FS, t.o.Dir); err != nil {
+		return err
 	}
 	t.rebuild = &rebuild{
 		until: record.Index(c.MasterIndex), before: c.ReadTime, seed: maphash.MakeSeed(), next: t.queue.Min(), end: t.queue.Max(),
@@ -221,4 +219,31 @@ func (r *rebuild) done(t *Timer, e *storage.Entry) bool {
 	text, _ := t.msg.Props.Get(record.PropTimerOutMS)
 	out, err := strconv.ParseInt(bytesview.String(text), 10, 64)
 	return err == nil && out < math.MaxInt64/2 && t.due(out) < r.before
+}
+
+// Cut makes what is written of timers fit to a log whose end was cut: the timer topic ends at queueEnd, and what was due at ms or later may
+// have been delivered into the part that has gone. The timer log is made anew. The timer must not be open.
+func Cut(fsys vfs.FS, dir string, queueEnd record.Index, ms int64) error {
+	c, ok, err := timerlog.LoadCheck(fsys, checkPath(dir))
+	if err != nil || !ok {
+		return err
+	}
+	c.MasterIndex = min(max(c.MasterIndex, c.QueueIndex), int64(queueEnd))
+	c.ReadTime, c.LogPos, c.QueueIndex = max(min(c.ReadTime, ms), 0), 0, 0
+	if c.MasterIndex == 0 { // nothing was taken of what is there
+		c.ReadTime = 0
+		if err := removeTimers(fsys, dir); err != nil {
+			return err
+		}
+	}
+	return c.Save(fsys, checkPath(dir))
+}
+
+func removeTimers(fsys vfs.FS, dir string) error {
+	for _, name := range []string{"timerlog", "timerwheel"} {
+		if err := fsys.RemoveAll(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove old timers: %w", err)
+		}
+	}
+	return nil
 }

@@ -426,6 +426,18 @@ func (d *Delays) Clamp(bound func(queue int32) mq.Index) int {
 	return n
 }
 
+// Back moves a level back to a position, if it is beyond that. What was delivered from there on may be anywhere in the log, or not at all.
+func (d *Delays) Back(level int32, to mq.Index) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.levels[level]
+	if p == nil || p.at <= int64(to) {
+		return false
+	}
+	p.at, p.safe, p.end, p.loose, p.changed, d.dirty = int64(to), min(p.safe, int64(to)), 1, false, true, true
+	return true
+}
+
 // Records of filters, for slaves.
 const (
 	recFilter     byte = 1 // topic, group, JSON
