@@ -42,21 +42,26 @@ func (e *env) route(topic string, version int32, standard bool) (code int32, bod
 func (e *env) frame(c net.Conn) (*protocol.Header, []byte) {
 	e.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
-	r := bufio.NewReader(c)
+	h, body, err := readFrame(bufio.NewReader(c))
+	if err != nil {
+		e.Fatal(err)
+	}
+	return h, body
+}
+
+func readFrame(r io.Reader) (*protocol.Header, []byte, error) {
 	var p [8]byte
 	if _, err := io.ReadFull(r, p[:]); err != nil {
-		e.Fatal(err)
+		return nil, nil, err
 	}
 	f := make([]byte, binary.BigEndian.Uint32(p[:])-4)
 	if _, err := io.ReadFull(r, f); err != nil {
-		e.Fatal(err)
+		return nil, nil, err
 	}
 	s, n := protocol.SplitWord(binary.BigEndian.Uint32(p[4:]))
 	h := new(protocol.Header)
-	if err := h.Decode(s, f[:n]); err != nil {
-		e.Fatal(err)
-	}
-	return h, f[n:]
+	err := h.Decode(s, f[:n])
+	return h, f[n:], err
 }
 
 var namesrvCases = []testCase{

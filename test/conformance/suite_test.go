@@ -43,28 +43,30 @@ func TestConformance(t *testing.T) {
 		group string
 		cases []testCase
 		conf  map[string]string // a broker of their own
+		ns    map[string]string // and a name server
 	}{
-		{"namesrv", namesrvCases, nil},
-		{"send", sendCases, nil},
-		{"pull", pullCases, nil},
-		{"offsets", offsetCases, nil},
-		{"client", clientCases, nil},
-		{"query", queryCases, nil},
-		{"admin", adminCases, nil},
-		{"frames", frameCases, nil},
-		{"calls", callCases, nil},
-		{"reply", replyCases, nil},
-		{"retry", retryCases, nil},
-		{"tx", txCases, nil},
-		{"pop", popCases, nil},
-		{"filter", filterCases, filterConf},
-		{"kinds", kindCases, kindConf},
-		{"delay", delayCases, delayConf},
+		{"namesrv", namesrvCases, nil, nil},
+		{"send", sendCases, nil, nil},
+		{"pull", pullCases, nil, nil},
+		{"offsets", offsetCases, nil, nil},
+		{"client", clientCases, nil, nil},
+		{"query", queryCases, nil, nil},
+		{"admin", adminCases, nil, nil},
+		{"frames", frameCases, nil, nil},
+		{"calls", callCases, nil, nil},
+		{"reply", replyCases, nil, nil},
+		{"retry", retryCases, nil, nil},
+		{"tx", txCases, nil, nil},
+		{"pop", popCases, nil, nil},
+		{"filter", filterCases, filterConf, nil},
+		{"kinds", kindCases, kindConf, nil},
+		{"delay", delayCases, delayConf, nil},
+		{"acting", actingCases, map[string]string{}, actingNSConf},
 	} {
 		t.Run(set.group, func(t *testing.T) {
 			c := c
 			if set.conf != nil {
-				c = target.New(t, target.Options{Kind: target.Kind(*kind), Conf: set.conf})
+				c = target.New(t, target.Options{Kind: target.Kind(*kind), Conf: set.conf, NSConf: set.ns})
 				waitReady(t, c)
 			}
 			for _, tc := range set.cases {

@@ -240,6 +240,8 @@ type Options struct {
 	Dir     string            // "" = a directory of the test
 	Set     string            // Java: the jar set, default server-5.5.0
 	Conf    map[string]string // more lines of broker.conf
+	NSConf  map[string]string // more lines of namesrv.conf
+	NSKind  Kind              // of the name server, default Kind
 	Heap    string            // Java: heap of the broker, default 1g
 	Brokers int               // default 1
 	// Prepare, if set, fills the store directory of each broker before it starts.
@@ -271,10 +273,16 @@ func New(tb testing.TB, o Options) *Cluster {
 	c := &Cluster{Kind: o.Kind, Dir: o.Dir}
 	nsPort := FreePorts(tb, 1)
 	c.NS = fmt.Sprintf("127.0.0.1:%d", nsPort)
-	conf := write(tb, filepath.Join(o.Dir, "namesrv.conf"), map[string]string{
+	lines := map[string]string{
 		"listenPort": fmt.Sprint(nsPort), "bindAddress": "127.0.0.1", "kvConfigPath": filepath.Join(o.Dir, "kvConfig.json"),
-	})
-	c.Namesrv = o.run(tb, "namesrv", filepath.Join(o.Dir, "namesrv.log"), conf, "256m")
+	}
+	maps.Copy(lines, o.NSConf)
+	conf := write(tb, filepath.Join(o.Dir, "namesrv.conf"), lines)
+	ns := o
+	if o.NSKind != "" {
+		ns.Kind = o.NSKind
+	}
+	c.Namesrv = ns.run(tb, "namesrv", filepath.Join(o.Dir, "namesrv.log"), conf, "256m")
 	c.Namesrv.WaitPort(c.NS, 60*time.Second)
 	for i := range o.Brokers {
 		port := FreePorts(tb, 4) + 2
