@@ -47,6 +47,8 @@ func (d *diary) String() string {
 	return strings.Join(d.lines, "\n")
 }
 
+func logTo(d *diary) *slog.Logger { return slog.New(slog.NewTextHandler(d, nil)) }
+
 // group is a group of controllers in memory, each on a host of its own. It lives in a synctest bubble.
 type group struct {
 	tb    testing.TB
@@ -72,7 +74,7 @@ type running struct {
 func newGroup(tb testing.TB, n int, props map[string]string) *group {
 	tb.Helper()
 	g := &group{tb: tb, net: memnet.New(), props: props, run: map[string]*running{}}
-	g.log = slog.New(slog.NewTextHandler(&g.diary, nil))
+	g.log = logTo(&g.diary)
 	for i := range n {
 		g.peers = append(g.peers, raftlog.Peer{ID: fmt.Sprintf("n%d", i), Addr: fmt.Sprintf("10.0.0.%d:9878", i+1)})
 	}

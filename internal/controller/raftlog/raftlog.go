@@ -65,6 +65,8 @@ type Options struct {
 	// 2 min and 4096. KeepEntries stay behind it for members that are late, default 4096.
 	SnapshotEvery              time.Duration
 	SnapshotAfter, KeepEntries uint64
+
+	wrap func(raft.LogStore) raft.LogStore // by tests: a disk that fails
 }
 
 const (
@@ -72,6 +74,7 @@ const (
 	aloneElection   = 20 * time.Millisecond // nobody can answer, so there is nobody to wait for
 	ioTimeout       = 2 * time.Second
 	barrierTimeout  = 5 * time.Second
+	barrierPause    = 100 * time.Millisecond
 	maxEntry        = 1 << 20
 )
 
@@ -130,6 +133,9 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	d, err := openDisk(&o)
 	if err != nil {
 		return nil, err
+	}
+	if o.wrap != nil {
+		d.log = o.wrap(d.log)
 	}
 	l := &Log{opts: o, log: o.Log, disk: d, notify: make(chan bool, 16), done: make(chan struct{})}
 	l.net = newStreams(ctx, &o)
@@ -301,7 +307,12 @@ func (l *Log) ready(turn uint64) {
 			return
 		case err != nil:
 			l.log.Warn("the leader of the controllers cannot commit", "group", l.opts.Group, "err", err)
-			continue
+			select {
+			case <-l.done:
+				return
+			case <-time.After(barrierPause): // some errors come at once, as that of a leader that is handing over
+				continue
+			}
 		}
 		l.log.Info("leads the controllers", "group", l.opts.Group, "self", l.opts.Self)
 		l.opts.Changed()

@@ -25,13 +25,16 @@ import (
 //
 // and the answer:
 //
-//	uint8     0 = welcome, 1 = refused
+//	uint8     0xC0 = welcome, 0xC1 = refused; nothing else that listens somewhere begins so
 //	text      why, when refused
 //
 // A text is uint16 n, bytes[n]; numbers are big endian. What follows is the library's.
 const magic = "\xC0MQRAFT\x01"
 
 const (
+	welcomed = 0xC0
+	refused  = 0xC1
+
 	maxGreeting   = 256 // bytes of a text
 	greetingLimit = 10 * time.Second
 )
@@ -166,9 +169,9 @@ func (s *streams) welcome(c net.Conn) error {
 	case !slices.ContainsFunc(s.peers, func(p Peer) bool { return p.ID == from }):
 		why = from + " is not configured as a member here"
 	}
-	answer := []byte{0}
+	answer := []byte{welcomed}
 	if why != "" {
-		answer = appendText([]byte{1}, why)
+		answer = appendText([]byte{refused}, why)
 	}
 	if _, err := c.Write(answer); err != nil {
 		return fmt.Errorf("answer the greeting: %w", err)
@@ -218,10 +221,10 @@ func (s *streams) greet(c net.Conn, id string, timeout time.Duration) error {
 		return fmt.Errorf("no answer of a controller %s to the greeting: %w", id, err)
 	}
 	switch ok[0] {
-	case 0:
+	case welcomed:
 		_ = c.SetDeadline(time.Time{})
 		return nil
-	case 1:
+	case refused:
 		why, err := readText(c)
 		if err != nil {
 			return fmt.Errorf("controller %s refuses: %w", id, err)
