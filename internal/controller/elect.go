@@ -42,7 +42,7 @@ func (s *State) elect(c *Command) (*State, Answer) {
 		if a, ok := c.View.alive(next); ok && a.Lease > 0 {
 			lease = a.Lease
 		}
-		u := t.led(next, lease)
+		u := t.led(next, lease, c.View.epoch())
 		return s.with(u), Answer{Set: u, Elected: true, HasMaster: true}
 	case asked:
 		return s, refuse(protocol.RespControllerElectMasterFailed, "Failed to elect a new master")
@@ -80,6 +80,23 @@ func (t *Set) best(c *Command, first bool) int64 {
 		return pick(func(int64) bool { return true })
 	}
 	return 0
+}
+
+// maxKnownEpoch bounds what a broker can say about epochs, so that none can bring them to their end.
+const maxKnownEpoch = 1 << 30
+
+// epoch is the latest one that a live broker has in its log. It is above the set's only when the controllers have lost their
+// state: brokers refuse a master whose epoch they have seen already.
+//
+// Differs from Java: its epochs begin again with 1 then, and no broker can become master.
+func (v *View) epoch() int32 {
+	var latest int32
+	for i := range v.Alive {
+		if e := v.Alive[i].Epoch; e <= maxKnownEpoch {
+			latest = max(latest, e)
+		}
+	}
+	return latest
 }
 
 // better orders candidates, the best one first: the latest epoch, the longest log, the lowest priority, the lowest id.

@@ -37,7 +37,7 @@ type Set struct {
 	Replicas      []Replica // by id
 
 	Master      int64 // 0 when there is none
-	MasterEpoch int32 // grows by one with each change of Master
+	MasterEpoch int32 // grows with each change of Master
 	Lease       time.Duration
 
 	Sync      []int64 // ids of the sync-state set, ascending
@@ -125,11 +125,11 @@ func (t *Set) unled() *Set {
 	return &u
 }
 
-// led returns t with a new master, which alone is in sync.
-func (t *Set) led(id int64, lease time.Duration) *Set {
+// led returns t with a new master, which alone is in sync. Its epoch is above all that is known.
+func (t *Set) led(id int64, lease time.Duration, known int32) *Set {
 	u := *t
 	u.Master, u.Lease = id, lease
-	u.MasterEpoch++
+	u.MasterEpoch = max(u.MasterEpoch, known) + 1
 	u.Sync = []int64{id}
 	u.SyncEpoch++
 	return &u

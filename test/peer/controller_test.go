@@ -91,6 +91,7 @@ func startControllers(t *testing.T, kind target.Kind, n int) *controllers {
 
 // leader returns the index of the controller that leads, -1 when there is none.
 func (k *controllers) leader(t *testing.T) int {
+	t.Helper()
 	for i, addr := range k.addrs {
 		r, err := invoke(t, addr, protocol.ReqControllerGetMetadataInfo, nil)
 		if err == nil && r.Ext["isLeader"] == "true" {
@@ -116,6 +117,7 @@ func until(t *testing.T, most time.Duration, what string, f func() bool) time.Du
 }
 
 func invoke(t *testing.T, addr string, code int32, body []byte) (*remoting.Command, error) {
+	t.Helper()
 	c := remoting.NewClient(remoting.ClientOptions{})
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -125,6 +127,7 @@ func invoke(t *testing.T, addr string, code int32, body []byte) (*remoting.Comma
 
 // replicas asks the leader for the state of broker-a.
 func (k *controllers) replicas(t *testing.T) (out protocol.ReplicasInfo) {
+	t.Helper()
 	for _, addr := range k.addrs {
 		r, err := invoke(t, addr, protocol.ReqControllerGetSyncStateData, protocol.AppendNames(nil, []string{"broker-a"}))
 		if err != nil || r.Code != 0 {
@@ -220,6 +223,7 @@ func (c *controlled) begin(t *testing.T, ns target.Kind) {
 
 // sends reports whether a message can be sent.
 func (c *controlled) sends(t *testing.T, topic string) bool {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	return exec.CommandContext(ctx, target.Binary(t), "send", "-n", c.ns, "-t", topic, "-b", "probe").Run() == nil
