@@ -96,7 +96,9 @@ func (w *world) slaveOf(master *host, kind target.Kind, id int, conf map[string]
 	w.t.Helper()
 	conf = clone(conf)
 	conf["brokerRole"] = "SLAVE"
-	conf["haMasterAddress"] = next(master.addr)
+	if kind == target.Ours { // Java's slave never connects to an address that is configured
+		conf["haMasterAddress"] = next(master.addr)
+	}
 	return w.brokerOf(kind, id, conf)
 }
 

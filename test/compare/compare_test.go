@@ -66,11 +66,11 @@ func touchMemory() {
 // start runs a cluster of one broker on an empty store.
 func start(tb testing.TB, kind string, conf map[string]string) *side {
 	tb.Helper()
-	return startOn(tb, kind, conf, nil)
+	return startOn(tb, kind, conf, nil, nil)
 }
 
-// startOn is start on a store that prepare has filled.
-func startOn(tb testing.TB, kind string, conf map[string]string, prepare func(store string)) *side {
+// startOn is start on a store that prepare has filled, with what else is started before messages can be accepted.
+func startOn(tb testing.TB, kind string, conf map[string]string, prepare func(store string), more func(s *side)) *side {
 	tb.Helper()
 	base := os.Getenv("COMPARE_DIR")           // the disk to measure on
 	dir, err := os.MkdirTemp(base, "compare-") //nolint:usetesting // base may be another disk
@@ -80,6 +80,9 @@ func startOn(tb testing.TB, kind string, conf map[string]string, prepare func(st
 	tb.Cleanup(func() { os.RemoveAll(dir) })
 	s := &side{tb: tb, kind: kind}
 	s.Cluster = target.New(tb, target.Options{Kind: target.Kind(kind), Dir: dir, Conf: conf, Heap: "4g", Prepare: prepare})
+	if more != nil {
+		more(s)
+	}
 	s.ready()
 	return s
 }

@@ -218,6 +218,73 @@ func syncScenario(window int, goal string) scenario {
 		bench.Options{Size: 1024, Queues: 8, Conns: conns, Window: window / conns}, map[string]string{"flushDiskType": "SYNC_FLUSH"}, false, false)
 }
 
+// replicated sends to a master that answers when its slave has the message; ours also to one that has none and waits for none.
+func replicated() scenario {
+	conf := map[string]string{"brokerRole": "SYNC_MASTER", "inSyncReplicas": "2"}
+	load := bench.Options{Size: 1024, Queues: 8, Conns: 4, Window: 64, Topic: "load", Create: true}
+	return scenario{
+		name: "replicated", memory: true,
+		rows: []row{
+			{what: "sends with one slave acknowledging (SYNC_MASTER, inSyncReplicas=2), 256 in flight, 1 KiB", figure: "rate", unit: "msg/s", goal: ">= 10 x"},
+			{what: "the same / our own without a slave", figure: "share", goal: ">= 0.5", oursOnly: true},
+			{what: "its p99", figure: "p99", unit: "us", goal: "", lowIsGood: true},
+		},
+		run: func(tb testing.TB, kind string) result {
+			tb.Helper()
+			alone := 0.0
+			if kind == "ours" {
+				s := start(tb, kind, nil)
+				o := load
+				o.Duration = loadTime()
+				alone = produced(tb, s.Addrs[0], s.pid(), o)["rate"]
+				s.end()
+			}
+			s := startOn(tb, kind, conf, nil, func(s *side) {
+				registered(tb, s.NS)
+				s.Slave(tb, target.Options{Kind: target.Kind(kind), Heap: "2g"}, 1)
+			})
+			defer s.end()
+			connected(tb, s)
+			warmUp(tb, s, load)
+			o := load
+			o.Duration = loadTime()
+			r := produced(tb, s.Addrs[0], s.pid(), o)
+			if alone > 0 {
+				r["share"] = r["rate"] / alone
+			}
+			return r
+		},
+	}
+}
+
+// connected waits until a send is acknowledged, which takes the slave.
+func connected(tb testing.TB, s *side) {
+	tb.Helper()
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		r, err := bench.Produce(context.Background(), bench.Options{Broker: s.Addrs[0], Topic: "warm", Queues: 1, Conns: 1, Count: 1, Size: 16, Create: true})
+		if err == nil && r.Messages == 1 {
+			return
+		}
+		if time.Now().After(end) {
+			tb.Fatalf("the slave does not acknowledge: %v\n%s", err, s.Brokers[1].Log())
+		}
+	}
+}
+
+// registered waits until the name server knows the master: from it a slave that starts learns where it is.
+func registered(tb testing.TB, ns string) {
+	tb.Helper()
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		r, err := bench.RouteOf(tb.Context(), nil, ns, "TBW102")
+		if err == nil && len(r.Write) > 0 {
+			return
+		}
+		if time.Now().After(end) {
+			tb.Fatalf("the master has not registered: %v", err)
+		}
+	}
+}
+
 var benchRate = regexp.MustCompile(`Send TPS: +(\d+)`)
 
 // official is one of Java's own benchmarks, which takes most of the processor itself.
@@ -351,7 +418,7 @@ func manyTopics() scenario {
 				if err := writeTopics(filepath.Join(store, "config"), "many", topics, 8); err != nil {
 					tb.Fatal(err)
 				}
-			})
+			}, nil)
 			defer s.end()
 			ctx := context.Background()
 			warmUp(tb, s, bench.Options{Queues: 8, Size: 1024})
@@ -435,7 +502,7 @@ func scenarios() []scenario {
 		produceScenario("batch", "batch of 32, 128 B", ">= 4 x", bench.Options{Size: 128, Queues: 8, Batch: 32, Window: 64}, nil, true, false),
 		official("official producer", "Producer", "128", "64", "msg/s"),
 		official("official transactions", "TransactionProducer", "1024", "32", "tx/s"), transactScenario(), popScenario(),
-		syncScenario(256, ">= 8 x"), syncScenario(64, ">= 8 x"), syncScenario(1, ">= 3 x"),
+		replicated(), syncScenario(256, ">= 8 x"), syncScenario(64, ">= 8 x"), syncScenario(1, ">= 3 x"),
 		consumeScenario("drain 1 KiB x1", "catch-up consume, 1 KiB, one queue", ">= 4 x", 1024, 1, 1_000_000),
 		consumeScenario("drain 1 KiB x8", "catch-up consume, 1 KiB, eight queues", ">= 2.5 x", 1024, 8, 2_000_000),
 		consumeScenario("drain 128 B x8", "catch-up consume, 128 B, eight queues", ">= 4 x", 128, 8, 6_000_000),
