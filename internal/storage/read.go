@@ -166,7 +166,7 @@ func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res 
 	for scan > 0 && res.Count < count && res.Next < res.Max {
 		units, err := rd.ahead(cq, res.Next, res.Max, scan)
 		if len(units) == 0 {
-			if !s.skipUnits(q, res, err) {
+			if !s.mended(rd, q, cq, r, res, err) && !s.skipUnits(q, res, err) {
 				return
 			}
 			continue
@@ -188,13 +188,30 @@ func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res 
 				res.Next = u.Next()
 				continue
 			}
-			s.take(rd, q, u, r, res)
+			s.take(rd, q, cq, u, r, res)
 			res.Next = u.Next()
 			if res.Count >= count {
 				return
 			}
 		}
 	}
+}
+
+// mended takes the message of a queue entry that cannot be read, if the log has it.
+func (s *Store) mended(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res *ReadResult, err error) bool {
+	bad, ok := errors.AsType[*consumequeue.CorruptError](err)
+	if !ok {
+		return false
+	}
+	u, ok := s.relocate(rd, q, cq, bad.Unit, res.Next)
+	if !ok {
+		return false
+	}
+	if s.wantsTags(rd, q, &u, r) {
+		s.take(rd, q, cq, &u, r, res)
+	}
+	res.Next++
+	return true
 }
 
 // skipUnits steps over queue entries that cannot be read. It returns false when the read ends here.
@@ -230,13 +247,15 @@ func (s *Store) skipUnits(q *Queue, res *ReadResult, err error) bool {
 }
 
 // take appends the record of u to res if it is sound and wanted.
-func (s *Store) take(rd *reader, q *Queue, u *consumequeue.Unit, r *Read, res *ReadResult) {
-	rec, disk, err := rd.log.Record(u.Offset, int(u.Size))
-	res.Cold = res.Cold || disk
-	res.LastOffset = u.Offset
-	if err == nil {
-		err = s.belongs(rd, q, u.Index, rec)
+func (s *Store) take(rd *reader, q *Queue, cq *consumequeue.Queue, u *consumequeue.Unit, r *Read, res *ReadResult) {
+	rec, err := s.record(rd, q, u, res)
+	if err != nil && (!errors.Is(err, ErrGone) || u.Offset >= s.log.Min()) {
+		if v, ok := s.relocate(rd, q, cq, *u, u.Index); ok {
+			u = &v
+			rec, err = s.record(rd, q, u, res)
+		}
 	}
+	res.LastOffset = u.Offset
 	switch {
 	case errors.Is(err, ErrGone) && u.Offset < s.log.Min():
 		if res.Count == 0 {
@@ -260,6 +279,16 @@ func (s *Store) take(rd *reader, q *Queue, u *consumequeue.Unit, r *Read, res *R
 	}
 	res.Count += int(u.Count)
 	res.Status = Found
+}
+
+// record returns the record of u, which is one of q.
+func (s *Store) record(rd *reader, q *Queue, u *consumequeue.Unit, res *ReadResult) ([]byte, error) {
+	rec, disk, err := rd.log.Record(u.Offset, int(u.Size))
+	res.Cold = res.Cold || disk
+	if err == nil {
+		err = s.belongs(rd, q, u.Index, rec)
+	}
+	return rec, err
 }
 
 // wanted asks for the properties of a sound record.

@@ -101,8 +101,10 @@ type Store struct {
 
 	cleaned record.Offset // the cleaner's: begin of the log that queues and index know
 	readers readers
-	stats   counters
-	closed  atomic.Bool
+
+	relocated relocated
+	stats     counters
+	closed    atomic.Bool
 }
 
 // Open takes the lock of the directory, recovers what is there and returns the store ready for Append. It starts no
