@@ -85,7 +85,7 @@ func (w *world) nameServers(n int) {
 		}, "256m", 0))
 	}
 	for _, h := range w.ns {
-		h.WaitPort(h.direct, time.Minute)
+		h.WaitPort(h.direct, 3*time.Minute)
 	}
 }
 
