@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -130,12 +129,18 @@ type replica struct {
 func (r *replica) host() string { return fmt.Sprintf("10.0.0.%d", r.id) }
 func (r *replica) addr() string { return r.host() + ":10912" }
 
-func (r *replica) open(isCopy bool) {
+func (r *replica) open(isCopy bool) { r.openAt(isCopy, nil) }
+
+// openAt opens the store, cut at to.
+func (r *replica) openAt(isCopy bool, to *record.Offset) {
 	s, err := storage.Open(r.disk, storage.Options{
 		Dir: "/store", SegmentSize: segment, QueueFileSize: 2000, IndexSlots: 10, IndexCapacity: 50, CacheBytes: 1 << 20,
-		StoreHost: netip.MustParseAddrPort("10.0.0.2:10911"), FlushSync: r.sync, Copy: isCopy, Log: logger(),
+		StoreHost: netip.MustParseAddrPort("10.0.0.2:10911"), FlushSync: r.sync, Copy: isCopy, TruncateTo: to, Log: logger(),
 	})
 	must(r.tb, err)
+	if to != nil {
+		must(r.tb, s.CutDone())
+	}
 	e, err := OpenEpochs(r.disk, epochPath, logger())
 	must(r.tb, err)
 	r.mu.Lock()
@@ -174,8 +179,8 @@ func (r *replica) lead() *replica {
 // follow makes r a slave. It cuts its log when it has to.
 func (r *replica) follow(master string, epoch int32, o SwitchSlaveOptions) *replica {
 	o.ID, o.Dial, o.Durable, o.Log = r.id, r.net.Host(r.host()).Dial, r.sync, logger()
-	begin := func() {
-		r.open(true)
+	begin := func(cut *record.Offset) {
+		r.openAt(true, cut)
 		o.Store, o.Epochs = r.store, r.epochs
 		sl, err := NewSwitchSlave(o)
 		must(r.tb, err)
@@ -184,7 +189,7 @@ func (r *replica) follow(master string, epoch int32, o SwitchSlaveOptions) *repl
 		r.sl, r.err = sl, nil
 		r.mu.Unlock()
 	}
-	begin()
+	begin(nil)
 	r.run(func(ctx context.Context) {
 		for {
 			sctx, cancel := context.WithCancel(ctx)
@@ -198,11 +203,10 @@ func (r *replica) follow(master string, epoch int32, o SwitchSlaveOptions) *repl
 				cancel()
 				wg.Wait()
 				must(r.tb, r.store.Close())
-				cutLog(r.tb, r.disk, cut.To)
 				r.mu.Lock()
 				r.cuts++
 				r.mu.Unlock()
-				begin()
+				begin(&cut.To)
 				continue
 			}
 			if _, parted := errors.AsType[*DivergedError](err); parted && r.wipe && ctx.Err() == nil {
@@ -212,7 +216,7 @@ func (r *replica) follow(master string, epoch int32, o SwitchSlaveOptions) *repl
 				must(r.tb, r.disk.RemoveAll("/store"))
 				must(r.tb, r.disk.MkdirAll("/store"))
 				must(r.tb, r.disk.SyncDir("/"))
-				begin()
+				begin(nil)
 				continue
 			}
 			<-ctx.Done()
@@ -263,37 +267,6 @@ func (r *replica) end64() record.Offset {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.store.Appended()
-}
-
-// cutLog makes to the end of the log of a closed store. Queues and index are built anew.
-func cutLog(tb testing.TB, disk *vfs.Mem, to record.Offset) {
-	tb.Helper()
-	files, err := disk.ReadDir("/store/commitlog")
-	must(tb, err)
-	for _, f := range files {
-		var base int64
-		if _, err := fmt.Sscanf(f.Name(), "%d", &base); err != nil {
-			continue
-		}
-		path := filepath.Join("/store/commitlog", f.Name())
-		if base > int64(to) || base == int64(to) && base > 0 {
-			must(tb, disk.Remove(path))
-			continue
-		}
-		if int64(to) < base+segment {
-			h, err := disk.Open(path)
-			must(tb, err)
-			must(tb, h.Truncate(int64(to)-base))
-			must(tb, h.Truncate(segment))
-			must(tb, h.Sync())
-			must(tb, h.Close())
-		}
-	}
-	must(tb, disk.SyncDir("/store/commitlog"))
-	for _, name := range []string{"consumequeue", "index", "cometmq", "checkpoint"} {
-		must(tb, disk.RemoveAll("/store/"+name))
-	}
-	must(tb, disk.SyncDir("/store"))
 }
 
 // group makes brokers that know of each other.

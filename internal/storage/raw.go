@@ -60,14 +60,16 @@ func (s *Store) LastRecord() (record.Offset, []byte, error) {
 // LastRecordBefore returns the last record that ends at or before end, nil when there is none.
 func (s *Store) LastRecordBefore(end record.Offset) (record.Offset, []byte, error) {
 	end = min(end, s.log.Appended())
+	begin := func(off record.Offset) record.Offset { // of the file that holds the byte before off
+		return max(off-1-(off-1)%record.Offset(s.log.FileSize()), s.log.Min())
+	}
 	from := s.position().last
 	if from < s.log.Min() || from >= end {
-		from = end - 1 - (end-1)%record.Offset(s.log.FileSize())
-		from = max(from, s.log.Min())
+		from = begin(end)
 	}
 	last := s.log.LastRecord(from, end)
 	for last < 0 && from > s.log.Min() { // only the end of a file, or a damaged one
-		from -= record.Offset(s.log.FileSize())
+		from = begin(from)
 		last = s.log.LastRecord(from, end)
 	}
 	if last < 0 {
