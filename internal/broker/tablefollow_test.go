@@ -326,3 +326,53 @@ func TestASlaveIsAsNewAsItsLog(t *testing.T) {
 		p.part()
 	})
 }
+
+// TestForgedTables: answers that were changed on the way are refused or applied, never more than that, and with the next sound
+// one everything is right again.
+func TestForgedTables(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newCouple(t, 1)
+		time.Sleep(time.Second)
+		p.part()
+		p.fill()
+		time.Sleep(time.Second)
+		ask := func() []byte {
+			q, ok := p.slave.TableQuestion()
+			if !ok {
+				t.Fatal("no question")
+			}
+			answer := make(chan []byte, 1)
+			must(t, p.master.FollowTables(q, func(b []byte) { answer <- b }))
+			return <-answer
+		}
+		refused := 0
+		for range 1500 {
+			b := ask()
+			switch p.rng.IntN(3) {
+			case 0:
+				b = b[:p.rng.IntN(len(b))]
+			case 1:
+				b = append(b, byte(p.rng.IntN(256)))
+			default:
+				for range 1 + p.rng.IntN(4) {
+					b[26+p.rng.IntN(len(b)-26)] ^= byte(1 << p.rng.IntN(8))
+				}
+			}
+			if p.slave.TakeTables(b) != nil {
+				refused++
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if refused < 500 {
+			t.Errorf("%d of 1500 forged answers are refused", refused)
+		}
+		p.slave.ForgetMaster()
+		p.connect()
+		time.Sleep(5 * time.Second)
+		if d := differ(t, p.master, p.slave); d != "" {
+			t.Error(d)
+		}
+		p.part()
+	})
+}

@@ -3,7 +3,9 @@ package meta
 import (
 	"fmt"
 	"testing"
+	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -36,8 +38,31 @@ func BenchmarkCommit(b *testing.B) {
 }
 
 // BenchmarkCommitSync is a two-way commit of one client on a real disk.
-func BenchmarkCommitSync(b *testing.B) {
-	tb, err := Open(vfs.OS(), b.TempDir(), Options{})
+func BenchmarkCommitSync(b *testing.B) { commitSync(b, nil) }
+
+// BenchmarkCommitSyncFollowed is the same with a slave that waits for changes.
+func BenchmarkCommitSyncFollowed(b *testing.B) { commitSync(b, followed(b)) }
+
+// followed returns a feed that a slave follows.
+func followed(tb testing.TB) *tablefeed.Feed {
+	tb.Helper()
+	feed := tablefeed.New(tablefeed.Options{State: func() []byte { return nil }, End: func() int64 { return 0 }})
+	tb.Cleanup(feed.Close)
+	q := tablefeed.Question{Follower: 1, Wait: time.Hour}
+	var ask func(b []byte)
+	ask = func(b []byte) {
+		var a tablefeed.Answer
+		must(tb, a.Decode(b))
+		q.Stream, q.Received = a.Stream, a.Next
+		_ = feed.Serve(q.AppendTo(nil), ask) // until it is closed
+	}
+	must(tb, feed.Serve(q.AppendTo(nil), ask))
+	return feed
+}
+
+func commitSync(b *testing.B, feed *tablefeed.Feed) {
+	b.Helper()
+	tb, err := Open(vfs.OS(), b.TempDir(), Options{Feed: feed})
 	must(b, err)
 	b.ReportAllocs()
 	at := mq.Index(0)
