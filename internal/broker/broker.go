@@ -81,6 +81,8 @@ type Options struct {
 	Slave         bool          // brokerRole = SLAVE; the store is a copy
 	// Fenced, if not empty, says why nothing is stored; what is there is read as from a master.
 	Fenced string
+	// Admit, if not nil, is asked for each burst of messages whether they may be stored now; not nil is why not.
+	Admit func(now time.Time) *mq.Error
 	// Acting: enableSlaveActingMaster. What only one broker of a set may do by itself begins with Act.
 	Acting bool
 	// Escape stores a message in another set, for a slave that acts as the master; nil: enableRemoteEscape = false. It has a deadline

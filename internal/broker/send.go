@@ -123,13 +123,16 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 // maxKept is how many bytes of records a sender keeps room for.
 const maxKept = 1 << 20
 
-// notYet refuses sends before the time from which they are accepted.
+// notYet refuses sends before the time from which they are accepted, and when this broker may take none now.
 func (b *Broker) notYet(now time.Time) *mq.Error {
 	if b.refuse != nil {
 		return b.refuse
 	}
 	if now.Before(b.o.StartAccept) {
 		return mq.Errorf(mq.KindInternal, "broker unable to service, until %s", b.o.StartAccept.Format("2006-01-02 15:04:05,000"))
+	}
+	if b.o.Admit != nil {
+		return b.o.Admit(now)
 	}
 	return nil
 }

@@ -70,6 +70,10 @@ func (l *loader) checkControl(c *Broker, set settings) {
 			warn(k, "it is not used with enableControllerMode = true: the controllers decide")
 		}
 	}
+	if r.Acting {
+		r.Acting = false
+		warn("enableSlaveActingMaster", "it is not used with enableControllerMode = true: when the master is gone another broker becomes the master")
+	}
 	switch {
 	case !t.AllAck && r.Copies == 1:
 		warn("allAckInSyncStateSet", "a send is answered as soon as the master has the message, so that an election can lose what was answered last: set allAckInSyncStateSet = true and minInSyncReplicas = 2 to lose nothing")

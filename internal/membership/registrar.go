@@ -88,6 +88,7 @@ func (o Options) withDefaults() Options {
 type Registrar struct {
 	o       Options
 	as      atomic.Pointer[identity]
+	epoch   atomic.Int32 // of the master, see SetEpoch
 	servers []*server
 	routes  routeCache
 	tried   chan struct{}
@@ -135,6 +136,16 @@ func (r *Registrar) Become(id int64, period time.Duration) {
 	for _, s := range r.servers {
 		s.post(nil, v)
 	}
+}
+
+// SetEpoch makes registrations say in which epoch the broker has its role (controller mode): of two masters the name servers believe
+// the one with the newer epoch. It counts from the next registration on.
+func (r *Registrar) SetEpoch(epoch int32) { r.epoch.Store(epoch) }
+
+// dated returns v with the epoch as its state version.
+func (r *Registrar) dated(v mq.DataVersion) mq.DataVersion {
+	v.StateVersion = max(v.StateVersion, int64(r.epoch.Load()))
+	return v
 }
 
 // options are those of the moment.

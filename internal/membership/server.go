@@ -195,6 +195,7 @@ func (s *server) register(ctx context.Context, topics []mq.TopicConfig, v mq.Dat
 	if o.ID < 0 {
 		return s.leave(ctx)
 	}
+	v = s.r.dated(v)
 	for i := 0; ; i++ {
 		n := min(len(topics), chunkTopics)
 		part := v

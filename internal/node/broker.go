@@ -18,6 +18,7 @@ import (
 	"github.com/cometmq/cometmq/internal/api/remotingapi"
 	"github.com/cometmq/cometmq/internal/broker/clients"
 	"github.com/cometmq/cometmq/internal/membership"
+	"github.com/cometmq/cometmq/internal/membership/member"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/remoting"
 )
@@ -39,6 +40,8 @@ type brokerPart struct {
 	set       *membership.SetMember // nil unless a slave may act as the master
 	bridge    *membership.Bridge    // nil unless such a slave may store messages in other sets
 	isOnline  atomic.Bool           // in such a set: the name servers may know this broker
+	member    *member.Member        // nil without controllers
+	cuts      chan cut
 
 	turn   chan struct{} // one token: who has it may change the engine
 	engine atomic.Pointer[engine]
@@ -55,12 +58,10 @@ const registerWait = 2 * time.Second
 
 func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	c := o.Broker
-	if c.Control.On {
-		return nil, errors.New("enableControllerMode = true: a broker in controller mode is not ready yet")
-	}
 	p := &brokerPart{
 		o: o, log: o.Log.With("role", "broker", "broker", c.Identity.Name), clients: clients.New(time.Now),
 		turn: make(chan struct{}, 1), failed: make(chan error, 1), left: make(chan struct{}), served: make(chan struct{}),
+		cuts: make(chan cut),
 	}
 	p.serving, p.stopServing = context.WithCancel(context.WithoutCancel(ctx))
 	p.known, p.stopKnown = context.WithCancel(p.serving)
@@ -87,7 +88,14 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	})
 	p.joinSet()
 	p.server = remoting.NewServer(remoting.ServerOptions{Log: p.log, IdleTimeout: c.Listen.Idle})
-	e, err := p.open(roleOf(c))
+	role := roleOf(c)
+	if c.Control.On {
+		if err = p.joinControllers(); err != nil {
+			return nil, err
+		}
+		role = undecided
+	}
+	e, err := p.open(role)
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +154,10 @@ func (p *brokerPart) run() error {
 	if p.set != nil {
 		g.Go(func() error { return quiet(p.set.Run(p.known)) })
 	}
+	if p.member != nil {
+		g.Go(func() error { return quiet(p.member.Run(ctx)) })
+		g.Go(func() error { return quiet(p.cutLogs(ctx)) })
+	}
 	g.Go(func() error { // no serving without an engine
 		select {
 		case err := <-p.failed:
@@ -161,11 +173,18 @@ func (p *brokerPart) run() error {
 func (p *brokerPart) announce(ctx context.Context) {
 	t := time.NewTimer(registerWait)
 	defer t.Stop()
-	select {
-	case <-p.registrar.Tried():
-	case <-t.C:
-	case <-ctx.Done():
+	wait := func(done <-chan struct{}) {
+		select {
+		case <-done:
+		case <-t.C:
+			t.Reset(0)
+		case <-ctx.Done():
+		}
 	}
+	if p.member != nil {
+		wait(p.member.Settled())
+	}
+	wait(p.registrar.Tried())
 }
 
 // stop is the four steps: leave the name servers and stop accepting; finish what is in flight; flush and checkpoint; close.
@@ -203,5 +222,5 @@ func (p *brokerPart) doorOptions() remotingapi.Options {
 
 // away answers while there is no engine.
 func (p *brokerPart) away(why string) *remoting.Handlers {
-	return remotingapi.Away(p.clients, p.doorOptions(), "service not available now. "+why)
+	return p.withMember(remotingapi.Away(p.clients, p.doorOptions(), "service not available now. "+why))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,14 +37,32 @@ type engine struct {
 	count    func(ctx context.Context) error // keeps acks up to date; nil without
 	start0   mq.Offset                       // where the log ended
 
+	// Of controller mode, instead of master and slave.
+	epochs *replication.Epochs
+	ruler  *replication.SwitchMaster
+	copy   *replication.SwitchSlave
+	term   atomic.Pointer[Role] // a slave's, when it has got another master since it was opened
+
 	// What handlers wait for ends with asked. The rest are what runs, in the order of its end.
 	asked                         context.Context
 	stopAsked                     context.CancelFunc
 	replicating, working, storing *task
 
 	ended sync.Once
-	err   error // of the end
+	over  atomic.Bool // the end has begun
+	err   error       // of the end
 }
+
+// now is the role, with what has changed since the engine was opened.
+func (e *engine) now() Role {
+	if r := e.term.Load(); r != nil {
+		return *r
+	}
+	return e.role
+}
+
+// serves reports whether the end of e has not begun.
+func (e *engine) serves() bool { return !e.over.Load() }
 
 // open makes an engine of what is in the directories. It starts nothing.
 func (p *brokerPart) open(r Role) (_ *engine, err error) {
@@ -75,7 +94,15 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 		}
 	}
 	bo.Store, bo.Clients, bo.Log = e.store, p.clients, p.log
-	bo.MasterAlive = func() bool { return e.slave == nil || e.slave.State().Connected }
+	bo.MasterAlive = e.masterAlive
+	if p.member != nil {
+		if e.epochs, err = replication.OpenEpochs(p.o.FS, p.o.Broker.Control.Epochs, p.log); err != nil {
+			return nil, fmt.Errorf("epochs of the log: %w", err)
+		}
+		if r.Kind == SyncMaster {
+			bo.Admit = p.admit(e)
+		}
+	}
 	bo.Announce = p.registrar.Announce
 	bo.Routes = p.registrar.Routes
 	if e.core, err = broker.Open(bo); err != nil {
@@ -84,7 +111,9 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 	door := p.doorOptions()
 	door.Set = setDoor{p, e}
 	e.api = remotingapi.New(e.asked, e.core, e.core, door)
-	p.replicate(e)
+	if err = p.replicate(e); err != nil {
+		return nil, err
+	}
 	e.role.TruncateTo, e.role.Wipe = nil, false // done
 	return e, nil
 }
@@ -100,31 +129,55 @@ func (p *brokerPart) putAside() error {
 }
 
 // start lets the engine work. What ends by itself is told to failed.
-func (e *engine) start(failed chan<- error) {
+func (e *engine) start(p *brokerPart) {
 	ctx := context.WithoutCancel(e.asked)
-	e.storing = begin(ctx, "the store", failed, e.store.Run)
-	e.working = begin(ctx, "the broker", failed, e.core.Run)
-	e.replicating = begin(ctx, "replication", failed, e.replicate)
+	e.storing = begin(ctx, "the store", p.failed, e.store.Run)
+	e.working = begin(ctx, "the broker", p.failed, e.core.Run)
+	e.replicating = begin(ctx, "replication", p.failed, func(ctx context.Context) error { return e.replicate(ctx, p) })
 }
 
-func (e *engine) replicate(ctx context.Context) error {
+func (e *engine) replicate(ctx context.Context, p *brokerPart) error {
 	g, ctx := errgroup.WithContext(ctx)
-	if e.slave == nil {
+	switch {
+	case e.master != nil:
 		g.Go(func() error { return e.master.Serve(ctx, e.slaves) })
 		if e.count != nil {
 			g.Go(func() error { return e.count(ctx) })
 		}
-		return g.Wait()
+	case e.ruler != nil:
+		g.Go(func() error { return e.ruler.Serve(ctx, e.slaves) })
+	case e.slave != nil:
+		g.Go(func() error { return e.slave.Run(ctx) })
+	case e.copy != nil:
+		g.Go(func() error { return p.copyBySwitch(ctx, e) })
+	default:
+		g.Go(func() error {
+			<-ctx.Done()
+			return nil
+		})
 	}
-	g.Go(func() error { return e.slave.Run(ctx) })
-	g.Go(func() error { return e.follower.Run(ctx) })
+	if e.follower != nil {
+		g.Go(func() error { return e.follower.Run(ctx) })
+	}
 	return g.Wait()
+}
+
+// masterAlive reports whether there is a master that does what only one broker of a set may do.
+func (e *engine) masterAlive() bool {
+	switch {
+	case e.slave != nil:
+		return e.slave.State().Connected
+	case e.copy != nil:
+		return e.copy.State().Connected
+	}
+	return true
 }
 
 // end ends the engine. New requests do not come any more; quiet returns when those that have come are done. A send under way is
 // answered with what is true at the end: no slave is heard any more, and what is in the log is flushed.
 func (e *engine) end(quiet func()) error {
 	e.ended.Do(func() {
+		e.over.Store(true)
 		e.stopAsked()
 		e.err = e.replicating.end()
 		e.err = errors.Join(e.err, e.working.end()) // answers what is parked

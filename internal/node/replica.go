@@ -7,12 +7,16 @@ import (
 
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/membership"
+	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/replication"
 )
 
 // replicate makes the part of e that copies the log: to its slaves, or from its master.
-func (p *brokerPart) replicate(e *engine) {
-	c, r := p.o.Broker, &p.o.Broker.Replica
+func (p *brokerPart) replicate(e *engine) error {
+	if p.member != nil {
+		return p.replicateBySwitch(e)
+	}
+	r := &p.o.Broker.Replica
 	if e.role.Kind != Slave {
 		mo := replication.MasterOptions{
 			Store: e.store, Copies: r.Copies - 1, Heartbeat: r.Heartbeat, Housekeeping: r.Housekeeping, Batch: r.Batch, MaxGap: r.MaxGap, Log: p.log,
@@ -21,16 +25,28 @@ func (p *brokerPart) replicate(e *engine) {
 			mo.BytesPerSecond = r.MaxRate
 		}
 		e.master, e.slaves = replication.NewMaster(mo), p.ha.grow()
-		return
+		return nil
 	}
-	e.slave = replication.NewSlave(replication.SlaveOptions{
-		Store: e.store, Dial: p.o.Dial, Durable: c.Store.FlushDisk == config.FlushSync, Heartbeat: r.Heartbeat, Housekeeping: r.Housekeeping,
-		Check: e.sameLog, Log: p.log,
-	})
-	e.follower = membership.NewFollower(membership.FollowerOptions{
-		Client: p.client, Tables: e.core, Copying: func() bool { return e.slave.State().Connected && p.mayFollow() }, End: e.store.Appended, Log: p.log,
-	})
+	so := p.slaveOptions(e)
+	so.Check = e.sameLog
+	e.slave = replication.NewSlave(so)
+	p.makeFollower(e, func() bool { return e.slave.State().Connected })
 	e.follow(e.role.Master, e.role.MasterHA)
+	return nil
+}
+
+func (p *brokerPart) slaveOptions(e *engine) replication.SlaveOptions {
+	c, r := p.o.Broker, &p.o.Broker.Replica
+	return replication.SlaveOptions{
+		Store: e.store, Dial: p.o.Dial, Durable: c.Store.FlushDisk == config.FlushSync, Heartbeat: r.Heartbeat, Housekeeping: r.Housekeeping, Log: p.log,
+	}
+}
+
+// makeFollower makes what brings the tables of the master.
+func (p *brokerPart) makeFollower(e *engine, copying func() bool) {
+	e.follower = membership.NewFollower(membership.FollowerOptions{
+		Client: p.client, Tables: e.core, Copying: func() bool { return copying() && p.mayFollow() }, End: e.store.Appended, Log: p.log,
+	})
 }
 
 // follow says where the master is, as far as that is known.
@@ -38,7 +54,11 @@ func (e *engine) follow(addr, haAddr string) {
 	if addr != "" {
 		e.follower.Follow(addr)
 	}
-	if haAddr != "" {
+	switch {
+	case haAddr == "":
+	case e.copy != nil:
+		e.copy.Follow(haAddr, e.now().Epoch)
+	default:
 		e.slave.Follow(haAddr)
 	}
 }
@@ -46,7 +66,7 @@ func (e *engine) follow(addr, haAddr string) {
 // follow takes what a name server says about the master. What the role says wins.
 func (p *brokerPart) follow(addr, haAddr string) {
 	e := p.now()
-	if e.slave == nil {
+	if e.slave == nil { // in controller mode the controllers say it
 		return
 	}
 	if e.role.Master != "" {
@@ -64,6 +84,11 @@ func (e *engine) sameLog(ctx context.Context) error {
 	if err != nil || rec == nil {
 		return err
 	}
+	return e.follower.SameLog(ctx, off, rec)
+}
+
+// sameRecord asks the master whether it has the record rec at off.
+func (e *engine) sameRecord(ctx context.Context, off record.Offset, rec []byte) error {
 	return e.follower.SameLog(ctx, off, rec)
 }
 

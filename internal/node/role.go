@@ -54,6 +54,8 @@ type Role struct {
 	Wipe bool
 	// Why says, in a fenced broker, what clients are told.
 	Why string
+	// Term is of controller mode.
+	Term Term
 }
 
 // roleOf is the role that the configuration gives.
@@ -80,7 +82,7 @@ func (n *Node) Become(ctx context.Context, r Role) error {
 }
 
 // Role returns what the broker is.
-func (n *Node) Role() Role { return n.broker.now().role }
+func (n *Node) Role() Role { return n.broker.now().now() }
 
 var errStopping = errors.New("the broker is being stopped")
 
@@ -93,19 +95,38 @@ var errStopping = errors.New("the broker is being stopped")
 //     memory can be wrong in the new one.
 //  4. It answers, and the name servers are told.
 func (p *brokerPart) become(ctx context.Context, r Role) error {
+	return p.becomeFrom(ctx, nil, func(Role) Role { return r })
+}
+
+// takeTurn waits until nobody else changes the role; who gets true puts the token back. It reports false when ctx or the broker ends.
+func (p *brokerPart) takeTurn(ctx context.Context) bool {
 	select {
 	case p.turn <- struct{}{}:
+		return true
 	case <-p.known.Done():
-		return errStopping
 	case <-ctx.Done():
+	}
+	return false
+}
+
+// becomeFrom is become, for a role that depends on the one before. It does nothing when the engine is not was any more; nil: any.
+func (p *brokerPart) becomeFrom(ctx context.Context, from *engine, next func(Role) Role) error {
+	if !p.takeTurn(ctx) {
+		if p.known.Err() != nil {
+			return errStopping
+		}
 		return fmt.Errorf("wait for another change of the role: %w", ctx.Err())
 	}
 	defer func() { <-p.turn }()
-	if p.known.Err() != nil {
+	was := p.now()
+	switch {
+	case p.known.Err() != nil:
 		return errStopping
+	case from != nil && from != was:
+		return nil
 	}
 	began := time.Now()
-	was := p.now()
+	r := next(was.now())
 	p.log.Info("the role changes", "from", was.role.Kind, "to", r.Kind, "id", r.ID, "epoch", r.Epoch)
 	quiet := p.server.Swap(p.away("the broker changes its role"))
 	if err := was.end(quiet); err != nil {
@@ -128,7 +149,8 @@ func (p *brokerPart) become(ctx context.Context, r Role) error {
 // begin lets an open engine work and serve.
 func (p *brokerPart) begin(e *engine) {
 	p.engine.Store(e)
-	e.start(p.failed)
-	p.server.Swap(e.api.Handlers())()
+	e.start(p)
+	p.server.Swap(p.withMember(e.api.Handlers()))()
+	p.registrar.SetEpoch(e.role.Epoch)
 	p.registrar.Become(p.publicID(e.role.ID), p.registerPeriod(e.role.Kind))
 }

@@ -95,6 +95,8 @@ func (d setDoor) HAInfo(context.Context) (mq.HAInfo, bool) {
 
 func (d setDoor) TakeHAInfo(ctx context.Context, info mq.HAInfo) error {
 	switch {
+	case d.p.member != nil:
+		return errors.New("the controllers say who is the master of this broker")
 	case d.e.slave == nil:
 		return errors.New("this broker is no slave")
 	case d.p.set != nil:
@@ -113,6 +115,9 @@ func (d setDoor) MinBroker(context.Context, mq.MinBroker) error {
 
 func (d setDoor) HAStatus(context.Context) (mq.HAStatus, error) {
 	e := d.e
+	if d.p.member != nil {
+		return e.switchStatus(), nil
+	}
 	if e.slave != nil {
 		st := e.slave.State()
 		out := mq.HAStatus{Client: mq.HAClientStatus{Master: st.Master, End: st.End, Connected: st.Connected}}

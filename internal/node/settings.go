@@ -71,6 +71,9 @@ func brokerOptions(o *Options, role *Role, host netip.AddrPort) broker.Options {
 	}
 	if b.SlaveTimeout = r.Timeout; role.Kind == SyncMaster {
 		b.Replicas = r.Copies - 1
+		if c.Control.On && c.Control.AllAck {
+			b.Replicas = max(b.Replicas, 1) // all that are in sync; the master of the epoch counts
+		}
 	}
 	if t.AcceptFrom > 0 {
 		b.StartAccept = time.UnixMilli(t.AcceptFrom)

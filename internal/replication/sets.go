@@ -150,7 +150,7 @@ func (m *SwitchMaster) markLocked() record.Offset {
 // recount moves the replicated mark and what follows from it.
 func (m *SwitchMaster) recount() {
 	m.mu.Lock()
-	if m.fenced.Load() {
+	if m.fenced.Load() || m.o.Held != nil && !m.o.Held() {
 		m.mu.Unlock()
 		return
 	}

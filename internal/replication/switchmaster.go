@@ -36,6 +36,9 @@ type SwitchMasterOptions struct {
 	// Propose asks the controller to make set the sync-state set and returns what it is then. ErrRefused and ErrFenced say what
 	// the controller has answered; with any other error it is not known whether the set has changed.
 	Propose func(ctx context.Context, set []int64) (now []int64, epoch int32, err error)
+	// Held, if not nil, says whether this broker may act as the master at the moment. As long as not nothing more is counted as
+	// replicated; Adopt makes it count again.
+	Held func() bool
 
 	Heartbeat      time.Duration // haSendHeartbeatInterval, 5 s
 	Housekeeping   time.Duration // haHousekeepingInterval, 20 s: a slave that is silent for so long is dropped
@@ -152,6 +155,9 @@ func (m *SwitchMaster) Fence() {
 		m.server.o.log.Warn("this broker is master no more", "epoch", m.o.Epoch)
 	}
 }
+
+// Fenced reports whether this master's power has ended.
+func (m *SwitchMaster) Fenced() bool { return m.fenced.Load() }
 
 // Admit returns nil when a message may be accepted, else ErrFenced or a *NotEnoughError.
 func (m *SwitchMaster) Admit() error {

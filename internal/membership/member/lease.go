@@ -33,7 +33,7 @@ func (l *lease) end() int64 {
 	return min(w, b) + int64(l.span)
 }
 
-func (l *lease) held() bool { return int64(time.Since(l.born)) < l.end() }
+func (l *lease) held(now time.Time) bool { return int64(now.Sub(l.born)) < l.end() }
 
 // left returns how long the lease holds, at most 0 when it does not.
 func (l *lease) left() time.Duration { return time.Duration(l.end() - int64(time.Since(l.born))) }
@@ -58,7 +58,7 @@ func (m *Member) guard(ctx context.Context) {
 	tick := max(m.o.Expire/50, time.Millisecond)
 	for wait(ctx, max(tick, m.lease.left()), nil) {
 		m.mu.Lock()
-		lapsed := m.done.Master() && !m.fenced && !m.lease.held()
+		lapsed := m.done.Master() && !m.fenced && !m.Held()
 		m.fenced = m.fenced || lapsed
 		epoch := m.done.Epoch
 		m.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -75,7 +76,9 @@ type Options struct {
 	Name         string
 	Addr         string // this broker's, as the others reach it
 	// Status returns the state of the log. It is called for each heartbeat, also during a change of roles, and does not wait.
-	Status   func() Status
+	Status func() Status
+	// Epochs returns the epochs of the log, and where it ends.
+	Epochs   func() (list []protocol.EpochEntry, end int64)
 	Priority int32 // brokerElectionPriority: lower wins among equals; 0 means none
 	// Learner (asyncLearner): this broker does not offer itself as the first master.
 	Learner bool
@@ -161,7 +164,10 @@ func (m *Member) Run(ctx context.Context) error {
 
 // Held reports whether this broker may acknowledge as a master, right now. It is cheap and meant to be asked before each
 // acknowledgement. It says nothing about the role of the engine.
-func (m *Member) Held() bool { return m.lease.held() }
+func (m *Member) Held() bool { return m.lease.held(time.Now()) }
+
+// HeldAt is Held for a caller that knows the time: by time.Now, not by other means.
+func (m *Member) HeldAt(now time.Time) bool { return m.lease.held(now) }
 
 // Settled is closed when the broker has taken its first role.
 func (m *Member) Settled() <-chan struct{} { return m.settled }
@@ -183,7 +189,7 @@ type State struct {
 func (m *Member) State() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return State{m.leader, m.id, m.registered, m.want, m.done, m.lease.held()}
+	return State{m.leader, m.id, m.registered, m.want, m.done, m.Held()}
 }
 
 func kick(c chan struct{}) {

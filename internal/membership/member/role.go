@@ -117,7 +117,7 @@ func (m *Member) todoLocked() todo {
 		if w.MasterAddr != d.MasterAddr || w.MasterHA != d.MasterHA {
 			return changeRole
 		}
-	case m.fenced && m.lease.held():
+	case m.fenced && m.Held():
 		return changeRole
 	case w.InSync.Epoch > d.InSync.Epoch:
 		return changeSet
