@@ -18,8 +18,8 @@ import (
 	"github.com/cometmq/cometmq/internal/testkit/target"
 )
 
-// controlled is a set of brokers under controllers, of either kind each.
-type controlled struct {
+// memberSet is a set of brokers under controllers, of either kind each.
+type memberSet struct {
 	t       *testing.T
 	dir     string
 	ns, ctl string // addresses
@@ -29,10 +29,10 @@ type controlled struct {
 	client  *remoting.Client
 }
 
-// newControlled starts a name server with a controller in it: Java's is one process, ours two.
-func newControlled(t *testing.T, kind target.Kind) *controlled {
+// newMemberSet starts a name server with a controller in it: Java's is one process, ours two.
+func newMemberSet(t *testing.T, kind target.Kind) *memberSet {
 	t.Helper()
-	c := &controlled{t: t, dir: t.TempDir(), client: remoting.NewClient(remoting.ClientOptions{})}
+	c := &memberSet{t: t, dir: t.TempDir(), client: remoting.NewClient(remoting.ClientOptions{})}
 	t.Cleanup(c.client.Close)
 	ns, ctl := target.FreePorts(t, 1), target.FreePorts(t, 1)
 	c.ns, c.ctl = fmt.Sprintf("127.0.0.1:%d", ns), fmt.Sprintf("127.0.0.1:%d", ctl)
@@ -50,12 +50,12 @@ func newControlled(t *testing.T, kind target.Kind) *controlled {
 	return c
 }
 
-func (c *controlled) store(i int) string {
+func (c *memberSet) store(i int) string {
 	return filepath.Join(c.dir, fmt.Sprint("broker-", i), "store")
 }
 
 // add starts a broker.
-func (c *controlled) add(kind target.Kind, set map[string]string) {
+func (c *memberSet) add(kind target.Kind, set map[string]string) {
 	c.t.Helper()
 	i := len(c.brokers)
 	dir := filepath.Join(c.dir, fmt.Sprint("broker-", i))
@@ -81,7 +81,7 @@ func (c *controlled) add(kind target.Kind, set map[string]string) {
 }
 
 // inSync waits until the controllers say that so many brokers are in sync and the one at addr is the master.
-func (c *controlled) inSync(n int, addr string) {
+func (c *memberSet) inSync(n int, addr string) {
 	c.t.Helper()
 	var last string
 	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
@@ -101,7 +101,7 @@ func (c *controlled) inSync(n int, addr string) {
 	c.t.Fatalf("not %d in sync under %s: %s%s", n, addr, last, c.logs())
 }
 
-func (c *controlled) logs() string {
+func (c *memberSet) logs() string {
 	var b strings.Builder
 	for i, p := range c.brokers {
 		fmt.Fprintf(&b, "\nbroker %d:\n%s", i, p.Log())
@@ -110,7 +110,7 @@ func (c *controlled) logs() string {
 }
 
 // writable waits until the name server says that topic is written at addr.
-func (c *controlled) writable(topic, addr string) {
+func (c *memberSet) writable(topic, addr string) {
 	c.t.Helper()
 	for end := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		r, err := bench.RouteOf(c.t.Context(), nil, c.ns, topic)
@@ -123,7 +123,7 @@ func (c *controlled) writable(topic, addr string) {
 	}
 }
 
-func (c *controlled) alike() {
+func (c *memberSet) alike() {
 	c.t.Helper()
 	var diff string
 	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
@@ -150,7 +150,7 @@ func TestMembers(t *testing.T) {
 		{"a Java broker, then ours, under our controller", target.Ours, [2]target.Kind{target.Java, target.Ours}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newControlled(t, tt.ctl)
+			c := newMemberSet(t, tt.ctl)
 			c.add(tt.brokers[0], nil)
 			c.inSync(1, c.addrs[0])
 			c.writable("TBW102", c.addrs[0])
@@ -191,7 +191,7 @@ func TestMembers(t *testing.T) {
 // TestMQAdminSeesMembers: what mqadmin says about brokers of ours under a Java controller.
 func TestMQAdminSeesMembers(t *testing.T) {
 	t.Parallel()
-	c := newControlled(t, target.Java)
+	c := newMemberSet(t, target.Java)
 	c.add(target.Ours, nil)
 	c.inSync(1, c.addrs[0])
 	c.add(target.Ours, nil)
