@@ -220,7 +220,7 @@ func (p *brokerPart) doorOptions() remotingapi.Options {
 	return remotingapi.Options{StoreHost: p.advertised, Region: c.Identity.Region, TraceOff: !c.Topics.TraceOn, Log: p.log}
 }
 
-// away answers while there is no engine.
-func (p *brokerPart) away(why string) *remoting.Handlers {
-	return p.withMember(remotingapi.Away(p.clients, p.doorOptions(), "service not available now. "+why))
+// away answers while there is no engine. short: there will be one soon.
+func (p *brokerPart) away(why string, short bool) *remotingapi.Absence {
+	return remotingapi.NewAbsence(p.clients, p.doorOptions(), "service not available now. "+why, short)
 }

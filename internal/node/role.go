@@ -88,7 +88,7 @@ var errStopping = errors.New("the broker is being stopped")
 
 // become ends the engine and starts another one in the role r. The order keeps what was promised:
 //
-//  1. Requests are refused from here on, and nobody hears of slaves any more. What was sent before is decided: on disk, or not
+//  1. Requests are refused from here on, pulls wait, and nobody hears of slaves any more. What was sent before is decided: on disk, or not
 //     (engine.end). A message that waited for slaves is answered with a timeout, although it may still be in the log that counts.
 //  2. The engine is closed, which makes its files as after a clean stop.
 //  3. The new engine opens them. That is the same recovery as of a new process, so nothing that the former role knew in
@@ -128,16 +128,22 @@ func (p *brokerPart) becomeFrom(ctx context.Context, from *engine, next func(Rol
 	began := time.Now()
 	r := next(was.now())
 	p.log.Info("the role changes", "from", was.role.Kind, "to", r.Kind, "id", r.ID, "epoch", r.Epoch)
-	quiet := p.server.Swap(p.away("the broker changes its role"))
+	away := p.away("the broker changes its role", true)
+	defer away.End() // whatever comes of it
+	quiet := p.server.Swap(p.withMember(away.Handlers()))
 	if err := was.end(quiet); err != nil {
 		// The next one recovers what this one could not write down.
 		p.log.Error("the end of the former role", "role", was.role.Kind, "err", err)
+	}
+	if at, torn := was.store.Gap(); torn && r.Kind == Slave && was.role.Kind == Fenced && r.TruncateTo == nil {
+		p.log.Warn("the log has a gap since the last start: it is cut there, and the master sends the rest again", "offset", at, "end", was.store.Appended())
+		r.TruncateTo = &at
 	}
 	closed := time.Now()
 	e, err := p.open(r)
 	if err != nil {
 		err = fmt.Errorf("become %s: %w", r.Kind, err)
-		p.server.Swap(p.away(err.Error()))()
+		p.server.Swap(p.withMember(p.away(err.Error(), false).Handlers()))()
 		p.log.Error("the broker has no role", "err", err)
 		return err
 	}

@@ -350,3 +350,34 @@ func TestQueuesThatNobodyOpenedForgetWhatWasCut(t *testing.T) {
 	}
 	must(t, s.Close())
 }
+
+// What a power cut has taken from the middle of a log is a gap to be stepped over, or the end when a master has it all.
+func TestGapIsWhereAPowerCutHasTornTheLog(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	disk := vfs.NewMem(vfs.MemOptions{})
+	s := open(t, disk, o)
+	put(t, s, "T", 0, "first")
+	settle(t, s)
+	must(t, s.thorough())
+	if _, ok := s.Gap(); ok {
+		t.Error("a gap in a new store")
+	}
+	put(t, s, "T", 0, "second")
+	_, third := put(t, s, "T", 0, "third")
+	_, fourth := put(t, s, "T", 0, "fourth")
+	must(t, s.Flush())
+	disk = disk.CrashClone(rand.New(rand.NewPCG(1, 1)), vfs.PowerCut)
+	name, at := logFile(o, third)
+	change(t, disk, name, at, int(fourth-third), func(p []byte) { clear(p) })
+	s = open(t, disk, o)
+	if got, ok := s.Gap(); !ok || got != third {
+		t.Fatalf("the gap is at %d, %v, want %d", got, ok, third)
+	}
+	equal(t, all(t, s, "T", 0), []string{"first", "second", "fourth"})
+	must(t, s.Close())
+	o.Copy, o.TruncateTo = true, &third
+	s = open(t, disk, o)
+	equal(t, all(t, s, "T", 0), []string{"first", "second"})
+	must(t, s.Close())
+}
