@@ -21,35 +21,32 @@ const (
 	promNone       = "defaults: replication that nobody waits for; loses what the new master had not got"
 )
 
-// notYet is why our side of these rows cannot run.
-const notYet = "our controller is being built"
-
 // allAck is the configuration that promises something.
 var allAck = map[string]string{"allAckInSyncStateSet": "true", "minInSyncReplicas": "2", "inSyncReplicas": "2"}
 
 func controllerRows() []row {
 	cut := func(name, what string, f func(g *group)) row {
 		return row{
-			name: name, what: what + ", 30 s, then healed", deployment: controllerMode, promise: promAll, keeps: true, times: 2, notOurs: notYet,
+			name: name, what: what + ", 30 s, then healed", deployment: controllerMode, promise: promAll, keeps: true, times: 2,
 			run: func(x *trial) { x.cutMaster(f) },
 		}
 	}
 	return []row{
 		{
-			name: "m3-kill", what: "kill -9 of the master", deployment: controllerMode, promise: promAll, keeps: true, times: 10, notOurs: notYet,
+			name: "m3-kill", what: "kill -9 of the master", deployment: controllerMode, promise: promAll, keeps: true, times: 10,
 			run: func(x *trial) { x.groupKills(allAck, false) },
 		},
 		{
-			name: "m3-kill-default", what: "kill -9 of the master", deployment: controllerMode, promise: promNone, times: 10, notOurs: notYet,
+			name: "m3-kill-default", what: "kill -9 of the master", deployment: controllerMode, promise: promNone, times: 10,
 			run: func(x *trial) { x.groupKills(nil, false) },
 		},
 		{
 			name: "m3-leader-and-master", what: "kill -9 of the controller leader and of the master together", deployment: controllerMode, promise: promAll,
-			keeps: true, times: 5, notOurs: notYet, run: func(x *trial) { x.groupKills(allAck, true) },
+			keeps: true, times: 5, run: func(x *trial) { x.groupKills(allAck, true) },
 		},
 		{
 			name: "m3-pause", what: "master paused for 30 s (SIGSTOP) and continued", deployment: controllerMode, promise: promAll, keeps: true, times: 3,
-			notOurs: notYet, run: masterZombie,
+			run: masterZombie,
 		},
 		cut("m3-cut-slaves", "master cut off from its slaves", func(g *group) {
 			for _, h := range g.others() {
@@ -78,11 +75,11 @@ func controllerRows() []row {
 		}),
 		{
 			name: "m3-slave-wipe", what: "slave killed, its store wiped, rejoined under load", deployment: controllerMode, promise: promAll, keeps: true, times: 3,
-			notOurs: notYet, run: groupWiped,
+			run: groupWiped,
 		},
 		{
 			name: "m3-mixed", what: "Java and CometMQ brokers in one group; kill -9 of the master, each in turn", deployment: controllerMode, promise: promAll,
-			keeps: true, times: 10, notOurs: notYet, notJava: "the row is both",
+			keeps: true, times: 10, notJava: "the row is both",
 			run: func(x *trial) { x.groupKills(allAck, false, target.Ours, target.Java, target.Ours) },
 		},
 	}
@@ -197,7 +194,7 @@ func (x *trial) newGroup(conf map[string]string, kinds ...target.Kind) *group {
 	w.startControllers(3)
 	g := &group{x: x, w: w}
 	lines := map[string]string{
-		"enableControllerMode": "true", "controllerAddr": w.controllerAddr, "brokerRole": "SLAVE", "brokerId": "-1",
+		"enableControllerMode": "true", "controllerAddr": w.controllerAddr, "brokerRole": "SLAVE",
 	}
 	maps.Copy(lines, conf)
 	for i := range 3 {
