@@ -296,6 +296,18 @@ func (r *running) fault(f func()) {
 	r.out.Faults++
 }
 
+// after waits for the acknowledgement of a message that is sent from now on, without losing what Gap knows.
+func (r *running) after(atMost time.Duration) (int64, bool) {
+	from := r.Acked.Load()
+	for end := time.Now().Add(atMost); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		// More than what can have been in flight.
+		if n := r.Acked.Load() - from; n > int64(len(r.Senders)*r.Window) {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
 // end stops the load and judges what can be read at addr.
 func (r *running) end(addr string) {
 	r.w.t.Helper()

@@ -39,6 +39,7 @@ type Load struct {
 	Refused atomic.Int64 // answers that are no success
 
 	mark, again atomic.Int64 // see Mark; since base
+	last, gap   atomic.Int64 // see Gap; since base, and how long
 	base        time.Time
 }
 
@@ -71,7 +72,15 @@ func NewLoad(topic string, senders int, to Target) *Load {
 // Mark begins to wait for the first acknowledgement of a message that is sent from now on; Again tells when it came.
 func (l *Load) Mark() {
 	l.again.Store(0)
-	l.mark.Store(int64(time.Since(l.base)))
+	now := int64(time.Since(l.base))
+	l.mark.Store(now)
+	l.last.Store(now)
+	l.gap.Store(0)
+}
+
+// Gap is the longest time without an acknowledgement since Mark.
+func (l *Load) Gap() time.Duration {
+	return max(time.Duration(l.gap.Load()), time.Since(l.base)-time.Duration(l.last.Load()))
 }
 
 // Again waits at most so long for the first acknowledgement since Mark and returns how long after Mark it came.
@@ -178,6 +187,12 @@ func (l *Load) session(ctx context.Context, c *bench.Client, s *Sender) {
 func (l *Load) acked(s *Sender, f flight) {
 	s.Acked = append(s.Acked, f.number)
 	l.Acked.Add(1)
+	now := int64(time.Since(l.base))
+	for gap := now - l.last.Swap(now); ; {
+		if old := l.gap.Load(); gap <= old || l.gap.CompareAndSwap(old, gap) {
+			break
+		}
+	}
 	if l.again.Load() == 0 && int64(f.at) > l.mark.Load() {
 		l.again.CompareAndSwap(0, int64(time.Since(l.base)))
 	}
