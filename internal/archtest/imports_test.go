@@ -34,7 +34,7 @@ var siblings = map[string][]string{
 	"config":            {"version"},
 	"bufpool":           {"invariants"},
 	"storage/commitlog": {"storage/segment"},
-	"storage":           {"storage/segment", "storage/commitlog", "storage/consumequeue", "storage/keyindex"},
+	"storage":           {"storage/segment", "storage/commitlog", "storage/consumequeue", "storage/keyindex", "storage/compaction"},
 	"broker":            {"broker/meta", "broker/clients", "broker/longpoll", "broker/rebalance", "broker/delay", "broker/tx", "broker/pop", "broker/tablefeed"},
 	"broker/meta":       {"broker/journalfile", "broker/tablefeed"},
 	"broker/pop":        {"broker/journalfile", "broker/tablefeed"},

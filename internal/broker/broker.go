@@ -121,6 +121,7 @@ type Options struct {
 	PopPollingMost      int    // maxPopPollingSize, default 100,000
 	RequestMode         string // defaultMessageRequestMode, default PULL
 	PopShareQueues      int32  // defaultPopShareQueueNum; Java's default is -1
+	NoCompaction        bool   // enableCompaction = false
 	LightTopics         bool   // enableLmq: topics called %LMQ%... exist without being made
 	LightDispatch       bool   // enableLmq and enableMultiDispatch; the store needs it, too
 	LightQuota          int64  // maxLmqConsumeQueueNum if enableLmqQuota, else 0: no limit

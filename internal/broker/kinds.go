@@ -18,6 +18,9 @@ import (
 const (
 	attrQueueType = "queue.type"
 	batchQueues   = "BatchCQ"
+
+	attrCleanup       = "cleanup.policy"
+	cleanupCompaction = "COMPACTION"
 )
 
 // errManyLights is Java's answer when enableLmqQuota is on.
@@ -29,12 +32,24 @@ var errManyLights = &mq.Error{
 func (b *Broker) openKinds() {
 	entries, _ := b.meta.Topics.List()
 	for _, e := range entries {
+		tc := e.Config()
+		b.compact(&tc)
 		if e.Config().Attributes[attrQueueType] != batchQueues {
 			continue
 		}
 		if err := b.store.MakeBatch(e.Name()); err != nil {
 			b.o.Log.Error("a topic of batch queues has simple ones", "topic", e.Name(), "err", err)
 		}
+	}
+}
+
+// compact has the queues of a topic compacted if it is of that kind.
+func (b *Broker) compact(t *mq.TopicConfig) {
+	if b.o.NoCompaction || t.Attributes[attrCleanup] != cleanupCompaction {
+		return
+	}
+	if err := b.store.KeepCompacted(t.Name, min(max(t.ReadQueues, t.WriteQueues), maxQueues)); err != nil {
+		b.o.Log.Error("a topic is not compacted", "topic", t.Name, "err", err)
 	}
 }
 

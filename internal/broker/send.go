@@ -218,7 +218,7 @@ func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendReque
 			q = dead
 		}
 	}
-	if s.cfg.Attributes["cleanup.policy"] == "COMPACTION" && isBlank(bytesview.String(s.scan.keys)) {
+	if s.cfg.Attributes[attrCleanup] == cleanupCompaction && isBlank(bytesview.String(s.scan.keys)) {
 		return mq.Errorf(mq.KindMessageIllegal, "Required message key is missing")
 	}
 	if s.scan.innerNum || r.SysFlag&record.SysFlagInnerBatch != 0 {

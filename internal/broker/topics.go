@@ -43,6 +43,8 @@ func (b *Broker) PutTopic(ctx context.Context, t mq.TopicConfig) error {
 	case err != nil:
 		return mq.Errorf(mq.KindInternal, "%s", err.Error())
 	}
+	kept := e.Config()
+	b.compact(&kept)
 	b.o.Log.Info("topic changed", "topic", e.Name(), "config", javaTopic(&t))
 	b.announce(ctx, v, e.Config())
 	return nil

@@ -139,11 +139,18 @@ type Store struct {
 	IndexSlots    int           `key:"maxHashSlotNum" min:"1" max:"500000000" doc:"hash slots of an index file"`
 	IndexCapacity int           `key:"maxIndexNum" min:"2" max:"100000000" doc:"entries of an index file"`
 	BatchFileSize int64         `key:"mapperFileSizeBatchConsumeQueue" min:"46" max:"2147483647" doc:"bytes of a batch queue file"`
-	LightQueues   bool          `key:"enableLmq" doc:"light queues (topics called %LMQ%...) exist without being made"`
-	LightDispatch bool          `key:"enableMultiDispatch" doc:"with enableLmq: messages are in the light queues that INNER_MULTI_DISPATCH names"`
-	LightMax      int64         `key:"maxLmqConsumeQueueNum" min:"0" max:"100000000" doc:"number of light queues"`
-	LightQuota    bool          `key:"enableLmqQuota" doc:"refuse messages that need more light queues"`
-	BlockCache    int64         `key:"blockCacheBytes" min:"1048576" max:"1099511627776" doc:"memory for blocks of the log"`
+	Compaction    bool          `key:"enableCompaction" doc:"of topics with cleanup.policy=COMPACTION only the newest message of each key is kept"`
+
+	CompactFileSize  int64         `key:"compactionMappedFileSize" min:"1024" max:"2147483647" doc:"bytes of a compaction log file, rounded to a multiple of the queue file's"`
+	CompactQueueSize int64         `key:"compactionCqMappedFileSize" min:"138" max:"2147483647" doc:"bytes of a compaction queue file"`
+	CompactMap       int64         `key:"maxOffsetMapSize" min:"6400" max:"2147483647" doc:"memory of one compaction"`
+	CompactEvery     time.Duration `key:"compactionScheduleInternal" unit:"ms" min:"1" max:"2147483647" doc:"time between two compactions of a topic"`
+
+	LightQueues   bool  `key:"enableLmq" doc:"light queues (topics called %LMQ%...) exist without being made"`
+	LightDispatch bool  `key:"enableMultiDispatch" doc:"with enableLmq: messages are in the light queues that INNER_MULTI_DISPATCH names"`
+	LightMax      int64 `key:"maxLmqConsumeQueueNum" min:"0" max:"100000000" doc:"number of light queues"`
+	LightQuota    bool  `key:"enableLmqQuota" doc:"refuse messages that need more light queues"`
+	BlockCache    int64 `key:"blockCacheBytes" min:"1048576" max:"1099511627776" doc:"memory for blocks of the log"`
 }
 
 // Process is about the program.
@@ -185,6 +192,7 @@ func DefaultBroker(h Host) Broker {
 		},
 		Store: Store{
 			Root: filepath.Join(h.Home, "store"), SegmentSize: 1 << 30, QueueFileSize: 6000000, BatchFileSize: 13_800_000, LightMax: 20_000,
+			Compaction: true, CompactFileSize: 100 << 20, CompactQueueSize: 10 << 20, CompactMap: 100 << 20, CompactEvery: 15 * time.Minute,
 			FlushDisk: FlushAsync, FlushInterval: 500 * time.Millisecond, FlushTimeout: 5 * time.Second,
 			FastFailure: true, MaxWait: 200 * time.Millisecond, BusyTimeout: time.Second,
 			QueueInterval: time.Second, Thorough: 10 * time.Second, Reserved: 72 * time.Hour, DeleteWhen: "04",

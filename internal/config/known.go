@@ -198,9 +198,7 @@ var fates = []struct {
 		globalColdReadThreshold timerColdDataCheckIntervalMs`},
 	{accepted, "topics of up to 255 bytes are stored in the long form when they need it", `
 		maxTopicLength autoMessageVersionOnTopicLen`},
-	{accepted, "compaction is not implemented yet", `
-		compactionMappedFileSize compactionCqMappedFileSize compactionScheduleInternal maxOffsetMapSize compactionThreadNum
-		enableCompaction`},
+	{accepted, "one compaction runs at a time", `compactionThreadNum`},
 	{accepted, "light queues are not among the counters of the broker's statistics", `enableLmqStats`},
 	{accepted, "messages of lite topics are kept in their light queues, but subscriptions to lite topics, which only the gRPC proxy makes, are not served yet", `
 		enableLiteEventMode liteEventCheckInterval liteTtlCheckInterval minLiteTTl liteSubscriptionCheckInterval

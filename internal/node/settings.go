@@ -26,7 +26,8 @@ func storeOptions(o *Options, r *Role, host netip.AddrPort) storage.Options {
 		ReservedTime: s.Reserved, DeleteWhen: s.DeleteWhen, DiskMaxUsed: s.DiskMaxUsed, ForceClean: s.ForceClean, Warning: s.Warning,
 		KeepForced: !s.CleanForcibly, CleanInterval: s.CleanInterval, MarkInterval: s.QueueInterval, ThoroughInterval: s.Thorough,
 		Log: o.Log.With("role", "store"), StoreHost: host, Copy: r.Kind == Slave, Sealed: r.Kind == Fenced, TruncateTo: r.TruncateTo,
-		TagsCode: delay.Levels(c.Delay.DelayLevels()).Tags,
+		TagsCode:        delay.Levels(c.Delay.DelayLevels()).Tags,
+		CompactFileSize: s.CompactFileSize, CompactQueueSize: s.CompactQueueSize, CompactMapBytes: s.CompactMap, CompactInterval: s.CompactEvery,
 	}
 }
 
@@ -39,7 +40,7 @@ func brokerOptions(o *Options, role *Role, host netip.AddrPort) broker.Options {
 		quota = c.Store.LightMax
 	}
 	b := broker.Options{
-		LightTopics: c.Store.LightQueues, LightDispatch: c.Store.LightQueues && c.Store.LightDispatch, LightQuota: quota,
+		NoCompaction: !c.Store.Compaction, LightTopics: c.Store.LightQueues, LightDispatch: c.Store.LightQueues && c.Store.LightDispatch, LightQuota: quota,
 		Name: c.Identity.Name, Cluster: c.Identity.Cluster, ID: max(role.ID, 0), Addr: host, Version: version.WireName,
 		Region: c.Identity.Region, TraceOn: t.TraceOn, FS: o.FS, Dir: filepath.Clean(c.Store.Root),
 		AutoCreateTopic: t.AutoCreate, AutoCreateGroup: u.AutoCreateGroup, NoSystemGroups: !u.SystemGroups,

@@ -129,6 +129,11 @@ func (s *Store) deleteOld(now time.Time, force bool) error {
 				return nil
 			}
 		}
+		if len(s.compactor.all()) > 0 {
+			if err := s.copyCompacted(true); err != nil {
+				return fmt.Errorf("before deleting %s: %w", files[0].Path(), err)
+			}
+		}
 		f, err := s.log.DeleteFirst()
 		if errors.Is(err, ErrGone) {
 			return nil

@@ -36,6 +36,11 @@ type Options struct {
 	Warning          int           // diskSpaceWarningLevelRatio
 	KeepForced       bool          // cleanFileForciblyEnable = false
 	CleanInterval    time.Duration // cleanResourceInterval
+	CompactFileSize  int64         // compactionMappedFileSize
+	CompactQueueSize int64         // compactionCqMappedFileSize
+	CompactMapBytes  int64         // maxOffsetMapSize
+	CompactInterval  time.Duration // compactionScheduleInternal, default 15 min
+	CompactFollow    time.Duration // how often messages are copied for it, default 1 s
 	MarkInterval     time.Duration // how often queues and index are written
 	ThoroughInterval time.Duration // how often they are synced
 	Now              func() time.Time
@@ -89,6 +94,8 @@ func (o Options) withDefaults() Options {
 	every(&o.ReservedTime, 72*time.Hour)
 	every(&o.CleanInterval, 10*time.Second)
 	every(&o.MarkInterval, time.Second)
+	every(&o.CompactInterval, 15*time.Minute)
+	every(&o.CompactFollow, time.Second)
 	every(&o.ThoroughInterval, 10*time.Second)
 	if o.DeleteWhen == "" {
 		o.DeleteWhen = "04"

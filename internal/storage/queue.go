@@ -22,6 +22,8 @@ type Queue struct {
 	own   bool // the records are of this topic; LMQ queues refer to those of others
 	cq    atomic.Pointer[consumequeue.Queue]
 
+	compact atomic.Pointer[compacted] // nil: it is not compacted
+
 	seq   commitlog.Seq // the log leader's
 	ready atomic.Bool   // seq has been set
 	mu    sync.Mutex    // held while seq is set for the first time
@@ -175,6 +177,9 @@ func (s *Store) Queues(fn func(*Queue) bool) error {
 // DeleteTopic removes all queues of a topic. Its messages stay in the log until it is cleaned, but are in no queue. New
 // messages for the topic start at index 0.
 func (s *Store) DeleteTopic(topic string) error {
+	if err := s.dropCompacted(topic); err != nil {
+		return fmt.Errorf("delete topic %s: %w", topic, err)
+	}
 	// Most of the work is done before the log stands still.
 	if err := s.thorough(); err != nil {
 		return fmt.Errorf("delete topic %s: %w", topic, err)

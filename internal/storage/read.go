@@ -123,6 +123,9 @@ func (rd *reader) ahead(cq *consumequeue.Queue, at, end record.Index, want int) 
 
 // Read returns messages of q from r.From on, appended to dst.
 func (s *Store) Read(q *Queue, r *Read, dst []byte) ReadResult {
+	if k := q.compact.Load(); k != nil {
+		return s.readCompacted(k, r, dst)
+	}
 	res := ReadResult{Records: dst, Next: r.From}
 	cq := q.queue()
 	if err := cq.Open(); err != nil {

@@ -91,6 +91,8 @@ type Store struct {
 	stale     bool          // queue files may hold units behind the end of the log
 	thoroughs atomic.Int64
 
+	compactor compactor
+
 	limit      atomic.Int64  // readers see no more of the log
 	intact     record.Offset // see Intact
 	cutAt      record.Offset // see Cut, -1: not cut
@@ -127,6 +129,7 @@ func Open(fsys vfs.FS, o Options) (*Store, error) {
 	}
 	s.limit.Store(int64(NoLimit))
 	s.queues.topics = map[string]*topicQueues{}
+	s.compactor.busy = make(chan struct{}, 1)
 	s.readers.init(s)
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.release())
@@ -143,11 +146,12 @@ func (s *Store) Run(ctx context.Context) error {
 		return err
 	}
 	var wg sync.WaitGroup
-	errs := make([]error, 4)
+	errs := make([]error, 5)
 	wg.Go(func() { errs[0] = s.log.Run(ctx) })
 	wg.Go(func() { errs[1] = s.runDispatch(ctx) })
 	wg.Go(func() { errs[2] = s.runKeep(ctx) })
 	wg.Go(func() { errs[3] = s.runClean(ctx) })
+	wg.Go(func() { errs[4] = s.runCompact(ctx) })
 	s.wake()
 	wg.Wait()
 	return errors.Join(errs...)
@@ -168,6 +172,7 @@ func (s *Store) Close() error {
 		}
 	}
 	clean := err == nil
+	err = errors.Join(err, s.closeCompacted(clean))
 	if err = errors.Join(err, s.closeFiles()); err != nil {
 		clean = false
 	}

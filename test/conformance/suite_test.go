@@ -62,6 +62,7 @@ func TestConformance(t *testing.T) {
 		{"kinds", kindCases, kindConf, nil},
 		{"delay", delayCases, delayConf, nil},
 		{"acting", actingCases, map[string]string{}, actingNSConf},
+		{"compaction", compactCases, compactConf, nil},
 	} {
 		t.Run(set.group, func(t *testing.T) {
 			c := c
