@@ -25,7 +25,7 @@ type Broker struct {
 type Identity struct {
 	Cluster    string `key:"brokerClusterName" doc:"name of the cluster"`
 	Name       string `key:"brokerName" doc:"name of the broker set; default the host name"`
-	ID         int64  `key:"brokerId" min:"0" doc:"0 is the master"`
+	ID         int64  `key:"brokerId" min:"-1" doc:"0 is the master; -1 stands in Java's files for controller mode"`
 	Role       string `key:"brokerRole" enum:"ASYNC_MASTER SYNC_MASTER SLAVE" doc:"role in the broker set"`
 	IP1        string `key:"brokerIP1" doc:"address that clients are told; default the first IPv4 address that is not loopback"`
 	IP2        string `key:"brokerIP2" doc:"address that slaves are told"`

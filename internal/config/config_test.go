@@ -437,7 +437,8 @@ func TestControllerModeSaysWhatIsNotPromised(t *testing.T) {
 		{on + "inSyncReplicas=2", "allAckInSyncStateSet: a send is answered when 2 brokers have the message"},
 		{on + "allAckInSyncStateSet=true", "minInSyncReplicas: when all others are gone the master goes on alone"},
 		{on + "allAckInSyncStateSet=true\nminInSyncReplicas=2", ""},
-		{on + "allAckInSyncStateSet=true\nminInSyncReplicas=2\nbrokerId=0\nbrokerRole=SLAVE", "brokerId: it is not used, brokerRole: it is not used"},
+		{on + "allAckInSyncStateSet=true\nminInSyncReplicas=2\nbrokerId=0\nhaMasterAddress=a:1", "brokerId: it is not used, haMasterAddress: it is not used"},
+		{on + "allAckInSyncStateSet=true\nminInSyncReplicas=2\nbrokerId=-1\nbrokerRole=SLAVE", ""},
 	} {
 		b, notices, err := loadText(t, tt.text)
 		if err != nil {

@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -65,8 +66,8 @@ func (l *loader) checkControl(c *Broker, set settings) {
 		bad("controllerHeartBeatTimeoutMills", strconv.FormatInt(t.Expire.Milliseconds(), 10),
 			"at least "+strconv.FormatInt(least.Milliseconds(), 10)+", the time of "+strconv.Itoa(leastBeats)+" heartbeats (brokerHeartbeatInterval)")
 	}
-	for _, k := range []string{"brokerId", "brokerRole", "haMasterAddress"} {
-		if _, ok := set[k]; ok {
+	for _, k := range []string{"brokerId", "haMasterAddress"} {
+		if e, ok := set[k]; ok && strings.TrimSpace(e.value) != "-1" {
 			warn(k, "it is not used with enableControllerMode = true: the controllers decide")
 		}
 	}
