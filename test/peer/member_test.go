@@ -146,8 +146,8 @@ func TestMembers(t *testing.T) {
 		brokers [2]target.Kind
 	}{
 		{"two of ours under a Java controller", target.Java, [2]target.Kind{target.Ours, target.Ours}},
-		{"ours, then a Java broker, under a Java controller", target.Java, [2]target.Kind{target.Ours, target.Java}},
-		{"a Java broker, then ours, under our controller", target.Ours, [2]target.Kind{target.Java, target.Ours}},
+		{"ours and then a Java broker under a Java controller", target.Java, [2]target.Kind{target.Ours, target.Java}},
+		{"a Java broker and then ours under our controller", target.Ours, [2]target.Kind{target.Java, target.Ours}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newMemberSet(t, tt.ctl)
