@@ -67,8 +67,9 @@ type join struct {
 
 // peer is what is known of a broker with some id, over all of its connections.
 type peer struct {
-	caughtUp time.Time // when it had all that there was
-	seen     bool      // it has been connected
+	caughtUp time.Time     // when it had all that there was
+	seen     bool          // it has been connected
+	acked    record.Offset // the most that it has ever reported
 }
 
 func (m *SwitchMaster) initSets(now time.Time) {
@@ -115,7 +116,7 @@ func (m *SwitchMaster) acksLocked() map[int64]record.Offset {
 		if !s.started.Load() {
 			continue
 		}
-		if t := s.d.(*switchTalk); !t.who.learner {
+		if t := s.d.(*switchTalk); !t.who.learner && !t.replaced {
 			m.acks[t.who.id] = max(m.acks[t.who.id], record.Offset(s.acked.Load()))
 		}
 	}
@@ -204,14 +205,14 @@ func (m *SwitchMaster) reported(t *switchTalk, moved bool) {
 		p = &peer{}
 		m.peers[t.who.id] = p
 	}
-	p.seen = true
+	p.seen, p.acked = true, max(p.acked, acked)
 	switch {
 	case acked >= end:
 		p.caughtUp, t.since = now, time.Time{}
 	case !t.since.IsZero() && acked >= t.goal:
 		p.caughtUp, t.since = t.since, time.Time{}
 	}
-	kick := m.joinLocked(t, p, acked, now)
+	kick := m.joinLocked(t, p, acked, now) || acked < p.acked
 	m.mu.Unlock()
 	if kick {
 		m.poke()
@@ -243,6 +244,22 @@ func (m *SwitchMaster) joinLocked(t *switchTalk, p *peer, acked record.Offset, n
 		}
 	}
 	return acked >= j.upTo
+}
+
+// replace lets go of older connections of the broker that t is with: what they have reported may be lost by now.
+func (m *SwitchMaster) replace(t *switchTalk) {
+	var old []*sender
+	m.mu.Lock()
+	for s := range m.slaves {
+		if o := s.d.(*switchTalk); s != t.s && o.met && o.who.id == t.who.id && !o.replaced {
+			o.replaced, old = true, append(old, s)
+		}
+	}
+	m.mu.Unlock()
+	for _, s := range old {
+		m.server.o.log.Warn("a broker has connected again, its older connection is closed", "peer", s.peer, "by", t.s.peer, "id", t.who.id)
+		_ = s.c.Close()
+	}
 }
 
 // lost is called when a connection has ended.
@@ -327,10 +344,12 @@ func (m *SwitchMaster) wantLocked(now time.Time) []int64 {
 	var want []int64
 	for _, id := range m.set {
 		p := m.peers[id]
-		_, here := acks[id]
+		acked, here := acks[id]
 		switch {
 		case id == m.o.ID:
-		case !here && p.seen, now.Sub(p.caughtUp) > m.o.NotCaughtUp:
+		case !here && p.seen, here && acked < p.acked: // gone, or back with less than it had
+			continue
+		case now.Sub(p.caughtUp) > m.o.NotCaughtUp:
 			continue
 		}
 		want = append(want, id)

@@ -178,7 +178,11 @@ func (r *replica) lead() *replica {
 
 // follow makes r a slave. It cuts its log when it has to.
 func (r *replica) follow(master string, epoch int32, o SwitchSlaveOptions) *replica {
-	o.ID, o.Dial, o.Durable, o.Log = r.id, r.net.Host(r.host()).Dial, r.sync, logger()
+	return r.followAs(r.id, master, epoch, o)
+}
+
+func (r *replica) followAs(id int64, master string, epoch int32, o SwitchSlaveOptions) *replica {
+	o.ID, o.Dial, o.Durable, o.Log = id, r.net.Host(r.host()).Dial, r.sync, logger()
 	begin := func(cut *record.Offset) {
 		r.openAt(true, cut)
 		o.Store, o.Epochs = r.store, r.epochs
@@ -815,6 +819,54 @@ func TestSlaveJoinsUnderLoad(t *testing.T) {
 		if set, _ := ref.now(); !slices.Equal(set, []int64{1, 2}) || acked != a.store.Appended() {
 			t.Fatalf("set %v, acknowledged up to %d of %d", set, acked, a.store.Appended())
 		}
+		a.close()
+		b.close()
+	})
+}
+
+// A slave that comes back with less than it had reported, before its old connection was missed, leaves the set until it has it again.
+func TestSlaveComesBackWithLess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ref, all := group(t, 2, false)
+		a, b := all[0], all[1]
+		ref.elect(1)
+		a.lead()
+		b.follow(a.addr(), 1, SwitchSlaveOptions{})
+		rng := rand.New(rand.NewPCG(8, 8))
+		time.Sleep(time.Second)
+		end := put(t, a.store, bodies(rng, 40)...)
+		if st := replicated(a.store, end, false, 3*time.Second); st != storage.Durable {
+			t.Fatal(st)
+		}
+		a.net.Partition(a.host(), b.host()) // the end of the connection is not seen
+		b.kill(rng, vfs.PowerCut)
+		var sets [][]int64
+		ref.mu.Lock()
+		ref.check = func(set []int64) {
+			sets = append(sets, set)
+			if has := b.end64(); len(set) == 2 && has < end {
+				t.Errorf("broker 2 is in the set with a log up to %d, %d was acknowledged", has, end)
+			}
+		}
+		ref.mu.Unlock()
+		b.id = 3 // as if it had another address
+		all[1].net.Delay(a.host(), b.host(), 10*time.Millisecond)
+		o := SwitchSlaveOptions{}
+		b.followAs(2, a.addr(), 1, o)
+		if b.store.Appended() >= end {
+			t.Fatal("the power cut has lost nothing")
+		}
+		time.Sleep(5 * time.Second)
+		ref.mu.Lock()
+		if len(sets) != 2 || len(sets[0]) != 1 || len(sets[1]) != 2 {
+			t.Errorf("sets %v", sets)
+		}
+		ref.mu.Unlock()
+		if st := a.ma.State(); len(st.Slaves) != 1 || st.Slaves[0].Addr[:8] != "10.0.0.3" {
+			t.Errorf("%+v", st)
+		}
+		a.net.Heal(a.host(), "10.0.0.2")
 		a.close()
 		b.close()
 	})

@@ -209,13 +209,16 @@ func (m *SwitchMaster) State() SwitchMasterState {
 
 // switchTalk is a conversation by AutoSwitchHA.
 type switchTalk struct {
-	m     *SwitchMaster
-	s     *sender
-	in    sayings
-	who   handshake // read by others only after sender.started
-	met   bool      // who is known
-	goal  record.Offset
-	since time.Time // when the log ended at goal, which was sent then; zero: no such mark. Under the server's mutex
+	m   *SwitchMaster
+	s   *sender
+	in  sayings
+	who handshake // does not change once met
+
+	// Under the server's mutex.
+	met      bool // who is known
+	replaced bool // there is a newer connection of the same broker
+	goal     record.Offset
+	since    time.Time // when the log ended at goal, which was sent then; zero: no such mark
 }
 
 // hear implements dialogue.
@@ -247,7 +250,10 @@ func (t *switchTalk) greet(h handshake) error {
 	case t.m.fenced.Load():
 		return ErrFenced
 	}
+	t.m.mu.Lock()
 	t.who, t.met = h, true
+	t.m.mu.Unlock()
+	t.m.replace(t)
 	a := answer{end: t.m.o.Store.Visible(), last: t.m.o.Epoch, epochs: t.m.o.Epochs.List()}
 	if err := t.s.c.SetWriteDeadline(time.Now().Add(t.m.server.o.housekeeping)); err != nil {
 		return err

@@ -217,7 +217,7 @@ func (s *Store) index(sc *commitlog.Scanner, d *Dispatched) (*Queue, error) {
 		if errors.Is(err, consumequeue.ErrDeleted) {
 			err = q.append(d)
 		}
-		if s.replaying && errors.Is(err, consumequeue.ErrIllegal) {
+		if (s.replaying || s.o.Copy) && errors.Is(err, consumequeue.ErrIllegal) { // a copy has the damage of its original
 			s.illegal(sc, err)
 			return nil, nil
 		}

@@ -57,8 +57,8 @@ func (q *Queue) pushLocked(u *Unit, ms int64) {
 
 func (q *Queue) appendSlow(u *Unit, ms int64) error {
 	if !u.valid() || u.Index > record.Index(q.kind.maxSlot()) || u.Count > math.MaxInt16 {
-		return fmt.Errorf("queue %s/%d: illegal unit: index %d, position %d, size %d, %d messages",
-			q.topic.name, q.id, u.Index, u.Offset, u.Size, u.Count)
+		return fmt.Errorf("%w %s/%d: illegal unit: index %d, position %d, size %d, %d messages",
+			ErrIllegal, q.topic.name, q.id, u.Index, u.Offset, u.Size, u.Count)
 	}
 	idx := u.Index
 	q.mu.Lock()
