@@ -48,7 +48,9 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-func (s *site) addr(machine string, port int) string { return fmt.Sprintf("%s%s:%d", s.net, machine, port) }
+func (s *site) addr(machine string, port int) string {
+	return fmt.Sprintf("%s%s:%d", s.net, machine, port)
+}
 
 // start starts a file on a machine, with some texts replaced; port is where it listens.
 func (s *site) start(name, machine string, port int, replace ...string) {
