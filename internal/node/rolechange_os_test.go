@@ -68,7 +68,7 @@ func TestFiftyChangesLeakNothing(t *testing.T) { //nolint:paralleltest // see ab
 	for i := 0; c.send(a.BrokerAddr(), "load", 0, 0).Code != 0 && i < 100; i++ {
 		time.Sleep(50 * time.Millisecond)
 	}
-	for i := 0; i < 300; i++ { // the table of topics
+	for range 300 { // the table of topics
 		if _, err := b.broker.now().core.Topic(t.Context(), "load"); err == nil {
 			break
 		}
