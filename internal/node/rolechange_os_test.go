@@ -45,6 +45,8 @@ func TestFiftyChangesLeakNothing(t *testing.T) { //nolint:paralleltest // see ab
 	dir := t.TempDir()
 	free := func(set map[string]string) Options {
 		set["storePathRootDir"], set["inSyncReplicas"], set["defaultTopicQueueNums"] = filepath.Join(dir, set["listenPort"]), "2", "4"
+		// Files that do not become more with each message.
+		set["mappedFileSizeCommitLog"], set["mappedFileSizeConsumeQueue"], set["maxIndexNum"] = "67108864", "600000", "100000"
 		o := w.options(set)
 		o.Listen, o.Dial = new(net.ListenConfig).Listen, (&net.Dialer{Timeout: time.Second}).DialContext
 		return o
