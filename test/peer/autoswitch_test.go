@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -391,4 +392,40 @@ func TestAutoSwitchMasterOfJava(t *testing.T) {
 	durable()
 	t.Logf("epochs: %q, state %+v", epochText(t, store), s.master().State())
 	stop()
+}
+
+// TestEpochFileInJava lets Java read files of epochs that ours wrote, add to them, and ours read them again.
+func TestEpochFileInJava(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"2\n1060914517\n1-0\n3-328\n", "0\n0\n", ""} {
+		path := filepath.Join(t.TempDir(), "epochFileCheckpoint")
+		if text != "" {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		open := func() *replication.Epochs {
+			e, err := replication.OpenEpochs(vfs.OS(), path, testLog(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		was := open().List()
+		m := javaMain(t, "server-5.5.0", "EpochFile", path, "9", "5000")
+		var want []any
+		for i, x := range was {
+			end := int64(math.MaxInt64)
+			if i+1 < len(was) {
+				end = int64(was[i+1].Start)
+			}
+			want = append(want, fmt.Sprintf("%d-%d-%d", x.Number, x.Start, end))
+		}
+		if m["read"] != true || m["added"] != true || fmt.Sprint(m["epochs"]) != fmt.Sprint(want) {
+			t.Errorf("%q: Java read %v, want %v", text, m, want)
+		}
+		if got := open().List(); len(got) != len(was)+1 || got[len(was)] != (replication.Epoch{Number: 9, Start: 5000}) {
+			t.Errorf("after Java has added to %q there is %v", text, got)
+		}
+	}
 }
