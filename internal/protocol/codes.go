@@ -122,7 +122,7 @@ const (
 
 	// Between CometMQ brokers. Java's numbers end at 3999, but for 200050 to 200151; what it adds there will not get here.
 
-	ReqFollowTables int32 = 760001 // COMETMQ_FOLLOW_TABLES
+	ReqFollowTables int32 = 27601 // COMETMQ_FOLLOW_TABLES
 
 	// Users and access rules.
 

@@ -7,7 +7,7 @@ import (
 	"github.com/cometmq/cometmq/internal/remoting"
 )
 
-// COMETMQ_FOLLOW_TABLES (760001): a CometMQ slave asks what changes in its master's tables, see docs/protocol/table-stream.md. No
+// COMETMQ_FOLLOW_TABLES (27601): a CometMQ slave asks what changes in its master's tables, see docs/protocol/table-stream.md. No
 // header; question and answer are bodies. A question may wait for its answer for up to 30 s.
 
 func followTables(a *API, s *session, r *remoting.Request) {
