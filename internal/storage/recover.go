@@ -234,7 +234,7 @@ func (s *Store) likely(sc *commitlog.Scanner, q *Queue, next record.Index, idx *
 			"topic", q.topic, "queue", q.id, "index", *idx, "file", s.log.File(sc.Offset), "offset", sc.Offset)
 	}
 	following, ok := record.Index(0), false
-	s.log.Peek(sc.Pos(), peekAtMost, func(m *record.Message) bool {
+	s.log.Peek(sc.Pos(), s.log.FilesEnd(), peekAtMost, func(m *record.Message) bool {
 		if m.QueueID == q.id && string(m.Topic) == q.topic {
 			following, ok = m.Index, true
 		}

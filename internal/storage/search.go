@@ -72,5 +72,5 @@ func (s *Store) SeekTime(ms int64) record.Offset { return s.log.SeekTime(ms) }
 // Peek calls f for the records from off on, the start of one, until it returns false or something unsound or the end comes. m is valid
 // during the call. It changes and reports nothing.
 func (s *Store) Peek(off record.Offset, f func(m *record.Message) bool) {
-	s.log.Peek(off, math.MaxInt, f)
+	s.log.Peek(off, s.log.Appended(), math.MaxInt, f)
 }

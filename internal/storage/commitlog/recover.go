@@ -123,12 +123,12 @@ func (l *Log) RecordEnd(off record.Offset) (end record.Offset, ok bool) {
 	return off + record.Offset(n), true
 }
 
-// Peek calls f for up to n sound records from off on, until it returns false or something unsound comes. It changes and
+// Peek calls f for up to n sound records from off up to end, until it returns false or something unsound comes. It changes and
 // reports nothing.
-func (l *Log) Peek(off record.Offset, n int, f func(*record.Message) bool) {
+func (l *Log) Peek(off, end record.Offset, n int, f func(*record.Message) bool) {
 	sc := &Scanner{l: l, rd: l.set.Reader()}
 	defer sc.Close()
-	for pos := int64(off); n > 0; n-- {
+	for pos := int64(off); n > 0 && pos < int64(end); n-- {
 		file := l.set.Find(pos)
 		if file == nil {
 			return

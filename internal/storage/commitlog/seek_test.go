@@ -38,7 +38,7 @@ func TestSeekTime(t *testing.T) {
 			t.Fatalf("time %d: %d, the first record is at %d", ms, at, off)
 		}
 		seen := false
-		l.Peek(at, 1<<30, func(m *record.Message) bool {
+		l.Peek(at, l.Appended(), 1<<30, func(m *record.Message) bool {
 			seen = m.Offset == off
 			return !seen && m.Offset < off
 		})
@@ -75,7 +75,7 @@ func TestAReaderFromBeforeTheFirstAppendSeesIt(t *testing.T) {
 	defer rd.Close()
 	_, _, err := rd.Record(last, size)
 	must(t, err)
-	l.Peek(0, 1<<30, func(*record.Message) bool { return true })
+	l.Peek(0, l.Appended(), 1<<30, func(*record.Message) bool { return true })
 	for range 3 {
 		b.Reset()
 		_, err = b.Add(&seq, message("new"))
