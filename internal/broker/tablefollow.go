@@ -373,7 +373,12 @@ func (f *tableFollower) finish() {
 		return
 	}
 	f.b.store.CatchUp()
-	bound := f.b.queueEnd
+	bound := func(topic string, queue int32) mq.Index {
+		if topic == meta.TopicHalf || topic == meta.TopicOpHalf {
+			return 0 // what the master went past is in copies that the log here does not have
+		}
+		return f.b.queueEnd(topic, queue)
+	}
 	for i := range list {
 		err := tablefeed.Each(list[i].entries, func(src tablefeed.Source, rec []byte) error {
 			if src != tablefeed.Offsets || list[i].full {
