@@ -2,6 +2,9 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -350,4 +353,56 @@ func TestNotReadyWithoutAMajority(t *testing.T) {
 			t.Errorf("%d %s", r.Code, r.Remark)
 		}
 	})
+}
+
+// TestGarbageOnThePort costs its connection and nothing else.
+func TestGarbageOnThePort(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, a, b := pair(t, 1, nil)
+		long := strings.Repeat("x", 1<<16)
+		for name, send := range map[string]string{
+			"a frame of 2 GiB":      "\x7f\xff\xff\xff\x00\x00\x00\x10",
+			"a header that is more": "\x00\x00\x00\x10\x00\x00\xff\xff" + strings.Repeat("y", 16),
+			"no JSON":               "\x00\x00\x00\x08\x00\x00\x00\x04!!!!",
+			"a web browser":         "GET / HTTP/1.1\r\n\r\n",
+			"zeros":                 strings.Repeat("\x00", 4096),
+			"a magic of nobody":     "\xC0MQRAFT\x01" + strings.Repeat("\xff", 4096),
+		} {
+			c, err := g.net.Host("10.0.9.9").Dial(t.Context(), "tcp", g.peers[0].Addr)
+			must(t, err)
+			_, err = c.Write([]byte(send))
+			must(t, err)
+			_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+			if n, err := io.Copy(io.Discard, c); n > 64 || isTimeout(err) {
+				t.Errorf("%s: %d bytes came back, %v", name, n, err)
+			}
+			_ = c.Close()
+		}
+		for _, cmd := range []*remoting.Command{
+			{Code: protocol.ReqControllerAlterSyncStateSet, Body: []byte("{")},
+			{Code: protocol.ReqControllerAlterSyncStateSet, Ext: map[string]string{"masterEpoch": "x"}, Body: []byte("{}")},
+			{Code: protocol.ReqControllerAlterSyncStateSet, Body: []byte(`{"syncStateSet":[` + strings.Repeat("1,", maxReplicas+1) + `1]}`)},
+			{Code: protocol.ReqControllerElectMaster, Ext: map[string]string{"brokerId": long}},
+			{Code: protocol.ReqControllerGetSyncStateData, Body: []byte(`{"a":1}`)},
+			{Code: protocol.ReqControllerApplyBrokerID, Ext: map[string]string{"brokerName": long, "appliedBrokerId": "1", "registerCheckCode": ";;;"}},
+			{Code: protocol.ReqControllerRegisterBroker, Ext: map[string]string{"brokerName": setName, "brokerId": "1"}},
+			{Code: protocol.ReqCleanBrokerData, Ext: map[string]string{"brokerName": setName, "brokerControllerIdsToClean": strings.Repeat("1;", maxReplicas+1) + "1"}},
+			{Code: protocol.ReqUpdateControllerConfig, Body: []byte("\\u12")},
+		} {
+			r, err := b.client.Invoke(t.Context(), g.peers[0].Addr, cmd)
+			must(t, err)
+			if r.Code == protocol.RespSuccess {
+				t.Errorf("%s %v %.40s: taken", protocol.RequestName(cmd.Code), cmd.Ext, cmd.Body)
+			}
+		}
+		if s := g.set(); s.Master != a.id || s.MasterEpoch != 1 || len(g.leader().c.State().sets) != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func isTimeout(err error) bool {
+	ne, ok := errors.AsType[net.Error](err)
+	return ok && ne.Timeout()
 }
