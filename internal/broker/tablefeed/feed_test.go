@@ -260,7 +260,9 @@ func TestChangesWaitForSlavesThatAreInStep(t *testing.T) {
 		}
 		s := newSlave(t, m)
 		s.ask()
+		asked := make(chan struct{})
 		go func() {
+			defer close(asked)
 			for range 2 {
 				s.ask()
 			}
@@ -279,6 +281,7 @@ func TestChangesWaitForSlavesThatAreInStep(t *testing.T) {
 		if d := wait(false); d != 0 {
 			t.Errorf("waits %v again for a slave that is late", d)
 		}
+		<-asked
 		s.ask() // it is in step again once it has all that was waited for
 		tell := s.q
 		tell.Tell = true
