@@ -177,14 +177,18 @@ func TestProcessesAreToldApart(t *testing.T) {
 	addr := front(t, n, "s", l.Addr().String())
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s", dialEnv, addr))
+	pid := 0
+	started := make(chan struct{})
 	n.Host("other", func() int {
-		if cmd.Process == nil {
-			return 0
-		}
-		return cmd.Process.Pid
+		<-started
+		return pid
 	})
 	n.Drop("s", "other")
-	if err = cmd.Start(); err != nil {
+	if err = cmd.Start(); err == nil {
+		pid = cmd.Process.Pid
+	}
+	close(started)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
