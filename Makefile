@@ -92,7 +92,7 @@ peer: build ## unmodified Java and Go clients, and store directories swapped bot
 	$(WITH_BIN) test/peer/run.sh
 
 compatibility: build ## runs the peer tests and writes docs/compatibility.md from their outcome
-	$(WITH_BIN) test/peer/run.sh -matrix $(CURDIR)/docs/compatibility.md
+	$(WITH_BIN) test/peer/run.sh -every-variant -matrix $(CURDIR)/docs/compatibility.md
 
 e2e: process conformance peer ## all that talk to a running server
 

@@ -155,8 +155,9 @@ func epochText(t *testing.T, store string) string {
 // grows, also over a new election. Log and file of epochs are Java's, byte for byte.
 func TestAutoSwitchSlaveOfJava(t *testing.T) {
 	t.Parallel()
-	for _, jars := range []string{"server-5.5.0", "server-5.3.3"} {
+	for i, jars := range []string{"server-5.5.0", "server-5.3.3"} {
 		t.Run(jars, func(t *testing.T) {
+			variant(t, i)
 			const client = "server-5.5.0"
 			dir := t.TempDir()
 			ns, controller := javaSet(t, dir, jars)

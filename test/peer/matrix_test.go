@@ -15,6 +15,16 @@ import (
 
 var matrixPath = flag.String("matrix", "", "write the table of features and clients to this file")
 
+var everyVariant = flag.Bool("every-variant", false, "also run the variants of the long tests of sets of brokers; the gate runs one of each")
+
+// variant skips all variants of a long test but the first, unless all are asked for.
+func variant(t *testing.T, i int) {
+	t.Helper()
+	if i > 0 && !*everyVariant {
+		t.Skip("a variant of a test that takes minutes: -every-variant runs it")
+	}
+}
+
 // The clients of the table, in the order of its columns.
 const (
 	java49 = "client-4.9.8"

@@ -140,7 +140,7 @@ func TestMembers(t *testing.T) {
 	t.Parallel()
 	const client = "server-5.5.0"
 	target.NeedJava(t, client)
-	for _, tt := range []struct {
+	for v, tt := range []struct {
 		name    string
 		ctl     target.Kind
 		brokers [2]target.Kind
@@ -150,6 +150,7 @@ func TestMembers(t *testing.T) {
 		{"a Java broker and then ours under our controller", target.Ours, [2]target.Kind{target.Java, target.Ours}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			variant(t, v)
 			c := newMemberSet(t, tt.ctl)
 			c.add(tt.brokers[0], nil)
 			c.inSync(1, c.addrs[0])
