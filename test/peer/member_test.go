@@ -192,6 +192,7 @@ func TestMembers(t *testing.T) {
 // TestMQAdminSeesMembers: what mqadmin says about brokers of ours under a Java controller.
 func TestMQAdminSeesMembers(t *testing.T) {
 	t.Parallel()
+	variant(t, 1)
 	c := newMemberSet(t, target.Java)
 	c.add(target.Ours, nil)
 	c.inSync(1, c.addrs[0])
