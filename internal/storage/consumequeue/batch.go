@@ -67,6 +67,8 @@ func (s *Set) MakeBatch(name string) error {
 			return fmt.Errorf("topic %s: %w", name, ErrInUse)
 		}
 	}
+	s.deleteMu.Lock()
+	defer s.deleteMu.Unlock()
 	s.createMu.Lock()
 	defer s.createMu.Unlock()
 	s.forget(name)

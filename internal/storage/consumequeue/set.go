@@ -50,8 +50,8 @@ func (o Options) withDefaults() Options {
 // Set is all consume queues of a store. Its parts: queue.go (one queue), tail.go (units that wait in memory), open.go
 // (first look at the files), min.go (first index, deletion), files.go (open files), flush.go (writing and syncing).
 //
-// Lock order: flushMu, createMu, Queue.mu, then activeMu, syncMu or the lock of the open files. No two queues are
-// locked at once. Only flushMu, createMu and a queue's lock during its first open are held across I/O: they order that
+// Lock order: flushMu, deleteMu, createMu, Queue.mu, then activeMu, syncMu or the lock of the open files. No two queues are
+// locked at once. Only flushMu, deleteMu, createMu and a queue's lock during its first open are held across I/O: they order that
 // very I/O.
 type Set struct {
 	fs      vfs.FS
@@ -74,6 +74,7 @@ type Set struct {
 
 	flushMu  sync.Mutex // one flush at a time
 	createMu sync.Mutex // one file creation at a time: Create truncates
+	deleteMu sync.Mutex // no new handle while a topic is deleted
 
 	syncMu   sync.Mutex // guards the next three
 	unsynced []unsyncedFile
@@ -159,6 +160,9 @@ func (s *Set) Queue(name string, id int32) *Queue {
 	if q := s.inMemory(name, id); q != nil {
 		return q
 	}
+	// A handle made while Delete removes the files would go on with what it saw of them.
+	s.deleteMu.Lock()
+	defer s.deleteMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.topics[name]
@@ -294,6 +298,8 @@ func (s *Set) Delete(name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
+	s.deleteMu.Lock()
+	defer s.deleteMu.Unlock()
 	s.createMu.Lock()
 	defer s.createMu.Unlock()
 	s.forget(name)
@@ -308,7 +314,7 @@ func (s *Set) Delete(name string) error {
 	return nil
 }
 
-// forget takes the handles of a topic away. createMu is held.
+// forget takes the handles of a topic away. deleteMu and createMu are held.
 func (s *Set) forget(name string) {
 	s.mu.Lock()
 	t := s.topics[name]
