@@ -442,3 +442,65 @@ func TestWithoutNameServersRoutesAreTheBrokersOwn(t *testing.T) {
 		}
 	})
 }
+
+// masterOf returns the address of id 0 in the route of a topic.
+func (w *world) masterOf(addr, name string) string {
+	w.t.Helper()
+	resp, err := w.asker.Invoke(w.t.Context(), addr, &remoting.Command{Code: protocol.ReqGetRouteInfoByTopic, Header: &protocol.GetRouteInfoRequestHeader{Topic: name}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var d protocol.TopicRouteData
+	if err := d.Decode(resp.Body); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, b := range d.BrokerDatas {
+		if a := b.BrokerAddrs[0]; a != "" {
+			return a
+		}
+	}
+	return ""
+}
+
+func TestTheMasterOfTheNewerEpochKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	var stop func()
+	bubble(t, nil, func(t *testing.T, w *world) {
+		t.Helper()
+		stop = w.serve(ns1)
+		w.reg.SetEpoch(1)
+		w.reg.Become(0, time.Minute)
+		time.Sleep(2 * time.Second)
+		if got := w.masterOf(ns1, "T"); got != brokerIP+":10911" {
+			t.Errorf("the master is %q", got)
+		}
+		const other = "10.0.1.2"
+		client := remoting.NewClient(remoting.ClientOptions{Dial: w.net.Host(other).Dial})
+		reg := membership.New(membership.Options{
+			NameServers: []string{ns1}, Client: client, Cluster: "C", Name: "broker-a", Addr: other + ":10911", HAAddr: other + ":10912", Topics: w.table,
+		})
+		reg.SetEpoch(2)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = reg.Run(ctx) })
+		time.Sleep(2 * time.Second)
+		if got := w.masterOf(ns1, "T"); got != other+":10911" {
+			t.Errorf("after the election the master is %q", got)
+		}
+		w.reg.Become(0, time.Minute) // the old one does not know yet
+		time.Sleep(2 * time.Minute)
+		if got := w.masterOf(ns1, "T"); got != other+":10911" {
+			t.Errorf("after the old master has registered again the master is %q", got)
+		}
+		w.reg.SetEpoch(2)
+		w.reg.Become(1, time.Minute) // now it does
+		time.Sleep(2 * time.Second)
+		if got := w.masterOf(ns1, "T"); got != other+":10911" {
+			t.Errorf("in the end the master is %q", got)
+		}
+		cancel()
+		wg.Wait()
+		client.Close()
+		stop()
+	}, ns1)
+}

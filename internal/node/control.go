@@ -52,7 +52,11 @@ func (p *brokerPart) logStatus() member.Status {
 	if e == nil || e.epochs == nil {
 		return member.Status{}
 	}
-	s := member.Status{Epoch: e.epochs.Last().Number, MaxOffset: int64(e.store.Appended())}
+	durable, end := e.store.Flushed(), e.store.Appended()
+	place := func(off record.Offset) member.Place {
+		return member.Place{Epoch: e.epochs.Written(off), Offset: int64(off)}
+	}
+	s := member.Status{Epoch: e.epochs.Last().Number, MaxOffset: int64(end), End: place(end), Durable: place(min(durable, end))}
 	switch {
 	case e.ruler != nil:
 		s.Confirmed = int64(e.ruler.Confirmed())

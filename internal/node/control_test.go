@@ -595,6 +595,75 @@ func TestASlaveWithoutItsStoreComesBack(t *testing.T) {
 	}
 }
 
+// TestALogThatWasLostIsNotElected kills both brokers of a set that is acknowledged by both, and takes from the slave what it has.
+func TestALogThatWasLostIsNotElected(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(t *testing.T, disk *vfs.Mem){
+		"log and queues": func(t *testing.T, disk *vfs.Mem) {
+			t.Helper()
+			empty(t, disk, "/store/commitlog", "")
+			empty(t, disk, "/store/consumequeue", "")
+		},
+		"all but the identity and the mark": func(t *testing.T, disk *vfs.Mem) { t.Helper(); empty(t, disk, "/store", "brokerIdentity") },
+		"the newest file": func(t *testing.T, disk *vfs.Mem) {
+			t.Helper()
+			empty(t, disk, "/store/commitlog", "00000000000000000000")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, 1, 2, map[string]string{"allAckInSyncStateSet": "true", "minInSyncReplicas": "2", "totalReplicas": "2", "mappedFileSizeCommitLog": "16384"})
+				defer f.close()
+				f.inSync(60 * time.Second)
+				p := f.produce()
+				time.Sleep(5 * time.Second)
+				acked := p.end()
+				m := f.master()
+				s := f.brokers[0]
+				if s == m {
+					s = f.brokers[1]
+				}
+				for _, k := range []*machine{m, s} { // nobody sees their connections end: both stay in the set
+					disk := k.disk.CrashClone(f.rng, vfs.ProcessKill)
+					k.kill(true)
+					k.disk = disk
+				}
+				lose(t, s.disk)
+				s.revive()
+				time.Sleep(time.Minute)
+				if got := f.master(); got != nil {
+					t.Errorf("%s is master without its log", got.ip)
+				}
+				if f.diary.last("A part of the log was lost") < 0 {
+					t.Error("the reason is not said")
+				}
+				m.revive()
+				f.inSync(60 * time.Second)
+				f.check(f.master(), acked)
+				f.alike(30 * time.Second)
+				m.kill(false) // now the other one may
+				f.until(30*time.Second, "the other is master", func() bool { return f.master() == s })
+				m.revive()
+				f.inSync(60 * time.Second)
+				f.check(s, acked)
+			})
+		})
+	}
+}
+
+// empty removes what is in a folder, but for names that begin with keep.
+func empty(t *testing.T, disk *vfs.Mem, dir, keep string) {
+	t.Helper()
+	list, err := disk.ReadDir(dir)
+	must(t, err)
+	for _, e := range list {
+		if keep == "" || !strings.HasPrefix(e.Name(), keep) {
+			must(t, disk.RemoveAll(dir+"/"+e.Name()))
+		}
+	}
+}
+
 func TestTwoBrokersWithOneStoreAreNotBothServed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -121,7 +121,7 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 // putAside takes the store away. What says which broker this is stays.
 func (p *brokerPart) putAside() error {
 	c := &p.o.Broker.Store
-	folder, err := storage.PutAside(p.o.FS, c.Root, c.CommitLog, time.Now(), "brokerIdentity", "brokerIdentity-temp")
+	folder, err := storage.PutAside(p.o.FS, c.Root, c.CommitLog, time.Now(), "brokerIdentity", "brokerIdentity-temp", "brokerIdentity-log")
 	if err == nil {
 		p.log.Warn("the store was put aside, its master's is copied anew", "folder", folder)
 	}

@@ -158,6 +158,9 @@ func (e *Epochs) Last() Epoch {
 	return list[len(list)-1]
 }
 
+// Written returns the number of the newest epoch in which a log that ends at end was written, 0 when there is none.
+func (e *Epochs) Written(end record.Offset) int32 { return max(lastWritten(e.List(), end), 0) }
+
 // edit replaces the list by what f makes of it, in the file first. f gets a copy.
 func (e *Epochs) edit(f func(list []Epoch) []Epoch) error {
 	e.turn <- struct{}{}

@@ -150,8 +150,8 @@ func (m *Member) replicaInfo(ctx context.Context) (view, error) {
 	return view{Term{Epoch: h.MasterEpoch, MasterID: h.MasterBrokerID, MasterAddr: h.MasterAddress, InSync: set}, a.sent}, err
 }
 
-// replicas returns what the controllers know of the members of the set.
-func (m *Member) replicas(ctx context.Context) ([]protocol.ReplicaIdentity, error) {
+// replicas returns what the controllers know of the set.
+func (m *Member) replicas(ctx context.Context) (*protocol.ReplicasInfo, error) {
 	a, err := m.ask(ctx, protocol.ReqControllerGetSyncStateData, nil, protocol.AppendNames(nil, []string{m.o.Name}))
 	if err != nil {
 		return nil, err
@@ -162,10 +162,10 @@ func (m *Member) replicas(ctx context.Context) ([]protocol.ReplicaIdentity, erro
 	}
 	for i := range all.Sets {
 		if s := &all.Sets[i]; s.BrokerName == m.o.Name {
-			return append(s.InSync, s.NotInSync...), nil
+			return s, nil
 		}
 	}
-	return nil, nil
+	return &protocol.ReplicasInfo{}, nil
 }
 
 // Propose asks the controllers to change the set of those that are in sync, in the name of the master of epoch; s.Epoch is that of

@@ -79,7 +79,7 @@ func (w *world) storm(d time.Duration, one bool) {
 				set := n.m.State().Done.InSync
 				set.IDs = nil
 				for _, o := range w.nodes {
-					if o.m != nil && o.m.State().ID != 0 {
+					if o.m != nil && o.m.State().ID != 0 && o.engine.status().MaxOffset > 0 {
 						set.IDs = append(set.IDs, o.m.State().ID)
 					}
 				}

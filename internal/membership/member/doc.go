@@ -17,6 +17,8 @@
 //     wall clock does: the lease is counted on the monotonic clock.
 //   - brokerIdentity is written, durably, before brokerIdentity-temp is removed: after a crash between any two steps the broker has
 //     the identity that the controllers gave it, or can ask for the same one again.
+//   - A broker whose log is behind what it had when it was last registered does not register while the controllers count it as in
+//     sync: it cannot be elected then. What it had is in a file of its own, next to the identity.
 //
 // Differs from Java: there a master that lost its controllers goes on for ever; messages that it accepts alone after another master
 // was elected are cut off when it comes back. docs/operations/high-availability.md says what each setting can lose.

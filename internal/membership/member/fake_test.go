@@ -330,19 +330,26 @@ func (q *quorum) answer(i int, r *remoting.Request) reply {
 		w.ObjStart()
 		w.Key(setName)
 		w.ObjStart()
-		w.Key("inSyncReplicas")
-		w.ArrStart()
-		for id, a := range q.ids {
-			w.ObjStart()
-			w.Key("alive")
-			w.Bool(q.aliveLocked(id))
-			w.Key("brokerAddress")
-			w.Str(a.addr)
-			w.Key("brokerId")
-			w.Int(id)
-			w.ObjEnd()
+		for key, in := range map[string]bool{"inSyncReplicas": true, "notInSyncReplicas": false} {
+			w.Key(key)
+			w.ArrStart()
+			for id, a := range q.ids {
+				if slices.Contains(q.now.set, id) != in {
+					continue
+				}
+				w.ObjStart()
+				w.Key("alive")
+				w.Bool(q.aliveLocked(id))
+				w.Key("brokerAddress")
+				w.Str(a.addr)
+				w.Key("brokerId")
+				w.Int(id)
+				w.ObjEnd()
+			}
+			w.ArrEnd()
 		}
-		w.ArrEnd()
+		w.Key("masterEpoch")
+		w.Int(int64(q.now.epoch))
 		w.ObjEnd()
 		w.ObjEnd()
 		w.ObjEnd()
@@ -383,9 +390,11 @@ type engine struct {
 	epochs []int32
 	busy   bool
 	offset int64
-	last   int32 // epoch of the log
-	take   time.Duration
-	fail   int // so many changes fail
+	// volatile is how much of the log's end would not survive a loss of power.
+	volatile int64
+	last     int32 // epoch of the log
+	take     time.Duration
+	fail     int // so many changes fail
 }
 
 func (e *engine) begin(role string, t member.Term) time.Duration {
@@ -429,8 +438,8 @@ func (e *engine) become(ctx context.Context, role string, t member.Term) error {
 		e.epochs = append(e.epochs, t.Epoch)
 	}
 	e.role, e.term, e.fenced = role, t, false
-	if role == "master" {
-		e.last = t.Epoch
+	if e.last = t.Epoch; e.offset == 0 { // it has got something
+		e.offset = 100
 	}
 	return nil
 }
@@ -462,7 +471,10 @@ func (e *engine) Fence(string) {
 func (e *engine) status() member.Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return member.Status{Epoch: e.last, MaxOffset: e.offset, Confirmed: e.offset}
+	return member.Status{
+		Epoch: e.last, MaxOffset: e.offset, Confirmed: e.offset, End: member.Place{Epoch: e.last, Offset: e.offset},
+		Durable: member.Place{Epoch: e.last, Offset: e.offset - e.volatile},
+	}
 }
 
 func (e *engine) history() string {

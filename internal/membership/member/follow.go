@@ -42,6 +42,7 @@ func (m *Member) follow(ctx context.Context) {
 		}
 	}
 	said.note(ctx, m.o.Log, "register with the controllers", nil)
+	close(m.entered)
 	for {
 		pause := m.o.SyncRoles
 		err := m.round(ctx)
@@ -128,26 +129,36 @@ func (m *Member) obtain(ctx context.Context) (*Identity, error) {
 	return &c.Identity, nil
 }
 
-// alone checks that no other broker lives under this identity: somebody may have copied the store. A broker that got a new
-// address is let in when its old one has been silent long enough.
+// alone checks that nothing speaks against this broker's taking its place in the set.
 //
-// Differs from Java: there the second one takes the place of the first.
+// Differs from Java: there a second broker with the same identity takes the place of the first.
 func (m *Member) alone(ctx context.Context) error {
 	m.mu.Lock()
 	id := m.id
 	m.mu.Unlock()
-	list, err := m.replicas(ctx)
+	set, err := m.replicas(ctx)
 	if err != nil {
-		if _, refused := errors.AsType[*Refused](err); refused && !refusedWith(err, protocol.RespControllerNotLeader) {
-			return nil // a set that the controllers do not know, or a controller that does not know the question
+		if !refusedWith(err, protocol.RespControllerBrokerMetadataNotExist, protocol.RespControllerBrokerNeedToBeRegistered) {
+			return err
 		}
+		set = &protocol.ReplicasInfo{}
+	}
+	if err := m.single(id, set); err != nil {
 		return err
 	}
-	for i := range list {
-		r := &list[i]
-		if r.BrokerID == id && r.Alive && r.BrokerAddress != "" && r.BrokerAddress != m.o.Addr {
-			return fmt.Errorf("the broker at %s is alive and has number %d of %s, which is the identity in %s: refused, two brokers must not have the same. "+
-				"If this store is a copy of that broker's, empty it", r.BrokerAddress, id, m.o.Name, m.files.path)
+	return m.whole(id, set)
+}
+
+// single checks that no other broker lives under this identity: somebody may have copied the store. A broker that got a new
+// address is let in when its old one has been silent long enough.
+func (m *Member) single(id int64, set *protocol.ReplicasInfo) error {
+	for _, list := range [][]protocol.ReplicaIdentity{set.InSync, set.NotInSync} {
+		for i := range list {
+			r := &list[i]
+			if r.BrokerID == id && r.Alive && r.BrokerAddress != "" && r.BrokerAddress != m.o.Addr {
+				return fmt.Errorf("the broker at %s is alive and has number %d of %s, which is the identity in %s: refused, two brokers must not have the same. "+
+					"If this store is a copy of that broker's, empty it", r.BrokerAddress, id, m.o.Name, m.files.path)
+			}
 		}
 	}
 	return nil

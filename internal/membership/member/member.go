@@ -53,6 +53,8 @@ type Status struct {
 	Epoch     int32 // the newest epoch that the log has, 0 when it has none
 	MaxOffset int64
 	Confirmed int64
+	End       Place // of the log; Epoch may have begun there
+	Durable   Place // up to where it survives a loss of power, not behind End
 }
 
 // Client makes calls; *remoting.Client is one.
@@ -119,7 +121,9 @@ type Member struct {
 	asked   chan struct{} // has room for one: ask who is master, at once
 	find    chan struct{} // has room for one: find the leader of the controllers, at once
 	changed chan struct{} // has room for one: the applier has work
+	entered chan struct{} // closed when this broker has registered for the first time
 	settled chan struct{} // closed when the first role has been taken
+	marked  mark          // in the file, as far as it is known; see Member.mark
 
 	mu          sync.Mutex // guards what follows
 	controllers []string   // where controllers are
@@ -142,7 +146,7 @@ func New(o Options) (*Member, error) {
 	o = o.withDefaults()
 	return &Member{
 		o: o, files: identityFiles{o.FS, o.IdentityFile}, lease: newLease(o.Expire),
-		asked: make(chan struct{}, 1), find: make(chan struct{}, 1), changed: make(chan struct{}, 1), settled: make(chan struct{}),
+		asked: make(chan struct{}, 1), find: make(chan struct{}, 1), changed: make(chan struct{}, 1), entered: make(chan struct{}), settled: make(chan struct{}),
 		controllers: slices.Clone(o.Controllers),
 	}, nil
 }
@@ -158,6 +162,7 @@ func (m *Member) Run(ctx context.Context) error {
 	wg.Go(func() { m.beat(ctx) })
 	wg.Go(func() { m.apply(ctx) })
 	wg.Go(func() { m.guard(ctx) })
+	wg.Go(func() { m.keepMark(ctx) })
 	m.follow(ctx)
 	return nil
 }

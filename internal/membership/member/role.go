@@ -9,7 +9,8 @@ import (
 const (
 	roleAgain = 200 * time.Millisecond // after a change of roles that failed, doubled up to
 	roleMost  = 5 * time.Second
-	haAgain   = 500 * time.Millisecond // between questions to a master where its slaves connect
+	haAgain   = 20 * time.Millisecond // between questions to a master where its slaves connect, doubled up to
+	haMost    = time.Second
 )
 
 // heard takes what a leader of the controllers says. vacant: the set has no master.
@@ -128,7 +129,7 @@ func (m *Member) todoLocked() todo {
 // apply makes the engine do what the controllers decided.
 func (m *Member) apply(ctx context.Context) {
 	var said complaint
-	back, pause := roleAgain, time.Duration(0)
+	back, pause, ha := roleAgain, time.Duration(0), haAgain
 	for {
 		if pause == 0 {
 			pause = m.o.Expire
@@ -159,11 +160,12 @@ func (m *Member) apply(ctx context.Context) {
 			}
 			back = roleAgain
 		}
-		if ctx.Err() == nil && m.needsHA() {
-			m.findHA(ctx)
-			if pause == 0 {
-				pause = haAgain
-			}
+		if ctx.Err() != nil || !m.needsHA() {
+			ha = haAgain
+			continue
+		}
+		if m.findHA(ctx); pause == 0 {
+			pause, ha = ha, min(2*ha, haMost)
 		}
 	}
 }
