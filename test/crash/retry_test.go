@@ -32,9 +32,9 @@ func TestKillRetry(t *testing.T) {
 			b, p := c.Addrs[0], c.Brokers[0]
 			g := newPoison(t, b)
 			ctx, cancel := context.WithCancel(t.Context())
-			var wg sync.WaitGroup
+			var wg, sending sync.WaitGroup
 			send, stopSending := context.WithCancel(ctx)
-			wg.Go(func() { g.load.Run(send) })
+			sending.Go(func() { g.load.Run(send) })
 			for _, topic := range []string{g.load.Topic, "%RETRY%" + g.group} {
 				wg.Go(func() { g.fail(ctx, topic) })
 			}
@@ -45,6 +45,7 @@ func TestKillRetry(t *testing.T) {
 				p.WaitPort(b, 20*time.Second)
 			}
 			stopSending()
+			sending.Wait()
 			g.waitQuiet(t)
 			cancel()
 			wg.Wait()
@@ -187,18 +188,20 @@ func (g *poison) giveBack(c *bench.Client, todo []delivery) ([]delivery, error) 
 	return slices.DeleteFunc(open, func(d delivery) bool { return d.at < 0 }), nil
 }
 
-// waitQuiet returns when nothing has been delivered for longer than a delay.
+// waitQuiet returns when each acknowledged message has had its last try and nothing has been delivered for longer than a
+// delay since then; or when the broker delivers nothing more.
 func (g *poison) waitQuiet(t *testing.T) {
 	t.Helper()
-	end := time.Now().Add(2 * time.Minute)
+	begin := time.Now()
 	for {
 		g.mu.Lock()
-		quiet := time.Since(g.last)
+		done := !slices.ContainsFunc(g.load.Senders[0].Acked, func(n int64) bool { return g.accepted[try{n, retryTimes}] == 0 })
+		quiet := min(time.Since(g.last), time.Since(begin))
 		g.mu.Unlock()
-		if quiet > 4*time.Second {
+		if done && quiet > 4*time.Second || quiet > 30*time.Second {
 			return
 		}
-		if time.Now().After(end) {
+		if time.Since(begin) > 3*time.Minute {
 			t.Fatal("deliveries do not end")
 		}
 		time.Sleep(50 * time.Millisecond)
