@@ -16,6 +16,7 @@ import (
 	"github.com/cometmq/cometmq/internal/broker/meta"
 	"github.com/cometmq/cometmq/internal/broker/pop"
 	"github.com/cometmq/cometmq/internal/broker/rebalance"
+	"github.com/cometmq/cometmq/internal/broker/stats"
 	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/broker/tx"
 	"github.com/cometmq/cometmq/internal/mq"
@@ -337,7 +338,7 @@ func (b *Broker) Run(ctx context.Context) error {
 
 // tick samples the figures each second and lets clients and locks expire.
 func (b *Broker) tick(ctx context.Context) {
-	const expireEvery = int(rateStep / time.Second) // as Java's scan
+	const expireEvery = int(stats.Step / time.Second) // as Java's scan
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for n := 1; ; n++ {
@@ -348,7 +349,7 @@ func (b *Broker) tick(ctx context.Context) {
 		}
 		b.figures.sample(b.o.Now())
 		if n%expireEvery == 0 {
-			b.sampleRates()
+			b.samplePasts()
 			if closed := b.clients.Expire(); closed > 0 {
 				b.o.Log.Warn("closed connections without a heartbeat", "count", closed)
 			}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cometmq/cometmq/internal/broker/stats"
 )
 
 // figures counts what the broker does. The hot path only adds to atomics; sample, once a second, keeps the past.
@@ -13,7 +15,10 @@ type figures struct {
 	puts, gets   flow
 	failed       atomic.Int64 // sends that the store refused
 	hits, misses atomic.Int64 // pulls with and without messages
-	longest      atomic.Int64 // ns of the longest append
+
+	userPuts, userGets atomic.Int64  // messages of topics that are not the broker's own
+	past, userPast     [2]stats.Item // puts, gets
+	longest            atomic.Int64  // ns of the longest append
 
 	escaped, escapeFailures atomic.Int64 // messages that other sets took, and attempts that failed
 

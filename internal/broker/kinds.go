@@ -151,7 +151,7 @@ func (b *Broker) admitInner(s *sender, i int, r *mq.SendRequest, q *queue, res *
 	from := len(s.keys)
 	s.keys = append(s.keys, s.scan.uniq...)
 	res.BatchKey = bytesview.String(s.keys[from:])
-	s.placed = append(s.placed, placed{request: i, first: first, n: 1, inner: n, queue: q})
+	s.placed = append(s.placed, placed{request: i, first: first, n: 1, inner: n, queue: q, in: s.last.inflow(kindNormal)})
 	return true, nil
 }
 

@@ -229,7 +229,7 @@ func (b *Broker) Pop(_ context.Context, r *mq.PopRequest, res *mq.PopResult) err
 		n, size := int64(res.Count), int64(len(res.Records))
 		gt := g.topic(t)
 		gt.gets.add(n, size)
-		b.figures.gets.add(n, size)
+		b.countGet(t, n, size)
 		b.figures.hits.Add(1)
 		if res.Rest > 0 && b.popWaits.Parked() > 0 {
 			b.popWaits.Wake(c.p.topic, c.p.group, r.QueueID)

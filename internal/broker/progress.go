@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
-	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/stats"
 	"github.com/cometmq/cometmq/internal/mq"
 )
 
@@ -17,7 +17,7 @@ func (b *Broker) TopicStats(_ context.Context, topic string) (mq.TopicStats, err
 	}
 	b.store.CatchUp()
 	c := t.entry.Config()
-	out := mq.TopicStats{PutTPS: t.rate.perSecond()}
+	out := mq.TopicStats{PutTPS: t.past.PerSecond(stats.Num)}
 	for id := range min(max(c.ReadQueues, c.WriteQueues), maxQueues) {
 		s := mq.QueueStats{Queue: b.queueName(t, id)}
 		if q, ok := b.store.Lookup(topic, id); ok {
@@ -58,7 +58,7 @@ func (b *Broker) ConsumeStats(_ context.Context, group, topic string, list []str
 		var gt *groupTopic
 		if g != nil {
 			gt = g.topic(t)
-			out.TPS += gt.rate.perSecond()
+			out.TPS += gt.past.PerSecond(stats.Num)
 		}
 		for id := range min(t.entry.Config().ReadQueues, maxQueues) {
 			out.Queues = append(out.Queues, b.progress(group, t, gt, id))
@@ -151,42 +151,4 @@ func (p *pulled) pulledTo(queue int32) mq.Index {
 		return mq.Index((*list)[queue].Load())
 	}
 	return 0
-}
-
-// rate is messages a second over the last minute, from samples that are ten seconds apart, as Java's.
-type rate struct {
-	past [7]atomic.Int64
-	n    atomic.Int64 // samples taken
-}
-
-const rateStep = 10 * time.Second
-
-// sample is called each rateStep, by one goroutine.
-func (r *rate) sample(total int64) {
-	n := r.n.Load()
-	r.past[n%int64(len(r.past))].Store(total)
-	r.n.Store(n + 1)
-}
-
-func (r *rate) perSecond() float64 {
-	n, size := r.n.Load(), int64(len(r.past))
-	if n < 2 {
-		return 0
-	}
-	first := max(n-size, 0)
-	d := r.past[(n-1)%size].Load() - r.past[first%size].Load()
-	return float64(d) / (time.Duration(n-1-first) * rateStep).Seconds()
-}
-
-// sampleRates notes what was counted by topic and by group.
-func (b *Broker) sampleRates() {
-	b.eachUsed(func(_ string, t *topic, queues []atomic.Pointer[queue]) {
-		total := int64(0)
-		for i := range queues {
-			if q := queues[i].Load(); q != nil {
-				total += q.puts.messages.Load()
-			}
-		}
-		t.rate.sample(total)
-	}, func(_, _ string, gt *groupTopic) { gt.rate.sample(gt.gets.messages.Load()) })
 }

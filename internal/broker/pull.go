@@ -61,7 +61,7 @@ func (b *Broker) Pull(_ context.Context, r *mq.PullRequest, dst []byte) (mq.Fetc
 		n, size := int64(res.Count), int64(len(res.Records)-len(dst))
 		q.gets.add(n, size)
 		gt.gets.add(n, size)
-		b.figures.gets.add(n, size)
+		b.countGet(t, n, size)
 		b.figures.hits.Add(1)
 	} else {
 		b.figures.misses.Add(1)

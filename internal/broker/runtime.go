@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cometmq/cometmq/internal/broker/meta"
+	"github.com/cometmq/cometmq/internal/broker/stats"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/selector"
 	"github.com/cometmq/cometmq/internal/storage"
@@ -19,9 +20,12 @@ type topic struct {
 	entry  *meta.Topic
 	refuse *mq.Error // why clients may not send here, nil when they may
 
+	system bool // Java's isSystemTopic
+
 	mu     sync.Mutex // held while queues grows
 	queues atomic.Pointer[[]atomic.Pointer[queue]]
-	rate   rate
+	in     [kindCount]atomic.Pointer[inflow]
+	past   stats.Item // of in
 }
 
 // queue is what the hot path keeps of a queue.
@@ -31,10 +35,11 @@ type queue struct {
 	gets  flow
 }
 
-// flow counts messages and bytes.
-type flow struct{ messages, bytes atomic.Int64 }
+// flow counts requests, and messages and bytes of them.
+type flow struct{ calls, messages, bytes atomic.Int64 }
 
 func (f *flow) add(messages, bytes int64) {
+	f.calls.Add(1)
 	f.messages.Add(messages)
 	f.bytes.Add(bytes)
 }
@@ -55,7 +60,7 @@ func (b *Broker) topicOf(e *meta.Topic) *topic {
 	if t, ok := e.Runtime().(*topic); ok {
 		return t
 	}
-	t := &topic{entry: e, refuse: checkTopicName(e.Name())}
+	t := &topic{entry: e, refuse: checkTopicName(e.Name()), system: meta.IsSystemTopic(b.system, e.Name())}
 	if t.refuse == nil && meta.SendForbidden(e.Name()) {
 		t.refuse = mq.Errorf(mq.KindNoPermission, "Sending message to topic[%s] is forbidden.", e.Name())
 	}
@@ -112,9 +117,10 @@ type groupTopic struct {
 	dead  atomic.Int64 // those of them that became dead letters (Java SNDBCK2DLQ_TIMES)
 	asked atomic.Pointer[expression]
 	retry atomic.Pointer[retryFilter] // filterSupportRetry
-	rate  rate
 	pulled
 	popper atomic.Pointer[popper]
+
+	past, backPast, deadPast stats.Item // of gets, backs, dead
 }
 
 // expression is a subscription that came with a pull, compiled. Pulls repeat it, so the last one is kept.

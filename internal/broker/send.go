@@ -41,6 +41,7 @@ type placed struct {
 	inner    int // messages in the one record of a batch queue
 	batch    bool
 	queue    *queue
+	in       *inflow
 }
 
 func newSender() *sender {
@@ -261,7 +262,7 @@ func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendReque
 		return refusal
 	}
 	res.UniqueKey, res.RecallHandle = bytesview.String(s.keys[from:]), handle
-	s.placed = append(s.placed, placed{request: i, first: first, n: 1, queue: q})
+	s.placed = append(s.placed, placed{request: i, first: first, n: 1, queue: q, in: s.last.inflow(s.scan.kind())})
 	return nil
 }
 
@@ -302,13 +303,13 @@ func (b *Broker) admitBatch(s *sender, i int, r *mq.SendRequest, q *queue, res *
 		return b.errSize()
 	}
 	s.batch.EndGroup(true)
-	s.placed = append(s.placed, placed{request: i, first: first, n: n, batch: true, queue: q})
+	s.placed = append(s.placed, placed{request: i, first: first, n: n, batch: true, queue: q, in: s.last.inflow(kindNormal)})
 	return nil
 }
 
 // publish fills in the results of what was appended and counts it.
 func (b *Broker) publish(s *sender, sb *mq.SendBatch) {
-	total, bytes := 0, int64(0)
+	total, user, bytes := 0, 0, int64(0)
 	for _, p := range s.placed {
 		res := &sb.Results[p.request]
 		res.Index, res.Offset, _ = s.batch.Result(p.first)
@@ -326,10 +327,15 @@ func (b *Broker) publish(s *sender, sb *mq.SendBatch) {
 		}
 		n := max(p.n, p.inner)
 		p.queue.puts.add(int64(n), size)
+		p.in.note(int64(n), size)
 		total += n
+		if !p.in.system {
+			user += n
+		}
 		bytes += size
 	}
 	b.figures.puts.add(int64(total), bytes)
+	b.figures.userPuts.Add(int64(user))
 }
 
 // await waits, without blocking, for the durability that was promised. One ticket stands for the whole batch.

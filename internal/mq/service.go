@@ -86,4 +86,5 @@ type Admin interface {
 	ClientAdmin
 	PositionAdmin
 	ReplicaAdmin
+	StatsAdmin
 }
