@@ -155,11 +155,10 @@ func (b *Broker) timerAt(check []byte, java bool) error {
 	if b.timer == nil {
 		return delay.Follow(b.o.FS, b.o.Dir, check, java)
 	}
-	p, err := delay.ProgressOf(check, java)
-	if err == nil && !b.Acts() {
-		b.timer.Heard(p)
+	if b.Acts() {
+		return nil // they are its own
 	}
-	return err
+	return b.timer.Follow(check, java)
 }
 
 // readTimerCheck returns the 56 bytes that the file has, zeros when there is none.

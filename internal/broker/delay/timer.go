@@ -99,6 +99,7 @@ type Timer struct {
 	taken   map[int64]map[string]struct{} // what was taken back in slots that are loaded
 	rebuild *rebuild                      // nil unless this was a slave
 
+	late   postponed
 	said   said
 	saidAt time.Time
 	unsaid bool // something has moved since
@@ -162,7 +163,7 @@ func OpenTimer(o TimerOptions) (*Timer, error) {
 	if err = t.recover(); err != nil {
 		return nil, errors.Join(err, t.log.Close(), t.wheel.Close())
 	}
-	t.publish(0)
+	t.publish()
 	return t, nil
 }
 
@@ -195,6 +196,9 @@ func (t *Timer) recover() error {
 			return true // delivered
 		}
 		newest[slot] = pos
+		if u.Due > 0 && u.Due <= slot && u.Magic&timerlog.MagicRoll == 0 {
+			t.postpone(u.Due, slot) // it came late then
+		}
 		return true
 	})
 	for slot, pos := range newest {
@@ -324,7 +328,7 @@ func (t *Timer) loop(ctx context.Context) error {
 			took, err = t.take(ms)
 			more = more || took > 0
 		}
-		t.publish(ms)
+		t.publish()
 		wait := t.idle(now, last)
 		switch {
 		case err != nil:
@@ -382,9 +386,9 @@ func (t *Timer) complain(now time.Time, what string, err error) {
 // waiting is how many timers are in memory.
 func (t *Timer) waiting() int { return len(t.pending) + len(t.ready) - t.at }
 
-// publish copies figures for others. now is when what was due was delivered last, in ms.
-func (t *Timer) publish(now int64) {
-	t.tell(now)
+// publish copies figures for others.
+func (t *Timer) publish() {
+	t.tell()
 	t.stats.pending.Store(int64(t.waiting()))
 	read := t.readTime()
 	if read > t.copiesTo {

@@ -37,9 +37,25 @@ type said struct {
 	java timerlog.Check // for Java's
 }
 
-// tell says how far the timers are, when that has changed. Everything that was due before now, in ms, is delivered or pending.
-func (t *Timer) tell(now int64) {
-	done := min(t.loaded, now)
+// postponed are timers that came late: they are in a slot behind the one of their time, and that is not loaded yet. In ms; zero is none.
+type postponed struct{ due, slot int64 } // the earliest time, the last slot
+
+// postpone notes that a timer which is due at due is in a slot.
+func (t *Timer) postpone(due, slot int64) {
+	if t.late == (postponed{}) || t.late.slot < t.loaded {
+		t.late = postponed{due, slot}
+		return
+	}
+	t.late.due, t.late.slot = min(t.late.due, due), max(t.late.slot, slot)
+}
+
+// tell says how far the timers are, when that has changed. What was taken and is not delivered is pending, or ready, or in a slot that
+// is not loaded: then it is due after the begin of that slot, unless it came late.
+func (t *Timer) tell() {
+	done := t.loaded + 1
+	if t.late != (postponed{}) && t.late.slot >= t.loaded {
+		done = min(done, t.late.due)
+	}
 	if len(t.pending) > 0 {
 		done = min(done, t.pending[0].due)
 	}
@@ -51,9 +67,11 @@ func (t *Timer) tell(now int64) {
 		c.ReadTime, c.MasterIndex = t.rebuild.before, int64(t.rebuild.until)
 	}
 	java := c
-	java.ReadTime, java.LogPos, java.QueueIndex = min(t.readTime(), c.ReadTime), t.log.End(), c.MasterIndex
+	// In whole slots; that of a timer that came late is the one in which it would be if it had come in time.
+	java.ReadTime = min(t.readTime(), t.slot(max(c.ReadTime-1, 0)))
+	java.LogPos, java.QueueIndex = t.log.End(), c.MasterIndex
 	t.said.mu.Lock()
-	moved := c.MasterIndex != t.said.done.MasterIndex || c.ReadTime/t.precision != t.said.done.ReadTime/t.precision || t.waiting() > 0
+	moved := c != t.said.done
 	t.said.done, t.said.java = c, java
 	t.said.mu.Unlock()
 	if t.o.Moved == nil || t.trailing || !moved && !t.unsaid {
@@ -85,10 +103,14 @@ func Follow(fsys vfs.FS, dir string, told []byte, java bool) error {
 	return c.Put(fsys, checkPath(dir))
 }
 
-// ProgressOf is Follow for a timer that trails.
-func ProgressOf(told []byte, java bool) (Progressed, error) {
+// Follow is the function Follow for a timer that trails. It counts in whole slots: what was due in the one in which the master is may
+// be delivered or not.
+func (t *Timer) Follow(told []byte, java bool) error {
 	c, err := checkOf(told, java)
-	return Progressed{c.ReadTime, record.Index(c.MasterIndex)}, err
+	if err == nil {
+		t.Heard(Progressed{t.slot(max(c.ReadTime-1, 0)), record.Index(c.MasterIndex)})
+	}
+	return err
 }
 
 func checkOf(told []byte, java bool) (timerlog.Check, error) {

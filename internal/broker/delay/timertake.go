@@ -77,7 +77,10 @@ func (t *Timer) note(entries []storage.Entry, now int64) (int, error) {
 				n++ // the other broker has delivered it
 				continue
 			}
-			t.fit(&u)
+			in := u.Time
+			if t.fit(&u); err == nil && u.Time > in && t.slot(u.Time) >= t.loaded {
+				t.postpone(u.Due, t.slot(u.Time))
+			}
 		} else if !lostForGood(err) && e.Offset >= 0 {
 			return 0, err
 		}

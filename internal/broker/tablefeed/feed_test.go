@@ -331,6 +331,26 @@ func TestHostileQuestions(t *testing.T) {
 	}
 }
 
+func TestOneQuestionOfASlaveWaits(t *testing.T) {
+	t.Parallel()
+	m := newMaster()
+	s := newSlave(t, m)
+	s.ask()
+	answers := 0
+	for range 1000 {
+		if err := m.Serve(s.q.AppendTo(nil), func([]byte) { answers++ }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if answers != 999 {
+		t.Errorf("%d of 1000 questions are answered", answers)
+	}
+	m.Close()
+	if answers != 1000 {
+		t.Error("the last question is not answered at the end")
+	}
+}
+
 func FuzzAnswer(f *testing.F) {
 	m := newMaster()
 	defer m.Close()

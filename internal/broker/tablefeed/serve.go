@@ -65,10 +65,20 @@ func (f *Feed) Serve(body []byte, done func(body []byte)) error {
 		f.mu.Unlock()
 		f.answer(q)
 	default:
-		f.parkLocked(q, !fresh)
+		old := f.parkLocked(q, !fresh)
 		f.mu.Unlock()
+		if old != nil {
+			old.nothing()
+		}
 	}
 	return nil
+}
+
+// nothing answers q: there is nothing new.
+func (q *question) nothing() {
+	q.timer.Stop()
+	a := Answer{Stream: q.Stream, Next: q.Received}
+	q.done(a.appendHead(nil))
 }
 
 // noteLocked notes what a follower says about itself.
@@ -129,13 +139,19 @@ func (f *Feed) retire() {
 	f.o.Log.Info("tables are not followed any more")
 }
 
-// parkLocked lets q wait. more: there is something for it already, but it is too early to say so.
-func (f *Feed) parkLocked(q *question, more bool) {
+// parkLocked lets q wait. more: there is something for it already, but it is too early to say so. It returns a question of the same
+// follower that waited until now: one of each waits at a time.
+func (f *Feed) parkLocked(q *question, more bool) (old *question) {
+	if i := slices.IndexFunc(f.waiting, func(w *question) bool { return w.Follower == q.Follower }); i >= 0 {
+		old = f.waiting[i]
+		f.waiting = slices.Delete(f.waiting, i, i+1)
+	}
 	f.waiting = append(f.waiting, q)
 	q.timer = time.AfterFunc(q.Wait, func() { f.expire(q) })
 	if more {
 		f.wakeLocked(false)
 	}
+	return old
 }
 
 func (f *Feed) expire(q *question) {
@@ -337,7 +353,6 @@ func (f *Feed) Close() {
 	f.closed = true
 	list := f.waiting
 	f.waiting = nil
-	a := Answer{Stream: f.id}
 	if f.wake != nil {
 		f.wake.Stop()
 	}
@@ -348,8 +363,6 @@ func (f *Feed) Close() {
 	}
 	f.mu.Unlock()
 	for _, q := range list {
-		q.timer.Stop()
-		a.Next = q.Received
-		q.done(a.appendHead(nil))
+		q.nothing()
 	}
 }
