@@ -39,7 +39,7 @@ func asMaster(o *setup) {
 
 func asSlave(o *setup) {
 	asMaster(o)
-	o.Slave, o.ID, o.storage.Copy = true, 1, true
+	o.Slave, o.SlaveRead, o.ID, o.storage.Copy = true, true, 1, true
 }
 
 func newCouple(tb testing.TB, seed uint64) *couple {

@@ -63,6 +63,7 @@ func TestConformance(t *testing.T) {
 		{"delay", delayCases, delayConf, nil},
 		{"acting", actingCases, map[string]string{}, actingNSConf},
 		{"compaction", compactCases, compactConf, nil},
+		{"tables", tableCases, nil, nil},
 	} {
 		t.Run(set.group, func(t *testing.T) {
 			c := c
