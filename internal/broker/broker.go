@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/broker/clients"
@@ -134,6 +135,8 @@ type Options struct {
 
 	Now func() time.Time
 	Log *slog.Logger
+
+	suffix []byte // the properties that each message gets
 }
 
 func (o Options) withDefaults() Options {
@@ -223,6 +226,7 @@ func (o Options) systemOptions() meta.SystemOptions {
 // Broker implements mq.Service and mq.Admin. See the package comment for where its parts are.
 type Broker struct {
 	o       Options
+	live    atomic.Pointer[Options] // what Retune changes
 	system  meta.SystemOptions
 	store   *storage.Store
 	meta    *meta.Tables
@@ -230,7 +234,6 @@ type Broker struct {
 	polls   *longpoll.Table
 	locks   *rebalance.Locks
 	ids     *record.UniqueIDs
-	suffix  []byte    // the properties that each message gets
 	refuse  *mq.Error // why nothing is stored, nil in a master
 	started time.Time
 	waiting waiting
@@ -270,6 +273,8 @@ func Open(o Options) (*Broker, error) {
 		clients: o.Clients, polls: longpoll.New(longpoll.Options{}), locks: rebalance.NewLocks(o.Now, o.Log),
 		ids: record.NewUniqueIDs(o.Addr.Addr(), os.Getpid()), started: o.Now(),
 	}
+	b.o.suffix = brokerProps(o)
+	b.live.Store(&b.o)
 	b.openFeed()
 	tables, err := meta.Open(o.FS, o.Dir, meta.Options{
 		SystemTopics: meta.SystemTopics(o.systemOptions()), OffsetFold: o.OffsetFold, FilterKeep: o.FilterKeep,
@@ -280,7 +285,6 @@ func Open(o Options) (*Broker, error) {
 	}
 	b.meta = tables
 	b.clients.OnGone(tables.Filters.Leave)
-	b.suffix = brokerProps(o)
 	switch {
 	case o.Fenced != "":
 		b.refuse = errFenced(o.Fenced)
@@ -372,7 +376,7 @@ func (b *Broker) Close() error {
 
 // arrived is called by the store for each message that becomes readable.
 func (b *Broker) arrived(q *storage.Queue, d *storage.Dispatched) {
-	if !b.o.NoLongPolling {
+	if !b.live.Load().NoLongPolling {
 		b.polls.Arrived(q.Topic(), q.ID(), d.Index, d.TagsCode, d.Props)
 		b.popWaits.Arrived(q.Topic(), q.ID(), d.TagsCode, d.Props)
 	}

@@ -25,7 +25,7 @@ func (b *Broker) sendTopic(ctx context.Context, s *sender, r *mq.SendRequest) *m
 		}
 		s.last, s.cfg = t, t.entry.Config()
 	}
-	if s.cfg.Order && !b.o.Perm.Writable() {
+	if s.cfg.Order && !b.live.Load().Perm.Writable() {
 		return mq.Errorf(mq.KindNoPermission, "the broker[%s] sending message is forbidden", b.o.Addr.Addr())
 	}
 	return s.last.refuse
@@ -70,7 +70,7 @@ func (b *Broker) fromTemplate(r *mq.SendRequest) (mq.TopicConfig, bool) {
 		return mq.TopicConfig{}, false
 	}
 	t := e.Config()
-	if t.Perm&mq.PermInherit == 0 || (r.DefaultTopic == meta.TopicAutoCreate && !b.o.AutoCreateTopic) {
+	if t.Perm&mq.PermInherit == 0 || (r.DefaultTopic == meta.TopicAutoCreate && !b.live.Load().AutoCreateTopic) {
 		return mq.TopicConfig{}, false
 	}
 	queues := max(min(r.DefaultQueues, t.WriteQueues), 0)
@@ -113,8 +113,8 @@ func (b *Broker) announce(ctx context.Context, v mq.DataVersion, changed ...mq.T
 
 // masked limits a topic's permission to the broker's, as it is registered.
 func (b *Broker) masked(c mq.TopicConfig) mq.TopicConfig {
-	if b.o.Perm != mq.PermRead|mq.PermWrite {
-		c.Perm &= b.o.Perm
+	if b.live.Load().Perm != mq.PermRead|mq.PermWrite {
+		c.Perm &= b.live.Load().Perm
 	}
 	return c
 }

@@ -114,7 +114,7 @@ func (b *Broker) Assign(ctx context.Context, r *mq.AssignmentRequest) ([]mq.Assi
 		return nil, nil
 	}
 	mode := b.requestMode(r.Topic, r.Group)
-	if !r.Broadcast && !b.o.NoBalancing {
+	if !r.Broadcast && !b.live.Load().NoBalancing {
 		members, ok := b.clients.Members(r.Group)
 		if !ok {
 			return nil, nil

@@ -107,7 +107,7 @@ func (p *popper) shard(b *Broker, source int, id int32) *pop.Shard {
 
 // admitPop checks a pop or a question about one, in Java's order (remoting spec 4.18). what names it in remarks.
 func (b *Broker) admitPop(groupName, topicName string, queue int32, host netip.AddrPort, what string) (*group, *topic, *mq.Error) {
-	if !b.o.Perm.Readable() {
+	if !b.live.Load().Perm.Readable() {
 		return nil, nil, refusePull(forbiddenBroker, "the broker[", b.o.Addr.Addr().String(), "] ", what, " message is forbidden")
 	}
 	if b.o.NoTimerTopic && what == whatPop {
@@ -179,7 +179,7 @@ func (b *Broker) popCall(r *mq.PopRequest, res *mq.PopResult) *popCall {
 		Records: res.Records, StartOffsets: res.StartOffsets[:0], MsgOffsets: res.MsgOffsets[:0], OrderCounts: res.OrderCounts[:0],
 		Invisible: r.Invisible, Core: c,
 	}
-	c.r, c.res, c.room, c.skipped = r, res, b.o.PullBytes, c.skipped[:0]
+	c.r, c.res, c.room, c.skipped = r, res, b.live.Load().PullBytes, c.skipped[:0]
 	return c
 }
 
@@ -197,7 +197,7 @@ func (b *Broker) Pop(_ context.Context, r *mq.PopRequest, res *mq.PopResult) err
 	if now-r.BornTime-r.PollTime > popOverdue {
 		return mq.Errorf(mq.KindPollingTimeout, "the broker[%s] pop message is timeout too much", b.o.Addr.Addr())
 	}
-	if r.MaxMessages > maxPop && b.o.Perm.Readable() {
+	if r.MaxMessages > maxPop && b.live.Load().Perm.Readable() {
 		return mq.Errorf(mq.KindInvalidParameter, "the broker[%s] pop message's num is greater than 32", b.o.Addr.Addr())
 	}
 	g, t, refusal := b.admitPop(r.Group, r.Topic, r.QueueID, r.ClientHost, whatPop)
@@ -596,7 +596,7 @@ func (b *Broker) queueHas(s *pop.Shard, q *storage.Queue, r *mq.PopRequest, sour
 // ParkPop implements mq.Service.
 func (b *Broker) ParkPop(r *mq.PopRequest, w *mq.Waiter) mq.PopPark {
 	now := b.o.Now()
-	if b.o.NoLongPolling || r.PollTime <= 0 || r.Deadline().Sub(now) < popLeast {
+	if b.live.Load().NoLongPolling || r.PollTime <= 0 || r.Deadline().Sub(now) < popLeast {
 		return mq.PopTimeout
 	}
 	g, ok := b.group(r.Group)

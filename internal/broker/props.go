@@ -53,7 +53,7 @@ func (b *Broker) rewriteProps(dst []byte, p record.Props, s *propScan) []byte {
 			dst = append(append(dst, piece...), 2)
 		}
 	}
-	return append(dst, b.suffix...)
+	return append(dst, b.live.Load().suffix...)
 }
 
 // read fills s from stored properties.

@@ -43,7 +43,7 @@ func (b *Broker) Pull(_ context.Context, r *mq.PullRequest, dst []byte) (mq.Fetc
 	f.Match, f.Props = filter.Match(), filter.Props()
 	f.TopicSysFlag, f.GroupSysFlag = t.entry.Config().SysFlag, gc.SysFlag
 	q := t.queue(b, r.QueueID)
-	read := storage.Read{From: r.From, MaxCount: int(min(r.MaxMessages, int32(b.o.PullMessages))), MaxBytes: b.o.PullBytes, Match: f.Match, Props: f.Props}
+	read := storage.Read{From: r.From, MaxCount: int(min(r.MaxMessages, int32(b.live.Load().PullMessages))), MaxBytes: b.live.Load().PullBytes, Match: f.Match, Props: f.Props}
 	if read.MaxCount <= 0 {
 		read.MaxCount = 1
 	}
@@ -77,10 +77,10 @@ func (b *Broker) admitPull(r *mq.PullRequest) (*group, *topic, *mq.Error) {
 	if b.o.Slave && !b.o.SlaveRead && !b.Acts() {
 		return nil, nil, errSlaveRead
 	}
-	if !b.o.Perm.Readable() {
+	if !b.live.Load().Perm.Readable() {
 		return nil, nil, refusePull(forbiddenBroker, "the broker[", b.o.Addr.Addr().String(), "] pulling message is forbidden")
 	}
-	if r.Lite && b.o.NoLitePull {
+	if r.Lite && b.live.Load().NoLitePull {
 		return nil, nil, refusePull(forbiddenBroker, "the broker[", b.o.Addr.Addr().String(), "] for lite pull consumer is forbidden")
 	}
 	g := b.ensureGroup(r.Group)
@@ -163,7 +163,7 @@ func (b *Broker) lags(res *storage.ReadResult) bool {
 // Differs from Java: by default as much is given from the disk as from memory (Java: 8 messages, 64 KiB). The limits keep
 // Java's page faults short; we read whole blocks ahead, and a client gets what it asked for or less in either case.
 func (b *Broker) limitCold(res *storage.ReadResult, start int) {
-	if !res.Cold || res.Count <= 1 || (b.o.DiskMessages >= b.o.PullMessages && b.o.DiskBytes >= b.o.PullBytes) {
+	if !res.Cold || res.Count <= 1 || (b.live.Load().DiskMessages >= b.live.Load().PullMessages && b.live.Load().DiskBytes >= b.live.Load().PullBytes) {
 		return
 	}
 	rest := res.Records[start:]
@@ -173,7 +173,7 @@ func (b *Broker) limitCold(res *storage.ReadResult, start int) {
 			return // the store checked them; leave the result as it is
 		}
 		size += h.Size
-		if n > 0 && (n >= b.o.DiskMessages || size > b.o.DiskBytes) {
+		if n > 0 && (n >= b.live.Load().DiskMessages || size > b.live.Load().DiskBytes) {
 			res.Records = res.Records[:len(res.Records)-len(rest)]
 			res.Count, res.Next = n, h.Index
 			return
@@ -188,9 +188,9 @@ func (b *Broker) Park(w *mq.Waiter) bool {
 	if !ok || w.QueueID < 0 || w.QueueID >= maxQueues || w.QueueID >= t.entry.Config().ReadQueues {
 		return false
 	}
-	if b.o.NoLongPolling {
+	if b.live.Load().NoLongPolling {
 		// Hold it for a moment, so that the client does not ask in a loop.
-		if limit := b.o.Now().Add(b.o.ShortPolling); w.Deadline.After(limit) {
+		if limit := b.o.Now().Add(b.live.Load().ShortPolling); w.Deadline.After(limit) {
 			w.Deadline = limit
 		}
 		return b.polls.Park(w, nil)

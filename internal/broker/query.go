@@ -30,7 +30,7 @@ func (b *Broker) MessageAt(_ context.Context, at mq.Offset, dst []byte) ([]byte,
 func (b *Broker) QueryByKey(_ context.Context, q *mq.KeyQuery) (mq.KeyResult, error) {
 	limit := min(q.Max, maxQueryMessages)
 	if q.Unique {
-		limit = b.o.QueryMax
+		limit = b.live.Load().QueryMax
 	}
 	var out mq.KeyResult
 	hits, err := b.store.QueryKeys(q.Topic, q.Key, limit, q.Begin, q.End)

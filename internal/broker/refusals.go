@@ -17,7 +17,7 @@ var errBusy = &mq.Error{Kind: mq.KindBusy, Detail: "[PC_SYNCHRONIZED]broker busy
 // errSize is Java's one answer to all messages that cannot be stored as they are.
 func (b *Broker) errSize() *mq.Error {
 	return mq.Errorf(mq.KindMessageIllegal, "the message is illegal, maybe msg body or properties length not matched."+
-		" msg body length limit %dB, msg properties length limit 32KB.", b.o.MaxMessageSize)
+		" msg body length limit %dB, msg properties length limit 32KB.", b.live.Load().MaxMessageSize)
 }
 
 // storeError translates why the store did not take messages.

@@ -25,7 +25,7 @@ func (b *Broker) GiveBack(ctx context.Context, r *mq.GiveBackRequest, done func(
 	}
 	gc := g.entry.Config()
 	switch {
-	case !b.o.Perm.Writable():
+	case !b.live.Load().Perm.Writable():
 		done(mq.Errorf(mq.KindNoPermission, "the broker[%s] sending message is forbidden", b.o.Addr.Addr()))
 		return
 	case gc.RetryQueues <= 0: // the group does not want it back

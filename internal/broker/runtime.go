@@ -150,7 +150,7 @@ func (b *Broker) ensureGroup(name string) *group {
 	if g, ok := b.group(name); ok {
 		return g
 	}
-	if !b.o.AutoCreateGroup && (b.o.NoSystemGroups || !meta.IsSystemGroup(name)) {
+	if !b.live.Load().AutoCreateGroup && (b.live.Load().NoSystemGroups || !meta.IsSystemGroup(name)) {
 		return nil
 	}
 	if checkGroupName(name) != nil {

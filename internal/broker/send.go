@@ -157,7 +157,7 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 	if id, res.Err = chooseQueue(s, r); res.Err != nil {
 		return
 	}
-	if len(r.Body) == 0 || len(r.Body) > b.o.MaxMessageSize {
+	if len(r.Body) == 0 || len(r.Body) > b.live.Load().MaxMessageSize {
 		res.Err = b.errSize()
 		return
 	}
@@ -366,9 +366,9 @@ var errReplicas = &mq.Error{Kind: mq.KindInternal, Detail: "in-sync replicas not
 // ask fills in what has been promised for messages that were appended at now.
 func (b *Broker) ask(a *storage.Await, now time.Time) {
 	a.Flush, a.Replicas = b.o.FlushSync, b.replicas()
-	a.ReplicaDeadline = now.Add(b.o.SlaveTimeout)
+	a.ReplicaDeadline = now.Add(b.live.Load().SlaveTimeout)
 	if a.Deadline = a.ReplicaDeadline; b.o.FlushSync {
-		a.Deadline = now.Add(b.o.FlushTimeout)
+		a.Deadline = now.Add(b.live.Load().FlushTimeout)
 	}
 }
 

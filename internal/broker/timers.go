@@ -239,7 +239,7 @@ func (b *Broker) checkRecall(r *mq.RecallRequest, now time.Time) (p recallParts,
 		return p, mq.Errorf(mq.KindNoPermission, "recall failed, operation is forbidden")
 	case b.o.ID != 0, b.leaves():
 		return p, mq.Errorf(mq.KindNotMaster, "recall failed, broker service not available")
-	case now.Before(b.o.StartAccept), !b.o.Perm.Writable() && t.NoRecallLocked:
+	case now.Before(b.o.StartAccept), !b.live.Load().Perm.Writable() && t.NoRecallLocked:
 		return p, mq.Errorf(mq.KindUnavailable, "recall failed, broker service not available")
 	}
 	if _, ok := b.meta.Topics.Get(r.Topic); !ok {

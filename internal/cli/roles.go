@@ -56,11 +56,17 @@ func report(ctx context.Context, log *slog.Logger, notices []config.Notice) {
 
 // newLogger writes to stderr; level is one of config's logLevel words.
 func newLogger(env *Env, level string) *slog.Logger {
-	var l slog.Level
+	log, _ := newLevelLogger(env, level)
+	return log
+}
+
+// newLevelLogger is newLogger with a level that can change.
+func newLevelLogger(env *Env, level string) (*slog.Logger, *slog.LevelVar) {
+	l := new(slog.LevelVar)
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		l = slog.LevelInfo
+		l.Set(slog.LevelInfo)
 	}
-	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: l}))
+	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: l})), l
 }
 
 // shutdownWait turns the value of shutdownWaitTimeSeconds into what node.Options wants: 0 there means not to wait.
@@ -152,9 +158,9 @@ func newBrokerCmd(env *Env) *cobra.Command {
 				_, err = fmt.Fprint(env.Out, config.Format(c.Properties()))
 				return err
 			}
-			log := newLogger(env, c.Process.LogLevel)
+			log, level := newLevelLogger(env, c.Process.LogLevel)
 			report(cmd.Context(), log, notices)
-			n, err := node.Start(cmd.Context(), node.Options{Broker: c, ShutdownWait: shutdownWait(c.Process.ShutdownWait), Log: log})
+			n, err := node.Start(cmd.Context(), node.Options{Broker: c, ShutdownWait: shutdownWait(c.Process.ShutdownWait), Log: log, Level: level})
 			if err != nil {
 				return err
 			}
@@ -196,9 +202,9 @@ func newServerCmd(env *Env) *cobra.Command {
 				_, err = fmt.Fprint(env.Out, config.Format(b.Properties()))
 				return err
 			}
-			log := newLogger(env, b.Process.LogLevel)
+			log, level := newLevelLogger(env, b.Process.LogLevel)
 			report(cmd.Context(), log, append(notices, more...))
-			o := node.Options{Namesrv: n, Broker: b, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log}
+			o := node.Options{Namesrv: n, Broker: b, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log, Level: level}
 			return serve(cmd.Context(), o, func(n *node.Node) error {
 				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\n", n.NamesrvAddr(), n.BrokerAddr())
 				return err

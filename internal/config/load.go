@@ -64,6 +64,7 @@ func LoadBroker(s Sources) (*Broker, []Notice, error) {
 	l := loader{sources: s, kind: KindBroker}
 	set := load(&l, &cfg)
 	l.validateBroker(&cfg, set)
+	cfg.Set = set.public()
 	return finish(&l, &cfg)
 }
 
@@ -111,6 +112,17 @@ type entry struct{ value, source string }
 
 // settings are the values that somebody set, by key.
 type settings map[string]entry
+
+// Setting is a value that somebody set, and where: a file, a variable, "flag" or "update".
+type Setting struct{ Value, Source string }
+
+func (s settings) public() map[string]Setting {
+	out := make(map[string]Setting, len(s))
+	for k, e := range s {
+		out[k] = Setting{e.value, e.source}
+	}
+	return out
+}
 
 // source returns where a key was set, "default" when nobody did.
 func (s settings) source(key string) string {
@@ -300,36 +312,4 @@ func (l *loader) foreign(key string, e entry, fields []field) {
 	default:
 		l.notice(slog.LevelInfo, key, e.source, "has no effect here: %s", fate.Why)
 	}
-}
-
-// Update returns a copy of the configuration with some values changed, for a running broker. Only keys that are marked live
-// can change.
-func (b *Broker) Update(changes map[string]string) (*Broker, error) {
-	cfg := *b
-	l := loader{kind: KindBroker}
-	set := update(&l, &cfg, changes, b.Process.Blacklist)
-	l.validateBroker(&cfg, set)
-	out, _, err := finish(&l, &cfg)
-	return out, err
-}
-
-func update[T any](l *loader, cfg *T, changes map[string]string, blacklist string) settings {
-	set := settings{}
-	v := reflect.ValueOf(cfg).Elem()
-	fields := fieldsOf(v.Type())
-	for _, key := range slices.Sorted(maps.Keys(changes)) {
-		e := entry{changes[key], "update"}
-		set[key] = e
-		i, ok := slices.BinarySearchFunc(fields, key, func(f field, k string) int { return strings.Compare(f.key, k) })
-		switch {
-		case !ok:
-			l.bad(key, e, "no such key here")
-		case fields[i].text(v) == e.value:
-		case !fields[i].live || slices.Contains(splitList(blacklist, ";"), key):
-			l.bad(key, e, "it cannot change while the broker runs")
-		case !fields[i].set(v, e.value):
-			l.bad(key, e, fields[i].allowed())
-		}
-	}
-	return set
 }

@@ -98,13 +98,14 @@ type Registrar struct {
 type identity struct {
 	id     int64
 	period time.Duration
+	perm   mq.Perm
 }
 
 // New returns a Registrar; Run makes it work.
 func New(o Options) *Registrar {
 	o = o.withDefaults()
 	r := &Registrar{o: o, tried: make(chan struct{})}
-	r.as.Store(&identity{o.ID, o.Period})
+	r.as.Store(&identity{o.ID, o.Period, o.Perm})
 	for _, addr := range o.NameServers {
 		r.servers = append(r.servers, newServer(r, addr))
 	}
@@ -131,11 +132,20 @@ func (r *Registrar) Run(ctx context.Context) error {
 // name server that gets an address under a new id forgets the old one. With an id below 0 the broker leaves the name servers until
 // the next Become.
 func (r *Registrar) Become(id int64, period time.Duration) {
-	r.as.Store(&identity{id, min(max(period, minPeriod), maxPeriod)})
+	r.as.Store(&identity{id, min(max(period, minPeriod), maxPeriod), r.as.Load().perm})
 	_, v := r.o.Topics()
 	for _, s := range r.servers {
 		s.post(nil, v)
 	}
+}
+
+// Retune changes the broker's permission and the period between registrations. Both count from the next registration on. Become and
+// Retune must not be called at the same time.
+func (r *Registrar) Retune(perm mq.Perm, period time.Duration) {
+	if perm == 0 {
+		perm = mq.PermRead | mq.PermWrite
+	}
+	r.as.Store(&identity{r.as.Load().id, min(max(period, minPeriod), maxPeriod), perm})
 }
 
 // SetEpoch makes registrations say in which epoch the broker has its role (controller mode): of two masters the name servers believe
@@ -151,7 +161,7 @@ func (r *Registrar) dated(v mq.DataVersion) mq.DataVersion {
 // options are those of the moment.
 func (r *Registrar) options() *Options {
 	o, as := r.o, r.as.Load()
-	o.ID, o.Period = as.id, as.period
+	o.ID, o.Period, o.Perm = as.id, as.period, as.perm
 	return &o
 }
 

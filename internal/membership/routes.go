@@ -139,7 +139,7 @@ func (s *server) route(ctx context.Context, topic string) (queues []mq.Queue, er
 func (r *Registrar) ownQueues(topic string) []mq.Queue {
 	topics, _ := r.o.Topics()
 	i := slices.IndexFunc(topics, func(t mq.TopicConfig) bool { return t.Name == topic })
-	if i < 0 || !topics[i].Perm.Readable() || !r.o.Perm.Readable() {
+	if i < 0 || !topics[i].Perm.Readable() || !r.as.Load().perm.Readable() {
 		return nil
 	}
 	queues := make([]mq.Queue, 0, topics[i].ReadQueues)

@@ -27,6 +27,7 @@ import (
 // engine.
 type brokerPart struct {
 	o          *Options
+	conf       *configuration // what the operator may change in it
 	log        *slog.Logger
 	addr       string // advertised
 	advertised netip.AddrPort
@@ -63,6 +64,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 		turn: make(chan struct{}, 1), failed: make(chan error, 1), left: make(chan struct{}), served: make(chan struct{}),
 		cuts: make(chan cut),
 	}
+	p.conf = newConfiguration(p, c)
 	p.serving, p.stopServing = context.WithCancel(context.WithoutCancel(ctx))
 	p.known, p.stopKnown = context.WithCancel(p.serving)
 	defer func() {
@@ -216,8 +218,8 @@ func (p *brokerPart) abandon() {
 }
 
 func (p *brokerPart) doorOptions() remotingapi.Options {
-	c := p.o.Broker
-	return remotingapi.Options{StoreHost: p.advertised, Region: c.Identity.Region, TraceOff: !c.Topics.TraceOn, Log: p.log}
+	c := p.options().Broker
+	return remotingapi.Options{StoreHost: p.advertised, Region: c.Identity.Region, TraceOff: !c.Topics.TraceOn, Config: p.conf, Log: p.log}
 }
 
 // away answers while there is no engine. short: there will be one soon.

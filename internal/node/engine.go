@@ -66,7 +66,7 @@ func (e *engine) serves() bool { return !e.over.Load() }
 
 // open makes an engine of what is in the directories. It starts nothing.
 func (p *brokerPart) open(r Role) (_ *engine, err error) {
-	e := &engine{role: r}
+	e, o := &engine{role: r}, p.options()
 	e.asked, e.stopAsked = context.WithCancel(p.serving)
 	defer func() {
 		if err != nil {
@@ -78,11 +78,11 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 			return nil, err
 		}
 	}
-	if e.store, err = storage.Open(p.o.FS, storeOptions(p.o, &r, p.advertised)); err != nil {
+	if e.store, err = storage.Open(p.o.FS, storeOptions(o, &r, p.advertised)); err != nil {
 		return nil, err
 	}
 	e.start0 = e.store.Appended()
-	bo := brokerOptions(p.o, &r, p.advertised)
+	bo := brokerOptions(o, &r, p.advertised)
 	if bo.Acting = p.set != nil; bo.Acting {
 		if p.bridge != nil {
 			bo.Escape = p.bridge.Escape

@@ -31,6 +31,7 @@ type Options struct {
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	Log    *slog.Logger
+	Level  *slog.LevelVar // of Log, for the key logLevel; nil: it cannot change
 }
 
 func (o *Options) defaults() {

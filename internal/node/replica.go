@@ -97,9 +97,9 @@ const slavePeriod = 10 * time.Second
 
 func (p *brokerPart) registerPeriod(k RoleKind) time.Duration {
 	if k == Slave {
-		return min(p.o.Broker.Routes.Period, slavePeriod)
+		return min(p.options().Broker.Routes.Period, slavePeriod)
 	}
-	return p.o.Broker.Routes.Period
+	return p.options().Broker.Routes.Period
 }
 
 // haAddr is where slaves connect. A slave says it, too, as Java's does.

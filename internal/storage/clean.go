@@ -62,12 +62,12 @@ func (s *Store) clean(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	force := !s.o.KeepForced && full > s.o.ForceClean
-	hours, err := parseHours(s.o.DeleteWhen)
+	force := !s.tuned.Load().KeepForced && full > s.tuned.Load().ForceClean
+	hours, err := parseHours(s.tuned.Load().DeleteWhen)
 	if err != nil {
 		return err
 	}
-	due := full > s.o.DiskMaxUsed
+	due := full > s.tuned.Load().DiskMaxUsed
 	for _, h := range hours {
 		due = due || now.Hour() == h
 	}
@@ -97,8 +97,8 @@ func (s *Store) used() (int, error) {
 // crowded refuses messages when the disk is nearly full and takes them again when it is not.
 func (s *Store) crowded(full int) {
 	var why error
-	if full > s.o.Warning {
-		why = fmt.Errorf("%d %% of the disk of %s is used, diskSpaceWarningLevelRatio = %d", full, s.o.Dir, s.o.Warning)
+	if full > s.tuned.Load().Warning {
+		why = fmt.Errorf("%d %% of the disk of %s is used, diskSpaceWarningLevelRatio = %d", full, s.o.Dir, s.tuned.Load().Warning)
 	}
 	s.crowd.set(s, crowdRatio, why)
 }
@@ -115,7 +115,7 @@ func (s *Store) deleteOld(now time.Time, force bool) error {
 			if err != nil {
 				return err
 			}
-			if mtime.Add(s.o.ReservedTime).After(now) {
+			if mtime.Add(s.tuned.Load().ReservedTime).After(now) {
 				return nil
 			}
 		}
@@ -143,7 +143,7 @@ func (s *Store) deleteOld(now time.Time, force bool) error {
 		}
 		s.o.Log.Info("old log file deleted", "file", f.Path(), "forced", force)
 		if force { // no more than the disk needs
-			if full, err := s.used(); err != nil || full <= s.o.ForceClean {
+			if full, err := s.used(); err != nil || full <= s.tuned.Load().ForceClean {
 				return err
 			}
 		}

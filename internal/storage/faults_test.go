@@ -444,7 +444,9 @@ func TestNearlyFullDiskRefusesAndDeletes(t *testing.T) {
 	u, err := disk.Usage("/")
 	must(t, err)
 	disk.SetCapacity(int64(u.Total-u.Free) * 100 / 95)
-	s.o.KeepForced = true // cleanFileForciblyEnable = false: nothing may go before its age
+	o = s.o
+	o.KeepForced = true
+	s.Retune(o) // cleanFileForciblyEnable = false: nothing may go before its age
 	must(t, s.clean(time.Now()))
 	var full *DiskFullError
 	if err := s.Writable(); !errors.As(err, &full) {
@@ -453,7 +455,8 @@ func TestNearlyFullDiskRefusesAndDeletes(t *testing.T) {
 	if n := len(s.log.Files()); n != files {
 		t.Fatalf("%d of %d files are left", n, files)
 	}
-	s.o.KeepForced = false
+	o.KeepForced = false
+	s.Retune(o)
 	must(t, s.clean(time.Now()))
 	must(t, s.Writable()) // what was deleted was enough
 	if n := len(s.log.Files()); n >= files || n < 2 {

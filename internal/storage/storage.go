@@ -57,12 +57,13 @@ var (
 // Where things are: queue.go handles of queues, batch.go appending, dispatch.go from the log into queues and index,
 // read.go and search.go reading, recover.go opening, mark.go and keep.go what makes recovery short, clean.go retention.
 type Store struct {
-	fs   vfs.FS
-	o    Options
-	lock io.Closer
-	log  *commitlog.Log
-	cqs  *consumequeue.Set
-	keys *keyindex.Index // nil: not enabled
+	fs    vfs.FS
+	o     Options
+	tuned atomic.Pointer[Options] // what Retune changes
+	lock  io.Closer
+	log   *commitlog.Log
+	cqs   *consumequeue.Set
+	keys  *keyindex.Index // nil: not enabled
 
 	queues queues
 
@@ -127,6 +128,7 @@ func Open(fsys vfs.FS, o Options) (*Store, error) {
 		fs: fsys, o: o, lock: lock, cutAt: -1,
 		dispatching: make(chan struct{}, 1), keeping: make(chan struct{}, 1), keep: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 	}
+	s.tuned.Store(&s.o)
 	s.limit.Store(int64(NoLimit))
 	s.queues.topics = map[string]*topicQueues{}
 	s.compactor.busy = make(chan struct{}, 1)

@@ -63,7 +63,7 @@ func (s *session) answerReply(to remoting.ReplyTo, res *mq.ReplyResult) {
 	if to.Oneway() {
 		return
 	}
-	h := protocol.SendMessageResponseHeader{Region: s.a.o.Region, TraceOn: s.a.traceOn}
+	h := protocol.SendMessageResponseHeader{Region: s.a.o.Region, TraceOn: s.a.tracing()}
 	if res.Err == nil {
 		h.MsgID, h.QueueID = "0", res.QueueID
 	}

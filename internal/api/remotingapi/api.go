@@ -22,6 +22,8 @@ type Options struct {
 	Region    string         // MSG_REGION of send responses, default DefaultRegion
 	// TraceOff makes TRACE_ON of send responses "false" (Java traceOn=false).
 	TraceOff bool
+	// Config reads and changes the configuration; nil: such requests are refused.
+	Config mq.ConfigAdmin
 	// Set answers what the brokers of the set ask each other; nil: this broker has no others.
 	Set mq.Set
 	Log *slog.Logger
@@ -35,7 +37,7 @@ type API struct {
 	o   Options
 	ctx context.Context //nolint:containedctx // the lifetime of the door: handlers have no other context
 
-	traceOn string
+	traceOn atomic.Bool
 	bursts  sync.Pool // *burst
 	pulls   sync.Pool // *parkedPull
 	popped  sync.Pool // *parkedPop
@@ -47,15 +49,26 @@ func New(ctx context.Context, svc mq.Service, adm mq.Admin, o Options) *API {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Config == nil {
+		o.Config = noConfig{}
+	}
 	if o.Set == nil {
 		o.Set = alone{}
 	}
-	return &API{svc: svc, adm: adm, o: o, ctx: ctx, traceOn: o.traceOn()}
+	a := &API{svc: svc, adm: adm, o: o, ctx: ctx}
+	a.traceOn.Store(!o.TraceOff)
+	return a
 }
 
 func (o *Options) region() string { return cmp.Or(o.Region, "DefaultRegion") }
 
 func (o *Options) traceOn() string { return strconv.FormatBool(!o.TraceOff) }
+
+// Retrace changes TRACE_ON of send responses (Java traceOn).
+func (a *API) Retrace(on bool) { a.traceOn.Store(on) }
+
+// tracing is TRACE_ON of send responses.
+func (a *API) tracing() string { return strconv.FormatBool(a.traceOn.Load()) }
 
 // handler is a request handler of the door. Unlike remoting.Handler it knows the connection's state.
 type handler func(a *API, s *session, r *remoting.Request)
@@ -64,7 +77,7 @@ type handler func(a *API, s *session, r *remoting.Request)
 func handlers() map[int32]handler {
 	all := basicHandlers()
 	for _, part := range []map[int32]handler{
-		retryHandlers(), transactionHandlers(), popHandlers(), replyHandlers(), callHandlers(), setHandlers(),
+		retryHandlers(), transactionHandlers(), popHandlers(), replyHandlers(), callHandlers(), setHandlers(), adminHandlers(),
 	} {
 		maps.Copy(all, part)
 	}

@@ -108,13 +108,13 @@ func (b *burst) answer(st mq.SendStatus) {
 func (s *session) refuseSend(r *remoting.Request, err error) {
 	s.flushSends()
 	code, remark := failure(err)
-	h := protocol.SendMessageResponseHeader{Region: s.a.o.Region, TraceOn: s.a.traceOn}
+	h := protocol.SendMessageResponseHeader{Region: s.a.o.Region, TraceOn: s.a.tracing()}
 	s.conn.Reply(r.ReplyTo(), code, remark, &h, nil)
 }
 
 // refused is the response header of a send that was not stored: Java producers read the region without a null check.
 func (b *burst) refused() *protocol.SendMessageResponseHeader {
-	b.reply = protocol.SendMessageResponseHeader{Region: b.s.a.o.Region, TraceOn: b.s.a.traceOn}
+	b.reply = protocol.SendMessageResponseHeader{Region: b.s.a.o.Region, TraceOn: b.s.a.tracing()}
 	return &b.reply
 }
 
@@ -139,7 +139,7 @@ func (b *burst) accepted(res *mq.SendResult) *protocol.SendMessageResponseHeader
 		RecallHandle:  res.RecallHandle,
 		BatchUniqID:   res.BatchKey,
 		Region:        b.s.a.o.Region,
-		TraceOn:       b.s.a.traceOn,
+		TraceOn:       b.s.a.tracing(),
 	}
 	return &b.reply
 }

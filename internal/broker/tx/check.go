@@ -196,11 +196,11 @@ func (m *Machine) verdictOf(h *Half, now time.Time) verdict {
 	switch {
 	case m.o.Escape != nil:
 		return ask
-	case h.checks >= m.o.CheckMax, age > m.o.Reserved:
+	case h.checks >= m.tuned.Load().CheckMax, age > m.tuned.Load().Reserved:
 		return giveUp
-	case h.hasImmunity && age < h.patience(m.o.Timeout):
+	case h.hasImmunity && age < h.patience(m.tuned.Load().Timeout):
 		return delay
-	case !h.hasImmunity && age >= 0 && age < m.o.Timeout:
+	case !h.hasImmunity && age >= 0 && age < m.tuned.Load().Timeout:
 		return wait
 	}
 	return ask

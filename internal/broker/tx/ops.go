@@ -27,7 +27,7 @@ func (w *opWriter) add(m *Machine, batch *storage.Batch, list []record.Index) er
 	for _, i := range list {
 		n := len(w.body)
 		w.body = append(strconv.AppendInt(w.body, int64(i), 10), ',')
-		if n > 0 && len(w.body) > m.o.OpSize {
+		if n > 0 && len(w.body) > m.tuned.Load().OpSize {
 			rest := append([]byte(nil), w.body[n:]...)
 			if err := w.flush(m, batch, n); err != nil {
 				return err

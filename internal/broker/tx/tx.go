@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/broker/meta"
@@ -78,6 +79,7 @@ const maxLate = 1 << 16
 // Machine decides half messages.
 type Machine struct {
 	o         Options
+	tuned     atomic.Pointer[Options] // what Retune changes
 	store     *storage.Store
 	half, ops *storage.Queue
 
@@ -107,6 +109,7 @@ func Open(o Options) *Machine {
 		o: o, store: o.Store, half: o.Store.Queue(meta.TopicHalf, 0), ops: o.Store.Queue(meta.TopicOpHalf, 0),
 		claims: map[record.Index]*Ending{}, copies: map[record.Index]record.Index{}, late: map[record.Index]struct{}{},
 	}
+	m.tuned.Store(&o)
 	m.progress = m.committed(m.half)
 	m.opProgress = m.committed(m.ops)
 	m.passed, m.saved, m.savedOps = m.progress, m.progress, m.opProgress
@@ -233,14 +236,22 @@ func (m *Machine) rememberLate(i record.Index) {
 	m.late[i] = struct{}{}
 }
 
+// Retune changes Timeout, Interval, CheckMax, OpSize and Reserved of a machine that works; Interval counts from the next look on.
+func (m *Machine) Retune(o Options) {
+	next := *m.tuned.Load()
+	next.Timeout, next.Interval, next.CheckMax, next.OpSize, next.Reserved = o.Timeout, o.Interval, o.CheckMax, o.OpSize, o.Reserved
+	next = next.withDefaults()
+	m.tuned.Store(&next)
+}
+
 // Expired is Half.Expired with the machine's clock and timeout.
-func (m *Machine) Expired(h *Half) bool { return h.Expired(m.o.Now(), m.o.Timeout) }
+func (m *Machine) Expired(h *Half) bool { return h.Expired(m.o.Now(), m.tuned.Load().Timeout) }
 
 // Run looks at what is undecided each Interval until ctx ends. It may be called again then: it goes on where the offsets are, which
 // somebody else may have moved.
 func (m *Machine) Run(ctx context.Context) error {
 	m.resume()
-	t := time.NewTimer(m.o.Interval)
+	t := time.NewTimer(m.tuned.Load().Interval)
 	defer t.Stop()
 	for {
 		select {
@@ -249,7 +260,7 @@ func (m *Machine) Run(ctx context.Context) error {
 		case <-t.C:
 		}
 		m.look(ctx)
-		t.Reset(m.o.Interval)
+		t.Reset(m.tuned.Load().Interval)
 	}
 }
 

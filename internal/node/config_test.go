@@ -1,0 +1,140 @@
+package node
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/bench"
+	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/vfs"
+)
+
+const operatorsFile = "# ours, do not touch\nautoCreateTopicEnable = true\n\n# disk\nflushIntervalCommitLog=500\n"
+
+func TestTheConfigurationChangesWhileTheBrokerRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		must(t, w.mem.MkdirAll("/conf"))
+		must(t, vfs.WriteFileAtomic(w.mem, "/conf/broker.conf", []byte(operatorsFile), false))
+		o := w.options(nil)
+		o.Broker.Process.ConfigPath, o.Broker.Set = "/conf/broker.conf", nil
+		o.Level = new(slog.LevelVar)
+		n := w.start(o)
+		c := w.caller(t)
+		update := func(text string, code int32) string {
+			t.Helper()
+			r := c.call(brokerAddr, protocol.ReqUpdateBrokerConfig, nil, []byte(text))
+			if r.Code != code {
+				t.Errorf("%q: answered %d %q, want %d", text, r.Code, r.Remark, code)
+			}
+			return r.Remark
+		}
+		if r := c.send(brokerAddr, "one", 0, 1); r.Code != 0 {
+			t.Fatalf("send: %d %s", r.Code, r.Remark)
+		}
+
+		remark := update("autoCreateTopicEnable=false\nmaxMessageSize=100\nflushIntervalCommitLog=77\nlogLevel=debug\nfileReservdTime=1\n", 0)
+		for _, want := range []string{"flushIntervalCommitLog: it counts after the next start", "did you mean fileReservedTime?"} {
+			if !strings.Contains(remark, want) {
+				t.Errorf("remark %q, want %q in it", remark, want)
+			}
+		}
+		if o.Level.Level() != slog.LevelDebug {
+			t.Error("the level of the log is", o.Level.Level())
+		}
+		if r := c.send(brokerAddr, "two", 0, 1); r.Code != protocol.RespTopicNotExist {
+			t.Errorf("a topic was created: %d %s", r.Code, r.Remark)
+		}
+		h := protocol.SendMessageRequestHeaderV2{
+			ProducerGroup: "p", Topic: "one", DefaultTopic: "TBW102", DefaultTopicQueueNums: 4, BornTimestamp: 1, MaxReconsumeTimes: -1,
+		}
+		if r := c.call(brokerAddr, protocol.ReqSendMessageV2, &h, make([]byte, 101)); r.Code != protocol.RespMessageIllegal {
+			t.Errorf("a large message: %d %s", r.Code, r.Remark)
+		}
+		file, err := vfs.ReadFile(w.mem, "/conf/broker.conf")
+		want := "# ours, do not touch\nautoCreateTopicEnable=false\n\n# disk\nflushIntervalCommitLog=77\nlogLevel=debug\nmaxMessageSize=100\n"
+		if err != nil || string(file) != want {
+			t.Errorf("file %q, %v", file, err)
+		}
+		get := func() map[string]string {
+			r := c.call(brokerAddr, protocol.ReqGetBrokerConfig, nil, nil)
+			props, err := config.ParseProperties(r.Body)
+			if r.Code != 0 || err != nil || !strings.Contains(r.Ext["version"], `"counter":`) {
+				t.Errorf("%d %v %v", r.Code, r.Ext, err)
+			}
+			return props
+		}
+		if p := get(); p["flushIntervalCommitLog"] != "77" || p["maxMessageSize"] != "100" || p["brokerName"] != "broker-a" || p["putThreadPoolQueueCapacity"] == "" {
+			t.Errorf("told %v", p)
+		}
+		log := w.diary.String()
+		for _, want := range []string{
+			`msg="configuration changed" role=broker broker=broker-a key=maxMessageSize old=4194304 new=100 effect=now peer=`,
+			`msg="a change of the configuration was ignored" role=broker broker=broker-a key=fileReservdTime`,
+		} {
+			if !strings.Contains(log, want) {
+				t.Errorf("no %s in the log", want)
+			}
+		}
+
+		// Refused as a whole.
+		update("maxMessageSize=200\nbrokerPermission=8\n", protocol.RespInvalidParameter)
+		update("maxMessageSize=200\nrocketmqHome=/\n", protocol.RespNoPermission)
+		if p := get(); p["maxMessageSize"] != "100" {
+			t.Error("a part of a refused change was made")
+		}
+
+		// The name servers hear of the permission at once.
+		update("brokerPermission=4\n", 0)
+		time.Sleep(time.Second)
+		if r, err := bench.RouteOf(t.Context(), w.net.Dial, nsAddr, "one"); err != nil || len(r.Write) != 0 {
+			t.Errorf("route %+v, %v", r, err)
+		}
+		update("brokerPermission=6\n", 0)
+		time.Sleep(time.Second)
+		if r, err := bench.RouteOf(t.Context(), w.net.Dial, nsAddr, "one"); err != nil || len(r.Write) == 0 {
+			t.Errorf("route %+v, %v", r, err)
+		}
+
+		// What was changed holds in the next role, too.
+		must(t, n.Become(t.Context(), Role{Kind: Fenced, ID: -1, Why: "a test"}))
+		must(t, n.Become(t.Context(), Role{Kind: Master}))
+		if r := c.send(brokerAddr, "three", 0, 1); r.Code != protocol.RespTopicNotExist {
+			t.Errorf("after a change of the role a topic was created: %d %s", r.Code, r.Remark)
+		}
+		update("autoCreateTopicEnable=true\ndefaultTopicQueueNums=3\n", 0)
+		if r := c.send(brokerAddr, "three", 0, 1); r.Code != 0 {
+			t.Errorf("topics are not created: %d %s", r.Code, r.Remark)
+		}
+		if cfg, err := n.broker.now().core.Topic(t.Context(), "three"); err != nil || cfg.WriteQueues != 3 {
+			t.Errorf("%+v, %v", cfg, err)
+		}
+		must(t, n.Shutdown(t.Context()))
+		w.free()
+	})
+}
+
+func TestAConfigurationThatCannotBeStoredIsSaidSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := w.options(nil)
+		o.Broker.Set = nil
+		n := w.start(o)
+		remark, err := n.broker.conf.SetProperties(t.Context(), map[string]string{"traceOn": "false"}, "a test")
+		if err != nil || !strings.Contains(remark, "not stored") {
+			t.Errorf("%q, %v", remark, err)
+		}
+		_, err = n.broker.conf.SetProperties(t.Context(), map[string]string{"traceOn": "perhaps"}, "a test")
+		if mq.KindOf(err) != mq.KindInvalidParameter || !strings.Contains(err.Error(), "true or false") {
+			t.Error(err)
+		}
+		must(t, n.Shutdown(t.Context()))
+	})
+}
