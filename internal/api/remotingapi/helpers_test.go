@@ -211,6 +211,8 @@ func (f *fake) Groups(context.Context) ([]mq.GroupConfig, mq.DataVersion, error)
 	return []mq.GroupConfig{mq.DefaultGroupConfig("G")}, mq.DataVersion{Counter: 4}, f.note("groups")
 }
 
+func (f *fake) Stats(context.Context, string, string) (mq.Stats, error) { return mq.Stats{}, nil }
+
 func (f *fake) RuntimeInfo(context.Context) (map[string]string, error) {
 	return map[string]string{"k": "v"}, f.note("runtime")
 }
