@@ -209,7 +209,7 @@ func TestMQAdminSeesMembers(t *testing.T) {
 		t.Errorf("haStatus: %s", out)
 	}
 	// The operator chooses another master.
-	target.MQAdmin(t, c.ns, "electMaster", "-a", c.ctl, "-b", "broker-a", "-i", "2", "-n", c.ns, "-c", "DefaultCluster")
+	target.MQAdmin(t, c.ns, "electMaster", "-a", c.ctl, "-b", "2", "-bn", "broker-a", "-c", "DefaultCluster")
 	c.inSync(2, c.addrs[1])
 	c.writable("TBW102", c.addrs[1])
 }
