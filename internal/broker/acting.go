@@ -91,6 +91,8 @@ func runUntil(ctx context.Context, stop <-chan struct{}, list []func(ctx context
 func (b *Broker) Act(ctx context.Context, on bool) error {
 	if on && !b.Acts() && b.follower != nil {
 		b.follower.suspend()
+		b.meta.Offsets.Act()
+		b.meta.Delays.Act()
 	}
 	changed, rests := b.acting.set(on)
 	if changed && b.o.Slave {

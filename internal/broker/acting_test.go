@@ -437,3 +437,50 @@ func TestActingSlaveIsNotOvertakenByItsMastersPast(t *testing.T) {
 		position(9)
 	})
 }
+
+func TestPromise(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		change func(o *setup)
+		copies string
+		means  string
+	}{
+		{"alone", func(*setup) {}, "1", "in the log of this broker only, on disk a moment later"},
+		{"flushed", func(o *setup) { o.FlushSync = true }, "1", "in the log of this broker only, on disk here"},
+		{"two copies", func(o *setup) { o.Replicas = 1 }, "2", "in the logs of 2 brokers, on disk a moment later"},
+		{"what is in sync", func(o *setup) { o.Acks = func() (int, bool) { return 2, true } }, "3", "in the logs of 3 brokers, on disk a moment later"},
+		{"slave", func(o *setup) { o.Slave, o.ID, o.storage.Copy = true, 1, true }, "0", "nothing: no messages are taken"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			info, err := start(t, c.change).RuntimeInfo(t.Context())
+			must(t, err)
+			if info["acknowledgedCopies"] != c.copies || info["acknowledgedMeans"] != c.means {
+				t.Errorf("%s copies, %q", info["acknowledgedCopies"], info["acknowledgedMeans"])
+			}
+		})
+	}
+}
+
+func TestSendsAreRefusedWhileTooFewAreInSync(t *testing.T) {
+	t.Parallel()
+	enough := false
+	r := start(t, func(o *setup) { o.Acks = func() (int, bool) { return 0, enough } })
+	r.topic("T", 1)
+	end := r.store.Appended()
+	res, _ := r.send(message("T", 0, "a"), message("T", 0, "b", "WAIT", "false"))
+	if err := res[0].Err; err == nil || err.Kind != mq.KindInternal || err.Detail != "in-sync replicas not enough" {
+		t.Errorf("refused with %v", err)
+	}
+	if res[1].Err != nil {
+		t.Errorf("a message that waits for nobody is refused: %v", res[1].Err)
+	}
+	if got := bodies(r.read("T", 0)); got != "b" || r.store.Appended() == end {
+		t.Errorf("stored %q", got)
+	}
+	enough = true
+	if res, _ = r.send(message("T", 0, "c")); res[0].Err != nil {
+		t.Errorf("refused with %v", res[0].Err)
+	}
+}

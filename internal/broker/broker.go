@@ -69,6 +69,8 @@ type Options struct {
 	// Acks, if not nil, says instead of Replicas how many replicas must have a send that comes now; ok = false: fewer are in sync
 	// than the operator allows, and it is refused.
 	Acks func() (replicas int, ok bool)
+	// Copies, if not nil, says instead of Replicas and Acks in how many logs a message is when it is acknowledged, the own one included.
+	Copies func() int
 
 	NoLongPolling bool          // longPollingEnable = false
 	ShortPolling  time.Duration // shortPollingTimeMills, default 1 s

@@ -40,10 +40,41 @@ func (b *Broker) RuntimeInfo(context.Context) (map[string]string, error) {
 		num(key, 0)
 	}
 	m["timerEnqueueTps"], m["timerDequeueTps"] = "0.0", "0.0"
+	num("acknowledgedCopies", int64(b.copies()))
+	m["acknowledgedMeans"] = b.Promise()
+	num("escapedMessages", b.figures.escaped.Load())
+	num("escapeFailures", b.figures.escapeFailures.Load())
 	b.putDelays(m)
 	b.putTimers(now, num)
 	num("remainTransientStoreBufferNumbs", 1<<31-1)
 	return m, nil
+}
+
+// copies is in how many logs a message is when it is acknowledged, 0 when none is.
+func (b *Broker) copies() int {
+	switch {
+	case b.refuse != nil:
+		return 0
+	case b.o.Copies != nil:
+		return b.o.Copies()
+	}
+	return 1 + b.replicas()
+}
+
+// Promise says what it means now when a send is acknowledged.
+func (b *Broker) Promise() string {
+	n := b.copies()
+	if n == 0 {
+		return "nothing: no messages are taken"
+	}
+	where := "in the log of this broker only"
+	if n > 1 {
+		where = "in the logs of " + strconv.Itoa(n) + " brokers"
+	}
+	if b.o.FlushSync {
+		return where + ", on disk here"
+	}
+	return where + ", on disk a moment later"
 }
 
 // poolCapacity are Java's sizes of the queues before its thread pools. There are no such queues here.

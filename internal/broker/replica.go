@@ -82,7 +82,8 @@ func (b *Broker) FollowDelays(text []byte) error {
 // neighbours do: who is not far behind is sent to the master, at once when there was nothing; and a position outside of the
 // queue is left as it is, because it may be the slave that is behind (offsetCheckInSlave).
 //
-// Differs from Java: without a connection to the master consumers are not sent there again and again, they wait here.
+// Differs from Java: a consumer that has read everything here is sent to the master at once. In Java only slaves in a broker
+// container do that, the others let it wait here. Without a connection to the master consumers are not sent there, they wait.
 func (b *Broker) readAsSlave(f *mq.Fetch, res *storage.ReadResult, from mq.Index) {
 	if !b.o.OffsetCheck && res.Count == 0 {
 		switch f.Status {

@@ -92,7 +92,7 @@ type Consume struct {
 	MaxMessagesHot  int           `key:"maxTransferCountOnMessageInMemory" live:"true" min:"1" max:"65535" doc:"most messages of one pull of recent messages"`
 	MaxBytesCold    int           `key:"maxTransferBytesOnMessageInDisk" live:"true" min:"1" max:"16711680" doc:"most bytes of one pull of old messages"`
 	MaxMessagesCold int           `key:"maxTransferCountOnMessageInDisk" live:"true" min:"1" max:"65535" doc:"most messages of one pull of old messages"`
-	HotRatio        int           `key:"accessMessageInMemoryMaxRatio" min:"1" max:"100" doc:"percent of the machine's memory; the end of the log of that size counts as in memory"`
+	HotRatio        int           `key:"accessMessageInMemoryMaxRatio" min:"0" max:"100" doc:"percent of the machine's memory; the end of the log of that size counts as in memory"`
 	ServerReset     bool          `key:"useServerSideResetOffset" doc:"positions are reset in the broker; off: by the clients that are online"`
 	StoreReplies    bool          `key:"storeReplyMessageEnable" doc:"store the answers to request messages, too"`
 	NewGroupStart   string        `key:"newGroupStart" enum:"compat latest earliest" doc:"where a group begins that has no position in a queue yet: as Java and the client decide, behind what is there, or at the first message"`

@@ -43,6 +43,9 @@ func (l *loader) checkRole(c *Broker, set settings) {
 	r := &c.Replica
 	l.checkReplicas(c, set)
 	if c.Control.On {
+		if r.Acting {
+			l.notice(slog.LevelWarn, "enableSlaveActingMaster", set.source("enableSlaveActingMaster"), "it has no effect with enableControllerMode: there a slave becomes the master")
+		}
 		c.Identity.ID, c.Identity.Role = 0, RoleAsyncMaster
 		return
 	}

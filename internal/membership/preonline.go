@@ -49,8 +49,13 @@ func (m *SetMember) prepare(ctx context.Context, done map[int64]bool) error {
 	if err != nil {
 		return err
 	}
-	if members[m.o.ID] == m.o.Addr {
-		delete(members, m.o.ID) // this broker, before it was started again
+	if addr, ok := members[m.o.ID]; ok {
+		if addr != m.o.Addr {
+			if _, err := m.ask(ctx, addr); err == nil {
+				return fmt.Errorf("broker %s has the id %d of set %s: each broker of a set has its own brokerId", addr, m.o.ID, m.o.Name)
+			}
+		}
+		delete(members, m.o.ID) // this broker, before it was started again, or one that is dead
 	}
 	switch low := lowest(members); {
 	case m.o.ID == 0:

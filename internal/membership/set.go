@@ -68,7 +68,8 @@ type SetOptions struct {
 // reads from one that is behind. A master that comes back while a slave acts tells the slaves where it is, waits for them to
 // connect, and takes over how far the acting one is.
 //
-// Differs from Java in three things. A slave acts only when none of the name servers that answer knows a broker with a smaller id;
+// Differs from Java in four things. A broker whose id another one has that answers does not go online; Java's takes the other one's
+// place. A slave acts only when none of the name servers that answer knows a broker with a smaller id;
 // Java asks one of them. A slave stops acting as soon as its master has announced itself, and before that one asks how far it
 // is; Java's goes on until it hears of the new registration, and what it delivers in between is delivered again. And a master waits
 // 30 s for each slave, then goes on without it; Java's waits for ever.
@@ -137,6 +138,7 @@ func (m *SetMember) note(ctx context.Context, members map[int64]string) {
 	}
 	m.alive.Store(int32(n))
 	if m.o.ID == 0 {
+		m.act(ctx, true) // perhaps the broker was opened anew
 		return
 	}
 	low := lowest(members)

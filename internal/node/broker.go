@@ -83,7 +83,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	p.registrar = membership.New(membership.Options{
 		NameServers: c.Routes.NameServers, Client: p.client, Cluster: c.Identity.Cluster, Name: c.Identity.Name, ID: c.Identity.ID,
 		Addr: p.addr, HAAddr: p.haAddr(), Perm: mq.Perm(c.Identity.Permission), Period: c.Routes.Period, Log: p.log,
-		ActingMaster: c.Replica.Acting, HeartbeatTimeout: heartbeatTimeout(c), Probe: probePeriod(c),
+		ActingMaster: acting(c), HeartbeatTimeout: heartbeatTimeout(c), Probe: probePeriod(c),
 		Topics:        func() ([]mq.TopicConfig, mq.DataVersion) { return p.now().core.TopicTable() },
 		OnMaster:      p.follow,
 		OnOrderTopics: func(table map[string]string) { p.now().core.MarkOrdered(slices.Sorted(maps.Keys(table))) },

@@ -595,6 +595,37 @@ func TestASlaveWithoutItsStoreComesBack(t *testing.T) {
 	}
 }
 
+func TestAMasterTellsInHowManyLogsWhatItAcknowledgesIs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1, 3, safe)
+		defer f.close()
+		f.inSync(60 * time.Second)
+		told := func(m *machine) string {
+			info, err := m.node.broker.now().core.RuntimeInfo(t.Context())
+			must(t, err)
+			return info["acknowledgedCopies"] + " " + info["acknowledgedMeans"]
+		}
+		if got := told(f.master()); got != "3 in the logs of 3 brokers, on disk a moment later" {
+			t.Errorf("all are there: %s", got)
+		}
+		for _, m := range f.brokers {
+			if m == f.master() {
+				continue
+			}
+			if got := told(m); got != "0 nothing: no messages are taken" {
+				t.Errorf("a slave: %s", got)
+			}
+			m.kill(false)
+			break
+		}
+		f.inSync(60 * time.Second)
+		if got := told(f.master()); got != "2 in the logs of 2 brokers, on disk a moment later" {
+			t.Errorf("one has gone: %s", got)
+		}
+	})
+}
+
 // TestALogThatWasLostIsNotElected kills both brokers of a set that is acknowledged by both, and takes from the slave what it has.
 func TestALogThatWasLostIsNotElected(t *testing.T) {
 	t.Parallel()

@@ -101,6 +101,9 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 		}
 		if r.Kind == SyncMaster {
 			bo.Admit = p.admit(e)
+			if p.o.Broker.Control.AllAck {
+				bo.Copies = func() int { return len(e.ruler.State().Set) }
+			}
 		}
 	}
 	bo.Announce = p.registrar.Announce

@@ -158,5 +158,6 @@ func (p *brokerPart) begin(e *engine) {
 	e.start(p)
 	p.server.Swap(p.withMember(e.api.Handlers()))()
 	p.registrar.SetEpoch(e.role.Epoch)
+	p.log.Info("serving", "role", e.role.Kind, "id", e.role.ID, "acknowledged", e.core.Promise())
 	p.registrar.Become(p.publicID(e.role.ID), p.registerPeriod(e.role.Kind))
 }

@@ -15,10 +15,13 @@ import (
 // A set in which a slave acts as the master when that is gone (enableSlaveActingMaster). Acting is no role: the store stays a
 // slave's, and so does the engine. membership.SetMember decides who acts; here is what it drives.
 
+// acting reports whether a slave of the set acts as the master. In controller mode it becomes the master instead.
+func acting(c *config.Broker) bool { return c.Replica.Acting && !c.Control.On }
+
 // joinSet makes what a broker of such a set needs besides.
 func (p *brokerPart) joinSet() {
 	c, r := p.o.Broker, &p.o.Broker.Replica
-	if !r.Acting {
+	if !acting(c) {
 		return
 	}
 	if r.Escape {
@@ -195,7 +198,7 @@ func (p *brokerPart) acksNeeded(e *engine) (need, inSync int) {
 
 // heartbeatTimeout is after which silence the name servers forget the broker, 0: what they think best.
 func heartbeatTimeout(c *config.Broker) time.Duration {
-	if c.Replica.Acting {
+	if acting(c) {
 		return c.Replica.Inactive
 	}
 	return 0
@@ -204,7 +207,7 @@ func heartbeatTimeout(c *config.Broker) time.Duration {
 // probePeriod is how often the name servers get a sign of life, 0: as often as usual. As by default in Java (compatibleWithOldNameSrv)
 // it is the question whether they know this broker's version.
 func probePeriod(c *config.Broker) time.Duration {
-	if c.Replica.Acting {
+	if acting(c) {
 		return c.Routes.Beat
 	}
 	return 0

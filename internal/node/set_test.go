@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -223,5 +224,188 @@ func TestSlaveActsWhileTheMasterIsGone(t *testing.T) {
 		if a, b := s.master.broker.now().store.Appended(), s.slave.broker.now().store.Appended(); a != b {
 			t.Errorf("the logs end at %d and %d", a, b)
 		}
+	})
+}
+
+// A SYNC_MASTER waits for as many slaves as are there, and takes nothing when there are too few.
+func TestSyncMasterCountsWhoIsInSync(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name           string
+		conf           map[string]string
+		without        int32 // the answer to a send without the slave
+		remark, copies string
+	}{
+		{"as many as are told", map[string]string{"inSyncReplicas": "2"}, protocol.RespSystemError, "in-sync replicas not enough", "2"},
+		{"as many as there are", map[string]string{"inSyncReplicas": "2", "enableAutoInSyncReplicas": "true"}, 0, "", "1"},
+		{"but not too few", map[string]string{"inSyncReplicas": "2", "enableAutoInSyncReplicas": "true", "minInSyncReplicas": "2"}, protocol.RespSystemError, "in-sync replicas not enough", "2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				conf := maps.Clone(c.conf)
+				conf["brokerRole"] = "SYNC_MASTER"
+				s := newSets(t, nil)
+				defer s.end()
+				must(t, s.master.Shutdown(t.Context()))
+				s.master = s.broker(hostMaster, conf)
+				time.Sleep(15 * time.Second)
+				if r := s.c.send(s.master.BrokerAddr(), "T", 0, 1); r.Code != 0 {
+					t.Fatalf("with the slave: %d %s", r.Code, r.Remark)
+				}
+				if a, b := s.master.broker.now().store.Appended(), s.slave.broker.now().store.Appended(); a != b {
+					t.Errorf("acknowledged at %d, the slave is at %d", a, b)
+				}
+				slave := s.slave
+				must(t, slave.Shutdown(t.Context()))
+				time.Sleep(time.Second)
+				end := s.master.broker.now().store.Appended()
+				r := s.c.send(s.master.BrokerAddr(), "T", 0, 2)
+				if r.Code != c.without || r.Remark != c.remark {
+					t.Errorf("without the slave: %d %q", r.Code, r.Remark)
+				}
+				if stored := s.master.broker.now().store.Appended() != end; stored != (c.without == 0) {
+					t.Errorf("stored: %v", stored)
+				}
+				info, err := s.master.broker.now().core.RuntimeInfo(t.Context())
+				must(t, err)
+				if info["acknowledgedCopies"] != c.copies {
+					t.Errorf("acknowledged: %s %s", info["acknowledgedCopies"], info["acknowledgedMeans"])
+				}
+				s.slave = s.broker(hostSlave, map[string]string{"brokerId": "1", "brokerRole": "SLAVE"})
+				time.Sleep(15 * time.Second)
+				if r := s.c.send(s.master.BrokerAddr(), "T", 0, 3); r.Code != 0 {
+					t.Errorf("with the slave back: %d %s", r.Code, r.Remark)
+				}
+			})
+		})
+	}
+}
+
+// The slave goes on acting when its master has announced itself and then dies again, and a master whose slave cannot be reached
+// comes back alone.
+func TestHandoverThatIsNotCompleted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSets(t, nil)
+		defer s.end()
+		time.Sleep(15 * time.Second)
+		s.kill()
+		time.Sleep(20 * time.Second)
+		if !s.slave.broker.now().core.Acts() {
+			t.Fatal("the slave does not act")
+		}
+		r := s.c.call(s.slave.BrokerAddr(), protocol.ReqExchangeBrokerHAInfo, &protocol.ExchangeHAInfoRequestHeader{
+			MasterHAAddress: hostMaster + ":10912", MasterAddress: hostMaster + ":10911",
+		}, nil)
+		if r.Code != 0 || s.slave.broker.now().core.Acts() {
+			t.Errorf("told of the master: %d %s, acts %v", r.Code, r.Remark, s.slave.broker.now().core.Acts())
+		}
+		time.Sleep(20 * time.Second)
+		if s.slave.broker.now().core.Acts() {
+			t.Error("it acts again too early")
+		}
+		time.Sleep(15 * time.Second)
+		if !s.slave.broker.now().core.Acts() {
+			t.Error("it does not act again")
+		}
+		s.net.Partition(hostMaster, hostSlave)
+		s.back()
+		time.Sleep(10 * time.Second)
+		if addr, _ := s.shown("TBW102"); addr != s.slave.BrokerAddr() {
+			t.Errorf("shown while the master waits for its slave: %s", addr)
+		}
+		time.Sleep(90 * time.Second)
+		if addr, perm := s.shown("TBW102"); addr != s.master.BrokerAddr() || perm != 7 || s.slave.broker.now().core.Acts() {
+			t.Errorf("shown in the end: %s %d", addr, perm)
+		}
+		s.net.Heal(hostMaster, hostSlave)
+		time.Sleep(30 * time.Second)
+		if a, b := s.master.broker.now().store.Appended(), s.slave.broker.now().store.Appended(); a != b {
+			t.Errorf("the logs end at %d and %d", a, b)
+		}
+	})
+}
+
+// manual returns the configuration files that a page of the manual shows.
+func manual(t *testing.T, page string) (files []map[string]string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/operations/" + page)
+	must(t, err)
+	for _, block := range strings.Split(string(text), "```properties\n")[1:] {
+		file := map[string]string{}
+		body, _, _ := strings.Cut(block, "```")
+		for line := range strings.Lines(body) {
+			k, v, ok := strings.Cut(strings.TrimSpace(line), "=")
+			if !ok {
+				t.Fatalf("%s: %q", page, line)
+			}
+			file[k] = v
+		}
+		files = append(files, file)
+	}
+	return files
+}
+
+func TestTheFilesOfTheManualMakeASetWithAnActingSlave(t *testing.T) {
+	t.Parallel()
+	files := manual(t, "slave-acting-master.md")
+	if len(files) != 3 {
+		t.Fatalf("%d files", len(files))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := &sets{world: newWorld(t)}
+		s.c = s.caller(t)
+		files[0]["bindAddress"] = hostNS
+		ns, notices, err := config.LoadNamesrv(config.Sources{Flags: files[0], Host: &host})
+		must(t, err)
+		if len(notices) > 0 {
+			t.Errorf("name server: %v", notices)
+		}
+		o := s.options(nil)
+		o.Broker, o.Namesrv, o.Dial = nil, ns, s.net.Host(hostNS).Dial
+		s.ns = s.start(o)
+		s.other = s.broker(hostOther, map[string]string{"brokerName": "broker-b", "totalReplicas": "1"})
+		s.master = s.broker(hostMaster, files[1])
+		s.slave = s.broker(hostSlave, files[2])
+		defer s.end()
+		time.Sleep(15 * time.Second)
+		s.put("T", 0, "delayed", 0, "DELAY", "4") // has waited for the slave
+		s.kill()
+		time.Sleep(time.Minute)
+		if got := s.bodies(s.other, "T"); len(got) != 1 || !s.slave.broker.now().core.Acts() {
+			t.Errorf("the other set has %q", got)
+		}
+		s.master = s.broker(hostMaster, files[1])
+		time.Sleep(30 * time.Second)
+		if addr, perm := s.shown("T"); addr != s.master.BrokerAddr() || perm != 6 {
+			t.Errorf("shown in the end: %s %d", addr, perm)
+		}
+	})
+}
+
+func TestABrokerWhoseIDIsTakenStaysOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSets(t, nil)
+		defer s.end()
+		time.Sleep(15 * time.Second)
+		const elsewhere = "127.0.0.5"
+		twin := s.broker(elsewhere, nil)
+		time.Sleep(30 * time.Second)
+		if addr, _ := s.shown("TBW102"); addr != s.master.BrokerAddr() {
+			t.Errorf("shown: %s", addr)
+		}
+		if s.diary.last("has the id 0 of set broker-a") < 0 {
+			t.Error("nobody says why")
+		}
+		s.kill()
+		time.Sleep(2 * time.Minute) // the slave acts meanwhile, and does not know the log of the twin
+		if addr, _ := s.shown("TBW102"); addr != twin.BrokerAddr() {
+			t.Errorf("shown when the first one has gone: %s", addr)
+		}
+		must(t, twin.Shutdown(t.Context()))
+		s.back()
+		time.Sleep(30 * time.Second)
 	})
 }

@@ -292,6 +292,7 @@ const coalesce = 5 * time.Millisecond
 // Run delivers until ctx ends. It may be called again.
 func (t *Timer) Run(ctx context.Context) error {
 	t.trailing, t.virgin, t.elsewhere = false, false, t.heard()
+	t.version(t.elsewhere.Version, versionLead)
 	if t.again {
 		if err := t.findCopies(); err != nil {
 			t.o.Log.Error("timers that were delivered before are not known and may be delivered again", "err", err)

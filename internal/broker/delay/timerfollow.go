@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/bytesview"
+	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage"
 	"github.com/cometmq/cometmq/internal/storage/timerlog"
@@ -108,7 +109,8 @@ func Follow(fsys vfs.FS, dir string, told []byte, java bool) error {
 func (t *Timer) Follow(told []byte, java bool) error {
 	c, err := checkOf(told, java)
 	if err == nil {
-		t.Heard(Progressed{t.slot(max(c.ReadTime-1, 0)), record.Index(c.MasterIndex)})
+		v := mq.DataVersion{StateVersion: c.State, Timestamp: c.Timestamp, Counter: c.Counter}
+		t.Heard(Progressed{t.slot(max(c.ReadTime-1, 0)), record.Index(c.MasterIndex), v})
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package delay
 import (
 	"context"
 
+	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 )
 
@@ -20,11 +21,17 @@ import (
 type Progressed struct {
 	Time  int64
 	Index record.Index
+	// Version is that of a Java master's checkpoint. It takes over what a slave did whose version is not older than its own.
+	Version mq.DataVersion
 }
+
+// versionLead is by how much the version of a slave that acts as the master is newer than what it last heard from there: more than the
+// master can have counted until it died.
+const versionLead = 1 << 20
 
 // Progressed returns how far this broker is.
 func (t *Timer) Progressed() Progressed {
-	return Progressed{t.stats.safe.Load(), record.Index(t.stats.next.Load())}
+	return Progressed{Time: t.stats.safe.Load(), Index: record.Index(t.stats.next.Load())}
 }
 
 // safeTime is the time of Progressed. Unlike readTime it knows that a timer that came too late for its slot is in a later one.
@@ -84,6 +91,7 @@ func (t *Timer) trail() {
 	if p.Index == 0 && p.Time == 0 {
 		return
 	}
+	t.version(p.Version, 0)
 	at := t.slot(p.Time)
 	switch {
 	case t.virgin:
@@ -93,4 +101,12 @@ func (t *Timer) trail() {
 		t.loaded, t.dirty = at, true
 	}
 	t.limit = max(t.limit, p.Index)
+}
+
+// version makes that of the checkpoint v, lead ahead; an unset v changes nothing.
+func (t *Timer) version(v mq.DataVersion, lead int64) {
+	if v == (mq.DataVersion{}) {
+		return
+	}
+	t.check.State, t.check.Timestamp, t.check.Counter = v.StateVersion, v.Timestamp, v.Counter+lead
 }

@@ -93,6 +93,28 @@ func (o *Offsets) Follow(text []byte) error {
 	return o.Sync()
 }
 
+// actLead is by how much the versions of a slave that acts as the master are newer than what it last heard from there: more than the
+// master can have counted until it died. A Java master takes over positions only if their version is not older than its own.
+const actLead = 1 << 20
+
+// Act makes the positions newer than those of a master that has died.
+func (o *Offsets) Act() {
+	o.vmu.Lock()
+	defer o.vmu.Unlock()
+	o.version.Counter += actLead
+	o.version.Timestamp = o.now().UnixMilli()
+	o.bumped = true
+}
+
+// Act makes the positions newer than those of a master that has died.
+func (d *Delays) Act() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.version.Counter += actLead - 1
+	d.bumpLocked()
+	d.dirty = true
+}
+
 // Resume takes over the positions of a text like JSON's that are ahead of ours, up to the end of their queue here. Queues that end
 // does not know are left out.
 func (o *Offsets) Resume(text []byte, end func(topic string, queue int32) (mq.Index, bool)) error {
