@@ -59,6 +59,7 @@ func (r *rig) static(epoch int64, queues map[int32]logicqueue.Items) error {
 
 // position checks an answer that is a position.
 func position(t *testing.T, what string, want mq.Index) func(mq.Index, error) {
+	t.Helper()
 	return func(at mq.Index, err error) {
 		t.Helper()
 		if err != nil || at != want {
