@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -19,6 +20,14 @@ func (b *broker) PutTopic(ctx context.Context, t mq.TopicConfig) error {
 		Topic: t.Name, DefaultTopic: "TBW102", ReadQueueNums: t.ReadQueues, WriteQueueNums: t.WriteQueues, Perm: int32(t.Perm),
 		TopicFilterType: filter, TopicSysFlag: t.SysFlag, Order: t.Order, Attributes: attributesText(t.Attributes),
 	}, nil)
+	return err
+}
+
+func (b *broker) PutStaticTopic(ctx context.Context, t mq.TopicConfig, force bool) error {
+	_, err := b.call(ctx, protocol.ReqUpdateAndCreateStaticTopic, &protocol.CreateTopicRequestHeader{
+		Topic: t.Name, DefaultTopic: "TBW102", ReadQueueNums: t.ReadQueues, WriteQueueNums: t.WriteQueues, Perm: int32(t.Perm),
+		TopicFilterType: cmp.Or(t.Filter, "SINGLE_TAG"), TopicSysFlag: t.SysFlag, Force: force,
+	}, t.Static.JSON())
 	return err
 }
 
