@@ -341,8 +341,6 @@ func (f *tableFollower) apply(t *tableBatch) error {
 			}
 		case tablefeed.Modes:
 			err = m.Modes.Become(rec)
-		case tablefeed.Statics:
-			err = m.Statics.Become(rec)
 		case tablefeed.Pops:
 			if t.full {
 				err = b.pops.Become(rec)

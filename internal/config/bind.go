@@ -173,6 +173,9 @@ func propertiesOf[T any](cfg *T) map[string]string {
 	out := map[string]string{}
 	for _, f := range fieldsOf(v.Type()) {
 		out[f.key] = f.text(v)
+		if IsSecret(f.key) && out[f.key] != "" {
+			out[f.key] = Hidden
+		}
 	}
 	return out
 }

@@ -41,6 +41,7 @@ func TestDefaultsAreJavas(t *testing.T) {
 		"listenPort": "10911", "haListenPort": "10912", "brokerName": "host-1", "brokerIP1": "10.1.2.3", "brokerIP2": "10.1.2.3",
 		"storePathRootDir": "/home/mq/store", "storePathCommitLog": "/home/mq/store/commitlog",
 		"storePathBrokerIdentity": "/home/mq/store/brokerIdentity", "storePathEpochFile": "/home/mq/store/epochFileCheckpoint",
+		"authConfigPath":                  "/home/mq/store/auth",
 		"maxTransferBytesOnMessageInDisk": "262144", "maxTransferCountOnMessageInDisk": "32", // Differs from Java: see docs/differences.md
 	}
 	props := b.Properties()
@@ -229,7 +230,10 @@ func TestWrongValuesNameKeyValueAndWhatIsAllowed(t *testing.T) {
 	f("enableDLegerCommitLog=true", `enableDLegerCommitLog = "true" is not allowed: refused, a DLedger`)
 	f("storeType=defaultRocksDB", "refused, RocksDB")
 	f("storePathCommitLog=/a,/b", "several folders")
-	f("aclEnable=true", "refused, access control")
+	f("aclEnable=true", "refused, ACL 1.0 ended")
+	f("authenticationWhitelist=105,all", "numbers of request codes")
+	f("initAuthenticationUser=admin:secret", `initAuthenticationUser = "******" is not allowed: {"username":`)
+	f(`innerClientAuthenticationCredentials={"accessKey":"a"}`, `innerClientAuthenticationCredentials = "******"`)
 	f("a\\u00zz=1", "broker.conf")
 
 	_, _, err := loadText(t, "listenPort=x\nflushDiskType=y\n")

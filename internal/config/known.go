@@ -110,12 +110,10 @@ var fates = []struct {
 		enableReconnectForGoAway`},
 	{refused, "encrypted connections are not implemented yet", `useTLS`},
 	{refused, "connections through a SOCKS proxy are not implemented", `socksProxyConfig`},
-	{refused, "access control is not implemented yet; the broker would be open to everybody", `
-		aclEnable authenticationEnabled authorizationEnabled migrateAuthFromV1Enabled`},
-	{accepted, "access control is not implemented yet", `
-		configName clusterName authConfigPath authenticationProvider authenticationMetadataProvider authenticationStrategy
-		authenticationWhitelist initAuthenticationUser innerClientAuthenticationCredentials authorizationProvider
-		authorizationMetadataProvider authorizationStrategy authorizationWhitelist userCacheMaxNum userCacheExpiredSecond
+	{refused, "ACL 1.0 ended with Java 5.3: set authenticationEnabled, authorizationEnabled and migrateAuthFromV1Enabled", `aclEnable`},
+	{accepted, "users and policies are kept in files of the broker, and each request is checked anew", `
+		configName clusterName authenticationProvider authenticationMetadataProvider authenticationStrategy
+		authorizationProvider authorizationMetadataProvider authorizationStrategy userCacheMaxNum userCacheExpiredSecond
 		userCacheRefreshSecond aclCacheMaxNum aclCacheExpiredSecond aclCacheRefreshSecond
 		statefulAuthenticationCacheMaxNum statefulAuthenticationCacheExpiredSecond statefulAuthorizationCacheMaxNum
 		statefulAuthorizationCacheExpiredSecond`},
@@ -139,8 +137,8 @@ var fates = []struct {
 		ControllerConfig.metricsPromExporterPort ControllerConfig.metricsPromExporterHost ControllerConfig.metricsLabel
 		ControllerConfig.metricsInDelta`},
 	{refused, "logs that another program writes are not supported", `duplicationEnable`},
-	{accepted, "locks that several brokers keep and broker containers are not implemented", `
-		cleanOfflineBrokerInterval
+	{accepted, "static topics, locks that several brokers keep and broker containers are not implemented", `
+		forwardTimeout cleanOfflineBrokerInterval
 		lockInStrictMode enableBatchPush preferredLeaderId`},
 	{refused, "a DLedger commit log cannot be read; use a plain store", `
 		enableDLegerCommitLog`},

@@ -38,12 +38,12 @@ type brokerPart struct {
 	clients   *clients.Registry // who is connected
 	client    *remoting.Client
 	registrar *membership.Registrar
-	peers     *membership.Peers
 	set       *membership.SetMember // nil unless a slave may act as the master
 	bridge    *membership.Bridge    // nil unless such a slave may store messages in other sets
 	isOnline  atomic.Bool           // in such a set: the name servers may know this broker
 	member    *member.Member        // nil without controllers
 	cuts      chan cut
+	access    *access // nil: everybody may do everything
 
 	turn   chan struct{} // one token: who has it may change the engine
 	engine atomic.Pointer[engine]
@@ -77,8 +77,11 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	if err = p.listen(ctx); err != nil {
 		return nil, err
 	}
+	if p.access, err = openAccess(o); err != nil {
+		return nil, fmt.Errorf("access control: %w", err)
+	}
 	p.client = remoting.NewClient(remoting.ClientOptions{
-		Dial: o.Dial, Log: p.log,
+		Dial: o.Dial, Log: p.log, Sign: signer(&c.Auth),
 		OnClose: func(addr string, _ *remoting.Conn) { p.registrar.Lost(addr) }, // only the registrar opens connections
 	})
 	p.registrar = membership.New(membership.Options{
@@ -89,9 +92,8 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 		OnMaster:      p.follow,
 		OnOrderTopics: func(table map[string]string) { p.now().core.MarkOrdered(slices.Sorted(maps.Keys(table))) },
 	})
-	p.peers = membership.NewPeers(p.registrar, c.Consume.ForwardTimeout)
 	p.joinSet()
-	p.server = remoting.NewServer(remoting.ServerOptions{Log: p.log, IdleTimeout: c.Listen.Idle})
+	p.server = remoting.NewServer(remoting.ServerOptions{Log: p.log, IdleTimeout: c.Listen.Idle, Admit: p.access.admit()})
 	role := roleOf(c)
 	if c.Control.On {
 		if err = p.joinControllers(); err != nil {
@@ -150,6 +152,7 @@ func (p *brokerPart) run() error {
 		g.Go(func() error { return quiet(p.server.Serve(ctx, l)) })
 	}
 	g.Go(func() error { return quiet(p.ha.serve(ctx)) })
+	g.Go(func() error { return quiet(p.access.run(ctx)) })
 	defer context.AfterFunc(ctx, p.stopKnown)()
 	g.Go(func() error {
 		defer close(p.left)
@@ -202,7 +205,7 @@ func (p *brokerPart) stop(ctx context.Context) error {
 	<-p.served
 	err = errors.Join(err, p.now().end(func() {}))
 	p.client.Close()
-	return err
+	return errors.Join(err, p.access.close())
 }
 
 // abandon releases what a failed start had acquired.
@@ -217,11 +220,12 @@ func (p *brokerPart) abandon() {
 	if p.client != nil {
 		p.client.Close()
 	}
+	_ = p.access.close()
 }
 
 func (p *brokerPart) doorOptions() remotingapi.Options {
 	c := p.options().Broker
-	return remotingapi.Options{StoreHost: p.advertised, Region: c.Identity.Region, TraceOff: !c.Topics.TraceOn, Config: p.conf, Log: p.log}
+	return remotingapi.Options{StoreHost: p.advertised, Region: c.Identity.Region, TraceOff: !c.Topics.TraceOn, Config: p.conf, Auth: p.access.users(), Log: p.log}
 }
 
 // away answers while there is no engine. short: there will be one soon.

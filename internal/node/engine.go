@@ -108,7 +108,6 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 	}
 	bo.Announce = p.registrar.Announce
 	bo.Routes = p.registrar.Routes
-	bo.Peers = p.peers
 	if e.core, err = broker.Open(bo); err != nil {
 		return nil, err
 	}
@@ -125,7 +124,7 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 // putAside takes the store away. What says which broker this is stays.
 func (p *brokerPart) putAside() error {
 	c := &p.o.Broker.Store
-	folder, err := storage.PutAside(p.o.FS, c.Root, c.CommitLog, time.Now(), "brokerIdentity", "brokerIdentity-temp", "brokerIdentity-log")
+	folder, err := storage.PutAside(p.o.FS, c.Root, c.CommitLog, time.Now(), "brokerIdentity", "brokerIdentity-temp", "auth", "brokerIdentity-log")
 	if err == nil {
 		p.log.Warn("the store was put aside, its master's is copied anew", "folder", folder)
 	}

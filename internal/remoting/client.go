@@ -3,8 +3,10 @@ package remoting
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +20,7 @@ type Client struct {
 	dial        func(ctx context.Context, network, addr string) (net.Conn, error)
 	dialTimeout time.Duration
 	tls         *tls.Config
+	signer      func(protocol.Fields, []byte) protocol.Fields
 	onClose     func(addr string, c *Conn)
 
 	mu    sync.Mutex // guards peers and what they point to
@@ -39,7 +42,7 @@ type attempt struct {
 // NewClient returns a client without connections.
 func NewClient(o ClientOptions) *Client {
 	cl := &Client{
-		dial: o.Dial, dialTimeout: o.DialTimeout, tls: o.TLS, onClose: o.OnClose, peers: map[string]*peer{},
+		dial: o.Dial, dialTimeout: o.DialTimeout, tls: o.TLS, signer: o.Sign, onClose: o.OnClose, peers: map[string]*peer{},
 	}
 	if cl.dial == nil {
 		cl.dial = new(net.Dialer).DialContext
@@ -63,7 +66,7 @@ func (cl *Client) Invoke(ctx context.Context, addr string, cmd *Command) (*Comma
 	if err != nil {
 		return nil, err
 	}
-	return c.call(ctx, &protocol.Head{Code: cmd.Code, Remark: cmd.Remark}, cmd, cmd.Body)
+	return c.call(ctx, &protocol.Head{Code: cmd.Code, Remark: cmd.Remark}, cl.signed(cmd), cmd.Body)
 }
 
 // Oneway sends cmd to addr; nobody answers. It returns when cmd is queued on a connection.
@@ -73,7 +76,30 @@ func (cl *Client) Oneway(ctx context.Context, addr string, cmd *Command) error {
 		return err
 	}
 	head := &protocol.Head{Code: cmd.Code, Remark: cmd.Remark, Opaque: c.opaque.Add(1), Flag: protocol.FlagOneway}
-	return c.ask(head, cmd, cmd.Body)
+	return c.ask(head, cl.signed(cmd), cmd.Body)
+}
+
+// signed is what writes the fields of cmd.
+func (cl *Client) signed(cmd *Command) HeaderAppender {
+	if cl.signer == nil {
+		return cmd
+	}
+	// What is signed is what the peer will read, so it is written and read here once.
+	var w protocol.FieldWriter
+	w.Begin(nil, Binary, &protocol.Head{})
+	cmd.AppendTo(&w)
+	b := w.End(0)
+	_, n := protocol.SplitWord(binary.BigEndian.Uint32(b[4:]))
+	var h protocol.Header
+	if err := h.Decode(Binary, b[protocol.PrefixLen:protocol.PrefixLen+n]); err != nil {
+		return cmd // sent unsigned, to be refused
+	}
+	for i := range h.Fields {
+		if h.Fields[i].Val == nil {
+			h.Fields[i].Val = []byte{} // an empty text, which the JSON form can say
+		}
+	}
+	return slices.Concat(h.Fields, cl.signer(h.Fields, cmd.Body))
 }
 
 // Disconnect ends the connection to addr, if there is one. The next call opens a new one.

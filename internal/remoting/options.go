@@ -54,6 +54,9 @@ type ServerOptions struct {
 	OnClose    func(*Conn)
 	OnBurstEnd func(*Conn)
 
+	// Admit runs before the handler of each request. When it returns false it has answered the request, which goes no further.
+	Admit func(*Conn, *Request) bool
+
 	TLS     *tls.Config
 	TLSMode TLSMode
 }
@@ -78,6 +81,9 @@ type ClientOptions struct {
 	// OnRequest handles what servers ask on our connections, by code. OnClose runs when a connection has ended.
 	OnRequest map[int32]Handler
 	OnClose   func(addr string, c *Conn)
+
+	// Sign returns fields that are added to each request, such as a signature of its fields and body.
+	Sign func(f protocol.Fields, body []byte) protocol.Fields
 }
 
 // settings are the options that a connection needs, of either side, with defaults filled in.
@@ -89,6 +95,7 @@ type settings struct {
 	language                                uint8
 	log                                     *slog.Logger
 	onOpen, onClose, onBurstEnd             func(*Conn)
+	admit                                   func(*Conn, *Request) bool
 	tls                                     *tls.Config
 	tlsMode                                 TLSMode
 	sniff                                   bool // the peer may start with a PROXY header or a TLS handshake
@@ -124,7 +131,7 @@ func (o ServerOptions) settings() settings {
 	return settings{
 		maxFrame: o.MaxFrame, maxOutput: o.MaxOutput, workers: o.Workers, idleTimeout: o.IdleTimeout,
 		writeTimeout: o.WriteTimeout, drainTimeout: o.DrainTimeout, serial: o.Serial, version: o.Version,
-		language: o.Language, log: o.Log, onOpen: o.OnOpen, onClose: o.OnClose, onBurstEnd: o.OnBurstEnd,
+		language: o.Language, log: o.Log, onOpen: o.OnOpen, onClose: o.OnClose, onBurstEnd: o.OnBurstEnd, admit: o.Admit,
 		tls: o.TLS, tlsMode: o.TLSMode, sniff: true,
 	}.withDefaults()
 }

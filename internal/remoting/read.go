@@ -196,8 +196,17 @@ func (c *Conn) dispatch(frame []byte) error {
 	if !r.IsOneway() {
 		c.asked++
 	}
+	if f := c.core.admit; f != nil && !c.admitted(f, r) {
+		return nil
+	}
 	c.invoke(c.set.of(r.Code), r)
 	return nil
+}
+
+// admitted asks f about r; a panic of f admits nothing.
+func (c *Conn) admitted(f func(*Conn, *Request) bool, r *Request) (ok bool) {
+	defer c.recovered("Admit", r.ReplyTo())
+	return f(c, r)
 }
 
 func (c *Conn) invoke(h Handler, r *Request) {

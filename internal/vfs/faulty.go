@@ -141,6 +141,11 @@ func (f *faultyFS) open(kind OpKind, name string, fn func(string) (File, error))
 func (f *faultyFS) Open(name string) (File, error)   { return f.open(OpOpen, name, f.inner.Open) }
 func (f *faultyFS) Create(name string) (File, error) { return f.open(OpCreate, name, f.inner.Create) }
 
+// CreatePrivate is Create of a file for its owner alone.
+func (f *faultyFS) CreatePrivate(name string) (File, error) {
+	return f.open(OpCreate, name, func(name string) (File, error) { return CreatePrivate(f.inner, name) })
+}
+
 func (f *faultyFS) Rename(a, b string) error {
 	return f.do(OpRename, a, func() error { return f.inner.Rename(a, b) })
 }

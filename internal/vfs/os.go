@@ -25,12 +25,22 @@ func (o *osFS) Create(name string) (File, error) {
 	return o.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 }
 
-func (o *osFS) open(name string, flag int) (File, error) {
+// CreatePrivate makes an empty file of mode 0600, also where there was one of another mode.
+func (o *osFS) CreatePrivate(name string) (File, error) {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return o.openMode(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+func (o *osFS) open(name string, flag int) (File, error) { return o.openMode(name, flag, 0o644) }
+
+func (o *osFS) openMode(name string, flag int, mode os.FileMode) (File, error) {
 	if o.holds(name) {
 		// Closing any descriptor of the file would silently drop a classic fcntl lock.
 		return nil, &fs.PathError{Op: "open", Path: name, Err: &LockedError{Name: name, PID: os.Getpid()}}
 	}
-	f, err := os.OpenFile(name, flag, 0o644)
+	f, err := os.OpenFile(name, flag, mode)
 	if err != nil {
 		return nil, err
 	}

@@ -139,6 +139,11 @@ func WriteFileAtomic(fsys FS, name string, data []byte, keepBak bool) error {
 			return fmt.Errorf("keep the previous %s: %w", name, err)
 		}
 	}
+	return putInPlace(fsys, tmp, name)
+}
+
+// putInPlace makes the file tmp the file name, durably.
+func putInPlace(fsys FS, tmp, name string) error {
 	if err := fsys.Rename(tmp, name); err != nil {
 		return fmt.Errorf("replace %s: %w", name, err)
 	}
@@ -153,6 +158,11 @@ func writeSynced(fsys FS, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
+	return fill(f, data)
+}
+
+// fill writes data to an empty file, makes it durable and closes it.
+func fill(f File, data []byte) (err error) {
 	if len(data) > 0 {
 		_, err = f.WriteAt(data, 0)
 	}
@@ -177,4 +187,30 @@ func keepPrevious(fsys FS, name string) error {
 		return err
 	}
 	return fsys.Rename(name, bak) // no hard links here: the name is free for a moment, readers take the .bak
+}
+
+// privater is an FS that knows who may read a file.
+type privater interface {
+	CreatePrivate(name string) (File, error)
+}
+
+// CreatePrivate is FS.Create for a file that only its owner may read and write (mode 0600), where the file system knows such a thing.
+func CreatePrivate(fsys FS, name string) (File, error) {
+	if p, ok := fsys.(privater); ok {
+		return p.CreatePrivate(name)
+	}
+	return fsys.Create(name)
+}
+
+// WritePrivateAtomic is WriteFileAtomic for a file that only its owner may read and write.
+func WritePrivateAtomic(fsys FS, name string, data []byte) error {
+	tmp := name + ".tmp"
+	f, err := CreatePrivate(fsys, tmp)
+	if err == nil {
+		err = fill(f, data)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", tmp, err)
+	}
+	return putInPlace(fsys, tmp, name)
 }

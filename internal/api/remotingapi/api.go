@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/cometmq/cometmq/internal/auth"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
@@ -26,7 +27,9 @@ type Options struct {
 	Config mq.ConfigAdmin
 	// Set answers what the brokers of the set ask each other; nil: this broker has no others.
 	Set mq.Set
-	Log *slog.Logger
+	// Auth keeps users and policies; nil: requests about them are refused. Whether requests are checked is for the Gate.
+	Auth *auth.Guard
+	Log  *slog.Logger
 }
 
 // API is the door of one core: a broker in one role. Attach it to the server of each listener, or give the server its Handlers.
@@ -77,7 +80,7 @@ type handler func(a *API, s *session, r *remoting.Request)
 func handlers() map[int32]handler {
 	all := basicHandlers()
 	for _, part := range []map[int32]handler{
-		retryHandlers(), transactionHandlers(), popHandlers(), replyHandlers(), callHandlers(), setHandlers(), adminHandlers(),
+		retryHandlers(), transactionHandlers(), popHandlers(), replyHandlers(), callHandlers(), setHandlers(), adminHandlers(), authHandlers(),
 	} {
 		maps.Copy(all, part)
 	}
@@ -95,7 +98,6 @@ func basicHandlers() map[int32]handler {
 		protocol.ReqQueryConsumerOffset:              queryConsumerOffset,
 		protocol.ReqUpdateConsumerOffset:             updateConsumerOffset,
 		protocol.ReqUpdateAndCreateTopic:             updateAndCreateTopic,
-		protocol.ReqUpdateAndCreateStaticTopic:       updateStaticTopic,
 		protocol.ReqSearchOffsetByTimestamp:          searchOffset,
 		protocol.ReqGetMaxOffset:                     maxOffset,
 		protocol.ReqGetMinOffset:                     minOffset,

@@ -22,12 +22,13 @@ type disk struct {
 	log    raft.LogStore
 	stable raft.StableStore
 	snaps  raft.SnapshotStore
-	store  *store // nil when it is in memory
+	store  *store // nil when volatile
 }
 
 func openDisk(o *Options) (*disk, error) {
-	if m := o.Memory; m != nil {
-		return &disk{log: m, stable: m, snaps: m}, nil
+	if o.Volatile {
+		m := raft.NewInmemStore()
+		return &disk{log: m, stable: m, snaps: raft.NewInmemSnapshotStore()}, nil
 	}
 	if err := vfs.OS().MkdirAll(o.Dir); err != nil {
 		return nil, fmt.Errorf("make the folder of the controller: %w", err)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package aclgen
+
+const checked = 1 << 20
