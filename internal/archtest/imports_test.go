@@ -33,6 +33,7 @@ var siblings = map[string][]string{
 	"selector":          {"record", "bytesview"},
 	"config":            {"version"},
 	"bufpool":           {"invariants"},
+	"telemetry":         {"vfs"},
 	"telemetry/prom":    {"telemetry"},
 	"telemetry/push":    {"telemetry"},
 	"storage/commitlog": {"storage/segment"},
@@ -54,7 +55,7 @@ var only = map[string][]string{
 	"replication": {"storage", "vfs", "record", "bufpool"},
 	"membership":  {"mq", "remoting", "protocol", "fastjson", "record", "vfs"},
 	"nameserver":  {"remoting", "protocol", "fastjson", "vfs", "bytesview"},
-	"controller":  {"remoting", "protocol", "vfs"},
+	"controller":  {"remoting", "protocol", "vfs", "telemetry"},
 	"admin":       {"mq", "record"},
 }
 

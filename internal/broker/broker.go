@@ -23,6 +23,7 @@ import (
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage"
+	"github.com/cometmq/cometmq/internal/telemetry"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
@@ -240,6 +241,9 @@ type Broker struct {
 	started time.Time
 	waiting waiting
 	figures figures
+
+	topicsMade, groupsMade creations
+
 	routes  routeCache
 	parts   []part // that always run
 	acting  acting
@@ -295,6 +299,7 @@ func Open(o Options) (*Broker, error) {
 	}
 	b.openKinds()
 	b.figures.init(o.Now())
+	b.topicsMade, b.groupsMade = newCreations(telemetry.TopicCreate), newCreations(telemetry.GroupCreate)
 	b.routes.init()
 	if err := b.openTables(); err != nil {
 		return nil, errors.Join(err, b.closeParts(), tables.Close())

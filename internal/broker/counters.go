@@ -139,7 +139,9 @@ func (b *Broker) eachUsed(topics func(name string, t *topic, queues []atomic.Poi
 		if g, ok := e.Runtime().(*group); ok {
 			g.mu.RLock()
 			for name, gt := range g.topics {
-				groups(e.Name(), name, gt)
+				if _, ok := b.meta.Topics.Get(name); ok || b.isLight(name) {
+					groups(e.Name(), name, gt)
+				}
 			}
 			g.mu.RUnlock()
 		}

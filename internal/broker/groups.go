@@ -12,6 +12,13 @@ import (
 
 // PutGroup implements mq.GroupAdmin.
 func (b *Broker) PutGroup(_ context.Context, g mq.GroupConfig) error {
+	begin := b.o.Now()
+	err := b.putGroup(g)
+	b.groupsMade.note(b.o.Now().Sub(begin), err != nil)
+	return err
+}
+
+func (b *Broker) putGroup(g mq.GroupConfig) error {
 	if refusal := checkGroupName(g.Name); refusal != nil {
 		return refusal
 	}

@@ -25,6 +25,7 @@ type topic struct {
 	mu     sync.Mutex // held while queues grows
 	queues atomic.Pointer[[]atomic.Pointer[queue]]
 	in     [kindCount]atomic.Pointer[inflow]
+	ends   atomic.Pointer[ends]
 	past   stats.Item // of in
 }
 

@@ -12,6 +12,13 @@ import (
 
 // PutTopic implements mq.TopicAdmin.
 func (b *Broker) PutTopic(ctx context.Context, t mq.TopicConfig) error {
+	begin := b.o.Now()
+	err := b.putTopic(ctx, t)
+	b.topicsMade.note(b.o.Now().Sub(begin), err != nil)
+	return err
+}
+
+func (b *Broker) putTopic(ctx context.Context, t mq.TopicConfig) error {
 	if refusal := checkTopicName(t.Name); refusal != nil {
 		return refusal
 	}

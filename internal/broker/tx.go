@@ -23,16 +23,19 @@ type ending struct {
 	entered bool // the machine waits for Finish
 	next    int  // the first of the batch's Ends that has not been looked at
 	placed  []committed
+	rolled  []*topic // whose half messages are rolled back
 }
 
 // committed is a message that a half message became.
 type committed struct {
 	n     int // in the storage batch
 	queue *queue
+	topic *topic // nil: it was deleted meanwhile
+	born  int64  // ms
 }
 
 func (e *ending) reset() {
-	e.next, e.placed, e.entered = 0, e.placed[:0], false
+	e.next, e.placed, e.rolled, e.entered = 0, e.placed[:0], e.rolled[:0], false
 	if cap(e.rec) > maxKept {
 		e.rec = nil
 	}
@@ -124,6 +127,8 @@ func (b *Broker) end(s *sender, r *mq.End, now time.Time) *mq.Error {
 			b.tx.Unclaim(&e.Ending, claimed, late)
 			return refusal
 		}
+	} else if t, ok := b.topic(bytesview.String(h.Topic)); ok {
+		e.rolled = append(e.rolled, t)
 	}
 	s.wait = true
 	return nil
@@ -144,7 +149,8 @@ func (b *Broker) commitHalf(s *sender, r *mq.End, now time.Time) *mq.Error {
 
 	to := place{queue: h.Queue}
 	var q *queue
-	if t, ok := b.topic(bytesview.String(h.Topic)); ok {
+	t, ok := b.topic(bytesview.String(h.Topic))
+	if ok {
 		to.topic = t.entry.Name()
 		if h.Queue < maxQueues {
 			q = t.queue(b, h.Queue)
@@ -170,7 +176,7 @@ func (b *Broker) commitHalf(s *sender, r *mq.End, now time.Time) *mq.Error {
 	if refusal != nil {
 		return refusal
 	}
-	e.placed = append(e.placed, committed{n, q})
+	e.placed = append(e.placed, committed{n, q, t, h.Msg.BornTime})
 	return nil
 }
 
@@ -201,8 +207,16 @@ func (b *Broker) finishEnds(s *sender, sb *mq.SendBatch, refusal *mq.Error) {
 		}
 		return
 	}
-	bytes := int64(0)
+	bytes, now := int64(0), b.o.Now().UnixMilli()
+	for _, t := range e.rolled {
+		t.ended().rollbacks.Add(1)
+	}
 	for _, p := range e.placed {
+		if p.topic != nil {
+			counted := p.topic.ended()
+			counted.commits.Add(1)
+			counted.latency.Observe(max(now-p.born, 0) / 1000)
+		}
 		size := int64(s.batch.RecordSize(p.n))
 		bytes += size
 		if p.queue != nil {

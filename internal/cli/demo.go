@@ -33,10 +33,19 @@ func temporary(dir string, nsPort, brokerPort int, set map[string]string) (*conf
 	flags := map[string]string{
 		"bindAddress": "127.0.0.1", "brokerIP1": "127.0.0.1", "brokerIP2": "127.0.0.1", "listenPort": strconv.Itoa(brokerPort),
 		"brokerName": "broker-a", "storePathRootDir": filepath.Join(dir, "store"), "autoCreateTopicEnable": "true",
+		"metricsPromExporterPort": "0",
 	}
 	maps.Copy(flags, set)
 	b, _, err := config.LoadBroker(config.Sources{Flags: flags})
 	return ns, b, err
+}
+
+// page is where the figures of a node are.
+func page(n *node.Node) string {
+	if n.MetricsAddr() == "" {
+		return "off"
+	}
+	return "http://" + n.MetricsAddr() + "/metrics"
 }
 
 // demoResult is the line of `demo --json`.
@@ -117,7 +126,7 @@ func demo(ctx context.Context, env *Env, n *node.Node, dir string, start time.Du
 	if once {
 		return nil
 	}
-	say("\nname server  %s\nbroker       %s\nstore        %s (removed at the end)\n", res.Namesrv, res.Broker, res.Store)
+	say("\nname server  %s\nbroker       %s\nmetrics      %s\nstore        %s (removed at the end)\n", res.Namesrv, res.Broker, page(n), res.Store)
 	say("dashboard    not part of this version yet\n\ntry: cometmq tail -n %s -t hello\n     cometmq send -n %s -t hello -b 'first message'\n\nserving; Ctrl-C ends\n", res.Namesrv, res.Namesrv)
 	return nil
 }
@@ -146,7 +155,7 @@ func newDevCmd(env *Env) *cobra.Command {
 				return err
 			}
 			return serve(cmd.Context(), node.Options{Namesrv: ns, Broker: b, Log: newLogger(env, b.Process.LogLevel)}, func(n *node.Node) error {
-				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nstore       %s\nserving; Ctrl-C ends\n", n.NamesrvAddr(), n.BrokerAddr(), store)
+				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nmetrics     %s\nstore       %s\nserving; Ctrl-C ends\n", n.NamesrvAddr(), n.BrokerAddr(), page(n), store)
 				return err
 			})
 		},

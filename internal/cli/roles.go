@@ -206,7 +206,7 @@ func newServerCmd(env *Env) *cobra.Command {
 			report(cmd.Context(), log, append(notices, more...))
 			o := node.Options{Namesrv: n, Broker: b, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log, Level: level}
 			return serve(cmd.Context(), o, func(n *node.Node) error {
-				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\n", n.NamesrvAddr(), n.BrokerAddr())
+				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nmetrics     %s\n", n.NamesrvAddr(), n.BrokerAddr(), page(n))
 				return err
 			})
 		},

@@ -19,6 +19,7 @@ type Broker struct {
 	Replica  Replica
 	Control  Control
 	Auth     Auth
+	Metrics  Metrics
 	Process  Process
 
 	// Set are the values that somebody set, by key, those of keys that are not served here among them.
@@ -205,6 +206,9 @@ func DefaultBroker(h Host) Broker {
 		},
 		Replica: defaultReplica(),
 		Auth:    defaultAuth(), Control: defaultControl(),
+		// Differs from Java: the page for Prometheus is there unless it is switched off. A port that is taken costs the page and a
+		// warning, not the start of the broker.
+		Metrics: defaultMetrics(MetricsPage),
 		Process: Process{
 			Home: h.RocketMQHome, Blacklist: "configBlackList;brokerConfigPath", ShutdownWait: 30 * time.Second, LogLevel: "info",
 		},

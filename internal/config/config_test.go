@@ -43,6 +43,7 @@ func TestDefaultsAreJavas(t *testing.T) {
 		"storePathBrokerIdentity": "/home/mq/store/brokerIdentity", "storePathEpochFile": "/home/mq/store/epochFileCheckpoint",
 		"authConfigPath":                  "/home/mq/store/auth",
 		"maxTransferBytesOnMessageInDisk": "262144", "maxTransferCountOnMessageInDisk": "32", // Differs from Java: see docs/differences.md
+		"metricsExporterType": "PROM", // likewise
 	}
 	props := b.Properties()
 	nprops := n.Properties()

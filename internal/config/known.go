@@ -130,11 +130,10 @@ var fates = []struct {
 	{accepted, "it tunes the log of Java's controllers, the one here is another", `
 		jraftConfig mappedFileSize jRaftScanWaitTimeoutMs`},
 	{accepted, "an election is tried until it is done", `electMasterMaxRetryCount`},
-	{accepted, "metrics of the controller are not exported yet", `
-		ControllerConfig.metricsExporterType ControllerConfig.metricsGrpcExporterTarget
+	{accepted, "figures are fetched, they are not sent to collectors yet", `
+		ControllerConfig.metricsGrpcExporterTarget
 		ControllerConfig.metricsGrpcExporterHeader ControllerConfig.metricGrpcExporterTimeOutInMills
 		ControllerConfig.metricGrpcExporterIntervalInMills ControllerConfig.metricLoggingExporterIntervalInMills
-		ControllerConfig.metricsPromExporterPort ControllerConfig.metricsPromExporterHost ControllerConfig.metricsLabel
 		ControllerConfig.metricsInDelta`},
 	{refused, "logs that another program writes are not supported", `duplicationEnable`},
 	{accepted, "static topics, locks that several brokers keep and broker containers are not implemented", `
@@ -243,10 +242,9 @@ var fates = []struct {
 	{accepted, "statistics and metrics are different here", `
 		commercialBaseCount commercialSizePerMsg accountStatsEnable accountStatsPrintZeroValues maxStatsIdleTimeInMinutes
 		enableDetailStat autoDeleteUnusedStats isolateLogEnable printChannelGroups printChannelGroupsMinNum
-		BrokerConfig.metricsExporterType metricsOtelCardinalityLimit BrokerConfig.metricsGrpcExporterTarget
+		BrokerConfig.metricsGrpcExporterTarget
 		BrokerConfig.metricsGrpcExporterHeader BrokerConfig.metricGrpcExporterTimeOutInMills
 		BrokerConfig.metricGrpcExporterIntervalInMills BrokerConfig.metricLoggingExporterIntervalInMills
-		BrokerConfig.metricsPromExporterPort BrokerConfig.metricsPromExporterHost BrokerConfig.metricsLabel
 		metricsExportBatchMaxDataPoints BrokerConfig.metricsInDelta enableRemotingMetrics enableMessageStoreMetrics
 		enablePopMetrics enableConnectionMetrics enableTransactionMetrics enableStatsMetrics enableRequestMetrics
 		enableLagAndDlqMetrics`},

@@ -29,6 +29,7 @@ type Namesrv struct {
 	Home         string        `key:"rocketmqHome" doc:"where Java's name server is installed; unused"`
 	ShutdownWait time.Duration `key:"shutdownWaitTimeSeconds" unit:"s" min:"0" max:"3600" doc:"deadline of a graceful stop"`
 	LogLevel     string        `key:"logLevel" live:"true" enum:"debug info warn error" doc:"what is logged"`
+	Metrics      Metrics
 
 	// Controller is the controller of the same process, nil without enableControllerInNamesrv.
 	Controller *Controller `key:"-"`
@@ -42,6 +43,6 @@ func DefaultNamesrv(h Host) Namesrv {
 		StorePath: filepath.Join(h.Home, "namesrv", "namesrv.properties"),
 		Product:   "center", ReturnOrder: true, Scan: 5 * time.Second, AllTopicList: true, TopicList: true,
 		WaitService: 45 * time.Second, Blacklist: "configBlackList;configStorePath;kvConfigPath",
-		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info",
+		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", Metrics: defaultMetrics(MetricsOff),
 	}
 }

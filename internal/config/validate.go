@@ -34,6 +34,7 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 	l.checkRole(c, set)
 	l.checkControl(c, set)
 	l.checkAuth(c, set)
+	l.checkMetrics(&c.Metrics, set)
 	for _, a := range c.Routes.NameServers {
 		if !validAddr(a) {
 			bad("namesrvAddr", a, `name servers as host:port, separated by ";", such as 127.0.0.1:9876;192.168.0.1:9876`)
@@ -90,6 +91,7 @@ func (l *loader) checkPaths(c *Broker, set settings) {
 }
 
 func (l *loader) validateNamesrv(c *Namesrv, set settings) {
+	l.checkMetrics(&c.Metrics, set)
 	if c.Address == "" {
 		l.bad("bindAddress", entry{"", set.source("bindAddress")}, "it must not be empty")
 	}

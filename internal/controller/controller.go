@@ -64,6 +64,7 @@ type Controller struct {
 	settings atomic.Pointer[settings]
 	writing  chan struct{} // has room for one: who changes the configuration
 	retired  atomic.Bool
+	figures  figures
 
 	mu       sync.Mutex // guards electing
 	electing map[string]bool
@@ -135,6 +136,14 @@ func (c *Controller) look() {
 
 // do gives a command to the group and returns the answer. What changes nothing is answered by the leader alone.
 func (c *Controller) do(ctx context.Context, cmd *Command) (Answer, error) {
+	a, err := c.decide(ctx, cmd)
+	if err == nil && cmd.Op == OpElect {
+		c.figures.election(a.Set, a.Elected)
+	}
+	return a, err
+}
+
+func (c *Controller) decide(ctx context.Context, cmd *Command) (Answer, error) {
 	lead := c.raft.Leader()
 	if !lead.Self {
 		return Answer{}, raftlog.ErrNotLeader
@@ -186,7 +195,9 @@ func (c *Controller) answer(conn *remoting.Conn, r *remoting.Request, f func(ctx
 	conn.GoReply(to, func() {
 		ctx, cancel := context.WithTimeout(conn.Context(), answerWait)
 		defer cancel()
+		begin := time.Now()
 		a := f(ctx)
+		c.figures.request(code, time.Since(begin), a.err)
 		switch {
 		case a.err == nil:
 			conn.Reply(to, a.code, a.remark, a.header, a.body)

@@ -58,3 +58,10 @@ func (r *routes) systemTopics() (names []string, addr string) {
 	}
 	return slices.Sorted(maps.Keys(set)), addr
 }
+
+// Counts returns how many topics have a route and how many brokers are registered.
+func (s *Server) Counts() (topics, brokers int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.routes.topics), len(s.routes.live)
+}

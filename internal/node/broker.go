@@ -21,6 +21,7 @@ import (
 	"github.com/cometmq/cometmq/internal/membership/member"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/telemetry"
 )
 
 // brokerPart is the shell of a broker, which lives as long as the process: what others see of it. What it is at the moment is in
@@ -45,6 +46,8 @@ type brokerPart struct {
 	cuts      chan cut
 	access    *access // nil: everybody may do everything
 
+	syncs *telemetry.Histogram // of the log, ns
+
 	turn   chan struct{} // one token: who has it may change the engine
 	engine atomic.Pointer[engine]
 	failed chan error // from parts of an engine
@@ -63,7 +66,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	p := &brokerPart{
 		o: o, log: o.Log.With("role", "broker", "broker", c.Identity.Name), clients: clients.New(time.Now),
 		turn: make(chan struct{}, 1), failed: make(chan error, 1), left: make(chan struct{}), served: make(chan struct{}),
-		cuts: make(chan cut),
+		cuts: make(chan cut), syncs: telemetry.FsyncTime.New(),
 	}
 	p.conf = newConfiguration(p, c)
 	p.serving, p.stopServing = context.WithCancel(context.WithoutCancel(ctx))

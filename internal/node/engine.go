@@ -48,6 +48,7 @@ type engine struct {
 	stopAsked                     context.CancelFunc
 	replicating, working, storing *task
 
+	page  chan struct{} // one token: who has it reads figures, or closes the store for ever
 	ended sync.Once
 	over  atomic.Bool // the end has begun
 	err   error       // of the end
@@ -66,7 +67,7 @@ func (e *engine) serves() bool { return !e.over.Load() }
 
 // open makes an engine of what is in the directories. It starts nothing.
 func (p *brokerPart) open(r Role) (_ *engine, err error) {
-	e, o := &engine{role: r}, p.options()
+	e, o := &engine{role: r, page: make(chan struct{}, 1)}, p.options()
 	e.asked, e.stopAsked = context.WithCancel(p.serving)
 	defer func() {
 		if err != nil {
@@ -78,7 +79,9 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 			return nil, err
 		}
 	}
-	if e.store, err = storage.Open(p.o.FS, storeOptions(o, &r, p.advertised)); err != nil {
+	so := storeOptions(o, &r, p.advertised)
+	so.Synced = func(took time.Duration) { p.syncs.Observe(int64(took)) }
+	if e.store, err = storage.Open(p.o.FS, so); err != nil {
 		return nil, err
 	}
 	e.start0 = e.store.Appended()
@@ -187,6 +190,7 @@ func (e *engine) end(quiet func()) error {
 		e.err = errors.Join(e.err, e.store.Settle())
 		quiet()
 		e.err = errors.Join(e.err, e.storing.end())
+		e.page <- struct{}{} // kept
 		e.err = errors.Join(e.err, e.close())
 	})
 	return e.err

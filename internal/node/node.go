@@ -64,10 +64,12 @@ type part interface {
 type Node struct {
 	log        *slog.Logger
 	wait       time.Duration
+	started    time.Time
 	namesrv    *namesrvPart
 	controller *controllerPart
 	broker     *brokerPart
-	parts      []part // in the order of their start
+	metrics    *metricsPart // nil: nobody gets figures
+	parts      []part       // in the order of their start
 
 	wg     sync.WaitGroup
 	failed chan error
@@ -78,7 +80,7 @@ type Node struct {
 // Start builds the roles and returns when all of them serve. What was started is stopped again when a later one fails.
 func Start(ctx context.Context, o Options) (*Node, error) {
 	o.defaults()
-	n := &Node{log: o.Log, wait: o.ShutdownWait, failed: make(chan error, 8)}
+	n := &Node{log: o.Log, wait: o.ShutdownWait, started: time.Now(), failed: make(chan error, 8)}
 	if o.Controller == nil && o.Namesrv != nil {
 		o.Controller = o.Namesrv.Controller
 	}
@@ -116,6 +118,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		n.add(p)
 		p.announce(ctx)
 	}
+	n.openMetrics(ctx, &o)
 	return n, nil
 }
 
@@ -185,6 +188,14 @@ func (n *Node) ControllerAddr() string {
 		return ""
 	}
 	return n.controller.addr
+}
+
+// MetricsAddr is the address of the page for Prometheus, "" when there is none.
+func (n *Node) MetricsAddr() string {
+	if n.metrics == nil {
+		return ""
+	}
+	return n.metrics.addr
 }
 
 // BrokerAddr is the advertised address of the broker, "" when that role is not played.

@@ -60,6 +60,8 @@ type Options struct {
 	TagsCode func(topic []byte, queue int32, props record.Props, storeMs int64) (code int64, ok bool)
 	// OnDispatch is called in log order after the record became visible in q. It must be cheap.
 	OnDispatch func(q *Queue, d *Dispatched)
+	// Synced, if not nil, is told how long each flush of the log took. It must be cheap.
+	Synced func(took time.Duration)
 }
 
 func (o Options) withDefaults() Options {

@@ -39,7 +39,7 @@ func (s *Store) open() (err error) {
 	}
 	s.log, err = commitlog.Open(s.fs, s.o.CommitLogDir, commitlog.Options{
 		SegmentSize: s.o.SegmentSize, Key: "mappedFileSizeCommitLog", CacheBytes: s.o.CacheBytes,
-		FlushInterval: s.o.FlushInterval, PropCRC: s.o.AppendPropCRC, Now: s.o.Now, Log: s.o.Log,
+		FlushInterval: s.o.FlushInterval, PropCRC: s.o.AppendPropCRC, Now: s.o.Now, Log: s.o.Log, Synced: s.o.Synced,
 		OnFlush: func() {
 			if s.o.FlushSync {
 				s.wake()

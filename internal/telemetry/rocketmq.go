@@ -64,7 +64,6 @@ var (
 var (
 	opBounds       = []int64{1_000, 3_000, 5_000, 10_000, 30_000, 50_000, 100_000, 300_000, 500_000, 1_000_000, 3_000_000, 5_000_000, 10_000_000, 30_000_000, 50_000_000, 100_000_000, 300_000_000, 500_000_000, 1_000_000_000, 3_000_000_000, 5_000_000_000, 10_000_000_000}
 	Role           = define(ScopeController, Gauge, "role", "", "1 candidate, 2 follower, 3 leader, 0 unknown")
-	LogUsage       = define(ScopeController, Gauge, "dledger_disk_usage", "bytes", "bytes that the log of the controllers takes")
 	ActiveBrokers  = define(ScopeController, Gauge, "active_broker_num", "", "brokers that this controller has heard of lately", "cluster", "broker_set")
 	RequestTotal   = define(ScopeController, Counter, "request_total", "", "requests", "request_type", "request_handle_status")
 	RequestLatency = scaled(histogram(ScopeController, opBounds, "request_latency", "us", "time that a request took", "request_type"), 1_000)

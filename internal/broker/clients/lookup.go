@@ -89,3 +89,20 @@ func (r *Registry) GroupsOf(topic string) []string {
 	}
 	return out
 }
+
+// Each calls produces for each producer group of each connection, and consumes for each consumer group likewise. They run under the
+// registry's lock: they must be quick and must not call it.
+func (r *Registry) Each(produces func(group string, s *mq.Session), consumes func(group string, kind mq.ConsumeType, s *mq.Session)) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for name, sessions := range r.producers {
+		for s := range sessions {
+			produces(name, s)
+		}
+	}
+	for name, g := range r.consumers {
+		for s := range g.members {
+			consumes(name, g.kind, s)
+		}
+	}
+}

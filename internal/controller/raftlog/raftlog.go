@@ -241,6 +241,9 @@ func (l *Log) Leader() Leadership {
 	return lead
 }
 
+// Term is the term of the log that this member knows.
+func (l *Log) Term() uint64 { return l.raft.CurrentTerm() }
+
 // Members returns the configured members.
 func (l *Log) Members() []Peer { return slices.Clone(l.opts.Peers) }
 

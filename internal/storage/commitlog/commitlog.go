@@ -23,6 +23,8 @@ type Options struct {
 	Log           *slog.Logger
 	// OnFlush is called after more of the log became durable. It must be cheap.
 	OnFlush func()
+	// Synced, if not nil, is told how long each flush took, failed ones included. It must be cheap.
+	Synced func(took time.Duration)
 }
 
 // Log is the commit log of a store. Open it, Recover it, then Append; Run does the background work.

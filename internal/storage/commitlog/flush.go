@@ -23,7 +23,11 @@ func (l *Log) Flush() error {
 	begin := l.o.Now()
 	l.load.syncing.Store(begin.UnixNano())
 	err := l.set.Sync(from, to)
-	l.load.synced(to-from, l.o.Now().Sub(begin))
+	took := l.o.Now().Sub(begin)
+	l.load.synced(to-from, took)
+	if l.o.Synced != nil {
+		l.o.Synced(took)
+	}
 	if err != nil {
 		return l.fail(err)
 	}

@@ -294,6 +294,9 @@ func New(tb testing.TB, o Options) *Cluster {
 			"storePathRootDir": filepath.Join(o.Dir, name, "store"), "autoCreateTopicEnable": "true",
 			"storePathCommitLog": filepath.Join(o.Dir, name, "store", "commitlog"),
 		}
+		if o.Kind == Ours {
+			lines["metricsPromExporterPort"] = "0"
+		}
 		maps.Copy(lines, o.Conf)
 		if err := os.MkdirAll(filepath.Join(o.Dir, name), 0o755); err != nil {
 			tb.Fatal(err)

@@ -1,0 +1,199 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/telemetry"
+	"github.com/cometmq/cometmq/internal/telemetry/prom"
+	"github.com/cometmq/cometmq/internal/version"
+)
+
+// metricsPart is the page with the figures of all roles of the process.
+type metricsPart struct {
+	log    *slog.Logger
+	addr   string
+	l      net.Listener
+	server *http.Server
+}
+
+// headerTimeout is how long a client may take to say what it wants.
+const headerTimeout = 10 * time.Second
+
+// openMetrics opens the page if it is wanted. That it cannot be opened is a warning: what the process is for is more important.
+func (n *Node) openMetrics(ctx context.Context, o *Options) {
+	c, bind := metricsOf(o)
+	if c == nil || c.Exporter != config.MetricsPage {
+		return
+	}
+	log := o.Log.With("role", "metrics")
+	l, err := o.Listen(ctx, "tcp", c.Addr(bind))
+	if err != nil {
+		log.Warn("no page for Prometheus: choose another metricsPromExporterPort, or metricsExporterType = DISABLE",
+			"addr", c.Addr(bind), "err", err)
+		return
+	}
+	p := &metricsPart{log: log, addr: reachable(l.Addr(), ""), l: l}
+	page := prom.Options{
+		Sources: func() []telemetry.Source { return n.sources(o, c) }, Limit: c.Limit,
+		Failed: func(err error) { log.Warn("something on the page for Prometheus is wrong", "err", err) },
+	}
+	if !c.Legacy {
+		page.Leave = func(s telemetry.Scope) bool { return s == telemetry.ScopeExporter }
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", prom.Handler(page))
+	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	log.Info("page for Prometheus", "addr", l.Addr())
+	n.metrics = p
+	n.add(p)
+}
+
+// metricsOf is the configuration that counts for the process, and the address that its role listens on.
+func metricsOf(o *Options) (c *config.Metrics, bind string) {
+	switch {
+	case o.Broker != nil:
+		return &o.Broker.Metrics, o.Broker.Listen.Address
+	case o.Controller != nil && o.Namesrv == nil:
+		return &o.Controller.Metrics, o.Controller.Address
+	case o.Namesrv != nil:
+		return &o.Namesrv.Metrics, o.Namesrv.Address
+	}
+	return nil, ""
+}
+
+// run serves until stop. Without the page the roles go on.
+func (p *metricsPart) run() error {
+	if err := p.server.Serve(p.l); !errors.Is(err, http.ErrServerClosed) {
+		p.log.Error("the page for Prometheus has ended", "err", err)
+	}
+	return nil
+}
+
+func (p *metricsPart) stop(ctx context.Context) error {
+	if err := p.server.Shutdown(ctx); err != nil {
+		return p.server.Close()
+	}
+	return nil
+}
+
+// sources are the roles that are played.
+func (n *Node) sources(o *Options, c *config.Metrics) []telemetry.Source {
+	list := []telemetry.Source{{Collect: n.collectProcess}}
+	if n.namesrv != nil {
+		list = append(list, telemetry.Source{Collect: n.namesrv.collect})
+	}
+	if n.controller != nil {
+		list = append(list, telemetry.Source{Collect: n.controller.collect, Common: n.controller.labels(c)})
+	}
+	if n.broker != nil {
+		b := o.Broker
+		labels := []telemetry.Label{
+			{Name: "cluster", Value: b.Identity.Cluster}, {Name: "node_type", Value: "broker"}, {Name: "node_id", Value: b.Identity.Name},
+		}
+		list = append(list, telemetry.Source{
+			Collect: n.broker.collect, Common: map[telemetry.Scope][]telemetry.Label{telemetry.ScopeBroker: withOperators(labels, c)},
+		})
+	}
+	return list
+}
+
+// withOperators adds the labels that the operator wants.
+func withOperators(labels []telemetry.Label, c *config.Metrics) []telemetry.Label {
+	for _, l := range c.Labels {
+		labels = append(labels, telemetry.Label{Name: l[0], Value: l[1]})
+	}
+	return labels
+}
+
+func (n *Node) collectProcess(s *telemetry.Sink) {
+	telemetry.CollectProcess(s, n.started, version.Get().Short())
+}
+
+func connections(s *telemetry.Sink, server *remoting.Server, role string) {
+	count := int64(0)
+	server.Conns(func(*remoting.Conn) bool {
+		count++
+		return true
+	})
+	s.Int(telemetry.Connections, count, role)
+}
+
+func (p *namesrvPart) collect(s *telemetry.Sink) {
+	connections(s, p.server, "namesrv")
+	topics, brokers := p.ns.Counts()
+	s.Int(telemetry.RouteTopics, int64(topics))
+	s.Int(telemetry.RouteBrokers, int64(brokers))
+}
+
+func (p *brokerPart) collect(s *telemetry.Sink) {
+	connections(s, p.server, "broker")
+	s.Histogram(telemetry.FsyncTime, p.syncs)
+	e := p.now()
+	if e == nil {
+		return
+	}
+	select {
+	case e.page <- struct{}{}:
+	case <-e.asked.Done(): // it is about to end
+		return
+	}
+	defer func() { <-e.page }()
+	role := e.now()
+	for k := Master; k <= Fenced; k++ {
+		v := int64(0)
+		if k == role.Kind {
+			v = 1
+		}
+		s.Int(telemetry.BrokerRole, v, k.String())
+	}
+	if p.member != nil {
+		s.Int(telemetry.MasterEpoch, int64(role.Epoch))
+	}
+	e.core.Collect(s)
+	e.collectReplication(s)
+}
+
+func (e *engine) collectReplication(s *telemetry.Sink) {
+	flag := func(on bool) int64 {
+		if on {
+			return 1
+		}
+		return 0
+	}
+	switch {
+	case e.master != nil:
+		for _, i := range e.master.Slaves() {
+			s.Int(telemetry.SlaveLag, i.Behind, i.Addr)
+			s.Int(telemetry.SlaveInSync, flag(i.InSync), i.Addr)
+		}
+	case e.ruler != nil:
+		for _, i := range e.ruler.State().Slaves {
+			s.Int(telemetry.SlaveLag, i.Behind, strconv.FormatInt(i.ID, 10))
+			s.Int(telemetry.SlaveInSync, flag(i.InSync), strconv.FormatInt(i.ID, 10))
+		}
+	case e.slave != nil:
+		s.Int(telemetry.SlaveConnected, flag(e.slave.State().Connected))
+	case e.copy != nil:
+		s.Int(telemetry.SlaveConnected, flag(e.copy.State().Connected))
+	}
+}
+
+// labels are those of Java's controllers.
+func (p *controllerPart) labels(c *config.Metrics) map[telemetry.Scope][]telemetry.Label {
+	return map[telemetry.Scope][]telemetry.Label{telemetry.ScopeController: withOperators([]telemetry.Label{
+		{Name: "address", Value: p.addr}, {Name: "group", Value: p.group}, {Name: "peer_id", Value: p.self},
+	}, c)}
+}
+
+func (p *controllerPart) collect(s *telemetry.Sink) {
+	connections(s, p.server, "controller")
+	p.ctl.Collect(s)
+}

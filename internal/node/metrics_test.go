@@ -1,0 +1,135 @@
+package node
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/cometmq/cometmq/internal/telemetry"
+)
+
+// scrape fetches the page of n.
+func (w *world) scrape(n *Node) string {
+	w.tb.Helper()
+	tr := &http.Transport{DialContext: w.net.Dial, DisableKeepAlives: true}
+	defer tr.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(w.tb.Context(), http.MethodGet, "http://"+n.MetricsAddr()+"/metrics", http.NoBody)
+	must(w.tb, err)
+	resp, err := (&http.Client{Transport: tr}).Do(req)
+	must(w.tb, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	must(w.tb, err)
+	if resp.StatusCode != http.StatusOK {
+		w.tb.Fatalf("%s\n%s", resp.Status, body)
+	}
+	return string(body)
+}
+
+// series returns the lines of a page that begin with a name and hold all of the other texts.
+func series(page, name string, with ...string) (lines []string) {
+next:
+	for line := range strings.Lines(page) {
+		if !strings.HasPrefix(line, name+"{") && !strings.HasPrefix(line, name+" ") {
+			continue
+		}
+		for _, s := range with {
+			if !strings.Contains(line, s) {
+				continue next
+			}
+		}
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return lines
+}
+
+func TestPageTellsWhatTheBrokerDid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.start(w.options(nil))
+	w.roundTrip(n, "Orders")
+	page := w.scrape(n)
+	for _, want := range []struct {
+		name string
+		with []string
+	}{
+		{"rocketmq_messages_in_total", []string{
+			`cluster="DefaultCluster"`, `node_type="broker"`, `node_id="broker-a"`, `otel_scope_name="broker-meter"`, `topic="Orders"`,
+			`message_type="normal"`, `is_system="false"`, "} 500",
+		}},
+		{"rocketmq_messages_out_total", []string{`topic="Orders"`, `consumer_group="g_Orders"`, `is_retry="false"`, "} 500"}},
+		{"rocketmq_message_size_bucket", []string{`topic="Orders"`, `le="1024"`, "} 500"}},
+		{"rocketmq_message_size_count", []string{`topic="Orders"`, "} 500"}},
+		{"rocketmq_consumer_lag_messages", []string{`topic="Orders"`, `consumer_group="g_Orders"`, "} 0"}},
+		{"rocketmq_storage_size_bytes", []string{`storage_medium="disk"`}},
+		{"rocketmq_topic_number", nil},
+		{"cometmq_store_watermark_bytes", []string{`mark="flushed"`}},
+		{"cometmq_fsync_duration_seconds_count", nil},
+		{"cometmq_namesrv_brokers", []string{" 1"}},
+		{"cometmq_broker_role", []string{`role="ASYNC_MASTER"`, "} 1"}},
+		{"cometmq_goroutines", nil},
+	} {
+		if got := series(page, want.name, want.with...); len(got) == 0 {
+			t.Errorf("%s %v is not on the page: %s", want.name, want.with, series(page, want.name))
+		}
+	}
+	if t.Failed() && testing.Verbose() {
+		t.Log(page)
+	}
+	must(t, n.Shutdown(t.Context()))
+	w.free()
+}
+
+func TestDeletedTopicsLeaveThePage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.start(w.options(nil))
+	w.roundTrip(n, "Orders")
+	must(t, n.broker.now().core.DeleteTopic(t.Context(), "Orders"))
+	if page := w.scrape(n); strings.Contains(page, `topic="Orders"`) {
+		t.Errorf("%s", series(page, "rocketmq_messages_in_total"))
+	}
+	must(t, n.Shutdown(t.Context()))
+}
+
+func TestTakenPortCostsThePageOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l, err := w.net.Listen("127.0.0.1:5557")
+	must(t, err)
+	n := w.start(w.options(nil))
+	if n.MetricsAddr() != "" || w.diary.last("no page for Prometheus") < 0 {
+		t.Errorf("%q\n%s", n.MetricsAddr(), &w.diary)
+	}
+	w.roundTrip(n, "Orders")
+	must(t, n.Shutdown(t.Context()))
+	must(t, l.Close())
+	w.free()
+}
+
+func TestPageCanBeSwitchedOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.start(w.options(map[string]string{"metricsExporterType": "DISABLE"}))
+	if n.MetricsAddr() != "" {
+		t.Error(n.MetricsAddr())
+	}
+	must(t, n.Shutdown(t.Context()))
+}
+
+func TestSeriesAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.start(w.options(map[string]string{"metricsOtelCardinalityLimit": "1", "metricsLabel": "zone:z1"}))
+	w.roundTrip(n, "A")
+	w.roundTrip(n, "B")
+	page := w.scrape(n)
+	if got := series(page, "rocketmq_messages_in_total", `zone="z1"`); len(got) != 1 {
+		t.Errorf("%d series: %s", len(got), got)
+	}
+	if got := series(page, telemetry.Dropped.Name); len(got) != 1 || strings.HasSuffix(got[0], " 0") {
+		t.Errorf("%s", got)
+	}
+	must(t, n.Shutdown(t.Context()))
+}
