@@ -132,14 +132,37 @@ func (s *Store) copyCompacted(durable bool) error {
 	return failed
 }
 
-// copyQueue copies what is new in one queue.
+// copiedTo reports whether compacted topics have all that they need of the log before end, on disk.
+func (s *Store) copiedTo(end record.Offset) bool {
+	c := &s.compactor
+	c.busy <- struct{}{}
+	defer func() { <-c.busy }()
+	for _, k := range c.all() {
+		var e [1]Entry
+		from := record.Index(k.followed.Load())
+		n, next, err := s.Entries(k.q, from, e[:])
+		if err != nil || next != from && n == 0 || n > 0 && e[0].Offset < end || k.log.Sync() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// copyQueue copies what is new in one queue by now.
 func (s *Store) copyQueue(k *compacted) error {
 	var entries [128]Entry
 	rd := s.NewReader()
 	defer rd.Close()
 	var m record.Message
+	_, end, err := k.q.Bounds()
+	if err != nil {
+		return err
+	}
 	for {
 		from := record.Index(k.followed.Load())
+		if from >= end { // what comes meanwhile is left for the next time: senders may be as fast
+			return nil
+		}
 		n, next, err := s.Entries(k.q, from, entries[:])
 		if err != nil {
 			return err
@@ -165,7 +188,11 @@ func (s *Store) copyQueue(k *compacted) error {
 			if key, ok := m.Props.Get(record.PropKeys); !ok || len(bytes.TrimSpace(key)) == 0 {
 				continue
 			}
-			if err := k.log.Append(rec, compaction.Unit{Tags: e.Tags, Time: m.StoreTime, Index: e.Index}); err != nil {
+			err = k.log.Append(rec, compaction.Unit{Tags: e.Tags, Time: m.StoreTime, Index: e.Index})
+			switch {
+			case errors.Is(err, compaction.ErrTooLarge):
+				s.complain("message left out", k.q, e.Index, err)
+			case err != nil:
 				return err
 			}
 		}

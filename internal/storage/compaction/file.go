@@ -199,11 +199,14 @@ type writer struct {
 	fresh func(f *file) // is told of a new file
 }
 
+// ErrTooLarge says that a message does not fit into a file. As in Java it is left out.
+var ErrTooLarge = errors.New("the message is too large to be compacted")
+
 // add takes a record, whose place is changed. What was added before may be written.
 func (w *writer) add(rec []byte, u Unit) error {
 	need := int64(len(rec)) + record.EndOfFileSize
 	if need > w.l.o.FileSize {
-		return fmt.Errorf("a record of %d bytes: compactionMappedFileSize is %d", len(rec), w.l.o.FileSize)
+		return fmt.Errorf("%w: %d bytes, compactionMappedFileSize is %d", ErrTooLarge, len(rec), w.l.o.FileSize)
 	}
 	if w.f == nil || w.f.end+int64(len(w.recs))+need > w.l.o.FileSize || (w.f.units.Load()+w.n+2)*UnitSize > w.l.o.QueueFileSize {
 		if err := w.roll(); err != nil {

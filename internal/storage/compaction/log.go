@@ -101,9 +101,10 @@ func (l *Log) Append(rec []byte, u Unit) error {
 	if _, next := l.Bounds(); u.Index < next || l.w.n > 0 && u.Index <= l.w.last {
 		return nil
 	}
-	err := l.w.add(rec, u)
-	if err != nil {
-		l.w.drop()
+	if err := l.w.add(rec, u); err != nil {
+		if !errors.Is(err, ErrTooLarge) {
+			l.w.drop()
+		}
 		return err
 	}
 	l.unsynced += int64(len(rec))
