@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the golden files of testdata/java again with the real Apache RocketMQ classes. The only things it needs are a JDK
 # (17 or newer) and the jars: ROCKETMQ_JARS names their directory; without it Maven resolves them by name. usage:
-#   [ROCKETMQ_VERSION=5.5.0] [ROCKETMQ_JARS=dir] test/golden/generate.sh [store|json|sql]
+#   [ROCKETMQ_VERSION=5.5.0] [ROCKETMQ_JARS=dir] test/golden/generate.sh [store|json|tags|sql]
 # Records and JSON bodies are made for 5.5.0 only; of other versions there are store directories.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -28,6 +28,11 @@ if [ "$what" = all ] || [ "$what" = store ]; then
 fi
 if { [ "$what" = all ] || [ "$what" = json ]; } && [ "$version" = 5.5.0 ] && [ -x test/golden/json/run.sh ]; then
   test/golden/json/run.sh "$jars" "$version"
+fi
+# What Java's FilterAPI makes of tag expressions.
+if { [ "$what" = all ] || [ "$what" = tags ]; } && [ "$version" = 5.5.0 ]; then
+  javac -nowarn -d "$tmp/classes" -cp "$jars/*" test/golden/tags/GoldenTags.java
+  java -Xmx256m -Dfile.encoding=UTF-8 -cp "$jars/*:$tmp/classes" GoldenTags "$PWD/internal/selector/testdata/java/$version/tags.tsv"
 fi
 # The verdicts of Java's filter on generated expressions; needs the peer set-up (test/peer/setup.sh).
 if [ "$what" = all ] || [ "$what" = sql ]; then
