@@ -35,7 +35,7 @@ func javaMain(t *testing.T, set, class string, args ...string) map[string]any {
 	home := t.TempDir()
 	cmd := exec.CommandContext(ctx, "java", append([]string{
 		"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.home=" + home, "-Drocketmq.client.logRoot=" + home,
-		"-cp", classes + ":" + cp, class,
+		"-cp", classes + ":" + cp, "Run", class,
 	}, args...)...)
 	out, err := cmd.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")

@@ -150,3 +150,77 @@ func TestKindsOfQueuesSwap(t *testing.T) {
 		})
 	}
 }
+
+// make creates a topic with an attribute.
+func (k kinds) make(topic, attribute string, queues int32) {
+	k.Helper()
+	k.call(protocol.ReqUpdateAndCreateTopic, &protocol.CreateTopicRequestHeader{
+		Topic: topic, DefaultTopic: "TBW102", ReadQueueNums: queues, WriteQueueNums: queues, Perm: 6, TopicFilterType: "SINGLE_TAG", Attributes: attribute,
+	}, nil)
+}
+
+// TestKindsOfTopics has the clients' own producers and consumers use topics of batch queues and compacted ones, also when they are opened
+// again after a kill.
+func TestKindsOfTopics(t *testing.T) {
+	t.Parallel()
+	const (
+		batches = "Batches in a topic of batch queues (BatchCQ): sent as one record, consumed one by one"
+		keyed   = "Compacted topic (cleanup.policy=COMPACTION): send with keys and consume, before and after a kill"
+	)
+	lacks(goV2, batches, "it does not take batches apart")
+	for i, client := range []string{java55, java49} {
+		t.Run(client, func(t *testing.T) {
+			variant(t, i)
+			t.Parallel()
+			target.NeedJava(t, client)
+			cl := newCluster(t, target.Options{Kind: target.Ours})
+			c, err := bench.Dial(t.Context(), nil, cl.Addrs[0], protocol.JSON)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := kinds{t, c}
+			k.make("KindBatches", "+queue.type=BatchCQ", 2)
+			k.make("KindKeyed", "+cleanup.policy=COMPACTION", 2)
+			_ = c.Close()
+			t.Run("batches", func(t *testing.T) {
+				covers(t, client, batches)
+				m := javaMain(t, client, "Kinds", "batches", cl.NS, "KindBatches", "kind_g", "30")
+				want(t, m, "ok", 30)
+				want(t, m, "got", 120)
+				want(t, m, "distinct", 120)
+				want(t, m, "wrong", 0)
+			})
+			t.Run("keyed", func(t *testing.T) {
+				covers(t, client, keyed)
+				for _, group := range []string{"kind_k", "kind_l"} {
+					m := javaMain(t, client, "Kinds", "keyed", cl.NS, "KindKeyed", group, "40")
+					want(t, m, "ok", 40)
+					want(t, m, "distinct", 40)
+					want(t, m, "wrong", 0)
+					cl.Brokers[0].Kill()
+					cl.Brokers[0].Start()
+					registered(t, cl, "KindKeyed")
+				}
+			})
+		})
+	}
+}
+
+func TestPriorities(t *testing.T) {
+	t.Parallel()
+	const feature = "Messages with a priority: setPriority chooses the queue"
+	covers(t, java55, feature)
+	lacks(java49, feature, "new in 5.5")
+	lacks(goV2, feature, "not in this client")
+	target.NeedJava(t, java55)
+	cl := newCluster(t, target.Options{Kind: target.Ours})
+	c, err := bench.Dial(t.Context(), nil, cl.Addrs[0], protocol.JSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	kinds{t, c}.make("Priorities", "+message.type=PRIORITY", 4)
+	if got := javaMain(t, java55, "Priority", cl.NS, "Priorities")["queues"]; got != "0 1 2 3 3 3" {
+		t.Errorf("priorities 0 to 5 went to the queues %q", got)
+	}
+}

@@ -37,7 +37,7 @@ public class PopClient {
     public static void main(String[] a) throws Exception {
         String ns = a[1], topic = a[2], group = a[3], broker = a[5];
         int count = Integer.parseInt(a[4]);
-        DefaultMQProducer p = new DefaultMQProducer(group + "_p");
+        DefaultMQProducer p = Result.patient(new DefaultMQProducer(group + "_p"));
         p.setNamesrvAddr(ns);
         p.start();
         for (int i = 0; i < count; i++) p.send(new Message(topic, "TagA", ("body-" + i).getBytes(StandardCharsets.UTF_8)));

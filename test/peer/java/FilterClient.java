@@ -25,7 +25,7 @@ public class FilterClient {
     public static void main(String[] a) throws Exception {
         String ns = a[0], topic = a[1], group = a[2], expression = a[3];
         String[] colours = {"red", "green", "blue", "dark red"};
-        DefaultMQProducer p = new DefaultMQProducer(group + "_p");
+        DefaultMQProducer p = Result.patient(new DefaultMQProducer(group + "_p"));
         p.setNamesrvAddr(ns);
         p.start();
         for (int i = 0; i < 100; i++) {

@@ -16,7 +16,7 @@ public class RequestReply {
     public static void main(String[] a) throws Exception {
         String ns = a[0], topic = a[1], group = a[2];
         int count = Integer.parseInt(a[3]);
-        DefaultMQProducer replier = new DefaultMQProducer(group + "_replier");
+        DefaultMQProducer replier = Result.patient(new DefaultMQProducer(group + "_replier"));
         replier.setNamesrvAddr(ns);
         replier.setInstanceName(group + "_replier");
         replier.start();
@@ -30,7 +30,7 @@ public class RequestReply {
                 try {
                     String text = new String(m.getBody(), StandardCharsets.UTF_8);
                     Message reply = MessageUtil.createReplyMessage(m, ("answer to " + text).getBytes(StandardCharsets.UTF_8));
-                    replier.send(reply, 5000);
+                    replier.send(reply);
                 } catch (Exception e) {
                     System.err.println(e);
                     refused.incrementAndGet();
@@ -40,7 +40,7 @@ public class RequestReply {
         });
         consumer.start();
 
-        DefaultMQProducer producer = new DefaultMQProducer(group + "_asker");
+        DefaultMQProducer producer = Result.patient(new DefaultMQProducer(group + "_asker"));
         producer.setNamesrvAddr(ns);
         producer.setInstanceName(group + "_asker");
         producer.start();
@@ -48,7 +48,7 @@ public class RequestReply {
 
         int sync = 0;
         for (int i = 0; i < count; i++) {
-            Message r = producer.request(new Message(topic, ("sync " + i).getBytes(StandardCharsets.UTF_8)), 10000);
+            Message r = producer.request(new Message(topic, ("sync " + i).getBytes(StandardCharsets.UTF_8)), 30000);
             if (new String(r.getBody(), StandardCharsets.UTF_8).equals("answer to sync " + i)) sync++;
         }
         AtomicInteger async = new AtomicInteger();
@@ -65,12 +65,14 @@ public class RequestReply {
                     System.err.println(e);
                     latch.countDown();
                 }
-            }, 10000);
+            }, 30000);
         }
-        latch.await(30, TimeUnit.SECONDS);
+        latch.await(40, TimeUnit.SECONDS);
         boolean timedOut = false;
+        Message unheard = new Message(topic + "_nobody", "x".getBytes(StandardCharsets.UTF_8));
+        producer.send(unheard); // makes the topic; nothing of that counts below
         try {
-            producer.request(new Message(topic + "_nobody", "x".getBytes(StandardCharsets.UTF_8)), 500);
+            producer.request(unheard, 2000);
         } catch (org.apache.rocketmq.client.exception.RequestTimeoutException e) {
             timedOut = true;
         }

@@ -1,7 +1,15 @@
 import java.util.Map;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
 
 /** What a run has to say: one line of JSON. */
 class Result {
+    /** Waits longer than the 3 s that are the default: a machine that does much else needs them. */
+    static <P extends DefaultMQProducer> P patient(P p) {
+        p.setSendMsgTimeout(30_000);
+        p.setMqClientApiTimeout(30_000);
+        return p;
+    }
+
     static void print(Map<String, Object> out) {
         StringBuilder b = new StringBuilder("{");
         for (Map.Entry<String, Object> e : out.entrySet()) {

@@ -240,7 +240,7 @@ public class Retry {
 
     /** A producer and a consumer leave traces, which are read and parsed with the client's own parser. */
     static void trace(String ns, String topic, String group, int count) throws Exception {
-        DefaultMQProducer p = new DefaultMQProducer(group + "_p", true, null);
+        DefaultMQProducer p = Result.patient(new DefaultMQProducer(group + "_p", true, null));
         p.setNamesrvAddr(ns);
         p.setInstanceName("p" + System.nanoTime());
         p.start();
