@@ -2,10 +2,10 @@ package remotingapi
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"net"
+	"math"
 	"strconv"
 	"testing"
 
@@ -122,40 +122,43 @@ func TestSyncFlushAnswersCarryTheirOwnKeys(t *testing.T) {
 	}
 }
 
-// exchange writes the same bytes again and again and reads answers of a known length.
+// exchange writes the same requests again and again and reads their answers.
 type exchange struct {
-	c   net.Conn
-	out []byte
-	in  []byte
+	w       *wire
+	out     []byte
+	n       int // answers
+	size    int // of the last answers, all together
+	refused int // answers that were no success
+	head    protocol.Header
 }
 
 func (x *exchange) turn(tb testing.TB) {
 	tb.Helper()
-	if _, err := x.c.Write(x.out); err != nil {
+	if _, err := x.w.Write(x.out); err != nil {
 		tb.Fatal(err)
 	}
-	if _, err := io.ReadFull(x.c, x.in); err != nil {
-		tb.Fatal(err)
-	}
-}
-
-// answerSize sends out once and returns how long the n answers are.
-func answerSize(tb testing.TB, w *wire, out []byte, n int) int {
-	tb.Helper()
-	w.write(out)
-	size := 0
-	for range n {
-		b, err := w.r.Peek(4)
+	x.size = 0
+	for range x.n {
+		b, err := x.w.r.Peek(8)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		k := 4 + int(b[2])<<8 + int(b[3]) + int(b[1])<<16
-		if _, err := w.r.Discard(k); err != nil {
+		size := 4 + int(binary.BigEndian.Uint32(b))
+		s, n := protocol.SplitWord(binary.BigEndian.Uint32(b[4:]))
+		if b, err = x.w.r.Peek(8 + n); err == nil {
+			err = x.head.Decode(s, b[8:])
+		}
+		if err != nil {
 			tb.Fatal(err)
 		}
-		size += k
+		if x.head.Code != protocol.RespSuccess {
+			x.refused++
+		}
+		if _, err := x.w.r.Discard(size); err != nil {
+			tb.Fatal(err)
+		}
+		x.size += size
 	}
-	return size
 }
 
 // The budget of allocations on the way through transport, door, core and store: none.
@@ -166,15 +169,24 @@ const (
 	pullMessages = 32
 )
 
-// steady returns what f allocates once pools are full: a collection in the middle of a measurement empties them, so it gets a
-// few attempts.
-func steady(runs int, budget float64, f func()) float64 {
-	got := testing.AllocsPerRun(runs, f)
-	for range 5 {
-		if got <= budget {
+// steady returns what a turn allocates once pools are full: a collection in the middle of a measurement empties them, so it gets a few
+// attempts. One in which the broker refused something, because the machine stood still for a second, does not count.
+func (x *exchange) steady(tb testing.TB, runs int, budget float64) float64 {
+	tb.Helper()
+	got := math.Inf(1)
+	for range 20 {
+		x.refused = 0
+		n := testing.AllocsPerRun(runs, func() { x.turn(tb) })
+		if x.refused > 0 {
+			tb.Logf("%d refusals", x.refused)
+			continue
+		}
+		if got = min(got, n); got <= budget || raceEnabled {
 			break
 		}
-		got = min(got, testing.AllocsPerRun(runs, f))
+	}
+	if math.IsInf(got, 1) {
+		tb.Error("the broker refuses in every attempt")
 	}
 	return got
 }
@@ -190,16 +202,12 @@ func TestAllocationsOfSends(t *testing.T) {
 			h["i"] = "UNIQ_KEY\x017F0000010000123400000000000000FF\x02WAIT\x01true\x02TAGS\x01a\x02"
 			out = append(out, frame(s, protocol.ReqSendMessageV2, 1000+i, 0, h, string(make([]byte, 512)))...)
 		}
-		answerSize(t, w, out, burstSize)
-		for range 100 { // until positions have four digits, so that answers are of one length for long
-			answerSize(t, w, out, burstSize)
-		}
-		x := &exchange{c: w.Conn, out: out, in: make([]byte, answerSize(t, w, out, burstSize))}
+		x := &exchange{w: w, out: out, n: burstSize}
 		const turns = 200
 		for range turns {
 			x.turn(t)
 		}
-		got := steady(turns, sendBudget, func() { x.turn(t) })
+		got := x.steady(t, turns, sendBudget)
 		t.Logf("form %d: %v allocations for %d sends", s, got, burstSize)
 		if got > sendBudget && !raceEnabled {
 			t.Errorf("form %d: %v allocations for %d sends, the budget is %v", s, got, burstSize, sendBudget)
@@ -223,21 +231,24 @@ func TestAllocationsOfPulls(t *testing.T) {
 				h["e"] = queue
 				fill = append(fill, frame(s, protocol.ReqSendMessageV2, i, 0, h, string(make([]byte, size)))...)
 			}
-			answerSize(t, w, fill, pullMessages)
+			filled := &exchange{w: w, out: fill, n: pullMessages}
+			for filled.turn(t); filled.refused > 0; filled.turn(t) {
+				filled.refused = 0
+			}
+			ask := &exchange{w: w, out: req(30, 1, ext{"topic": "T", "queueId": "0"}, ""), n: 1}
 			for store.Dispatched() < store.Appended() {
-				answerSize(t, w, req(30, 1, ext{"topic": "T", "queueId": "0"}, ""), 1)
+				ask.turn(t)
 			}
 			h := pullHead("0", "4")
 			h["queueId"], h["subscription"] = queue, "*"
 			out := frame(s, protocol.ReqPullMessage, 1, 0, h, "")
-			x := &exchange{c: w.Conn, out: out, in: make([]byte, answerSize(t, w, out, 1))}
-			if len(x.in) < pullMessages*size {
-				t.Fatalf("an answer of %d bytes", len(x.in))
-			}
+			x := &exchange{w: w, out: out, n: 1}
 			for range 100 {
-				x.turn(t)
+				if x.turn(t); x.size < pullMessages*size {
+					t.Fatalf("an answer of %d bytes", x.size)
+				}
 			}
-			got := steady(200, pullBudget, func() { x.turn(t) })
+			got := x.steady(t, 200, pullBudget)
 			t.Logf("form %d: %v allocations for a pull of %d messages of %d bytes", s, got, pullMessages, size)
 			if got > pullBudget && !raceEnabled {
 				t.Errorf("form %d, %d bytes: %v allocations for a pull, the budget is %v", s, size, got, pullBudget)
