@@ -62,8 +62,8 @@ race: ## the same under the race detector (it needs a C compiler)
 	  set -x; CGO_ENABLED=1 $(GO) test -race -timeout 15m $(UNIT); \
 	else echo "race: SKIPPED, no C compiler on this machine"; fi
 
-sim: ## a whole cluster in one process, virtual time, SIM (50) seeds of faults; SIM=1000 takes some minutes
-	$(GO) test -count=1 -timeout 20m -v ./test/sim -seeds $(SIM) | grep -v "^=== \|--- PASS"
+sim: ## whole clusters in one process, virtual time, SIM (50) seeds of faults; SIM=1000 takes some minutes
+	$(GO) test -count=1 -timeout $$((20 + $(SIM) / 40))m -v ./test/sim -seeds $(SIM) | grep -v "^=== \|--- PASS"
 
 process: build ## the real binary at its edges: orderly end, second process, 10,000 connections, garbage
 	$(WITH_BIN) $(GO) test -count=1 -timeout 10m ./test/process

@@ -8,5 +8,5 @@ import (
 )
 
 func main() {
-	os.Exit(cli.Main(os.Args[1:], cli.Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	os.Exit(cli.Main(cli.Args(os.Args), cli.Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }

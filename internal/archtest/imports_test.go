@@ -16,7 +16,7 @@ const module = "github.com/cometmq/cometmq"
 // and what siblings lists for it; nothing else of this module.
 var level = map[string]int{
 	"mq": 0, "record": 0, "protocol": 0, "fastjson": 0, "selector": 0, "config": 0, "telemetry": 0, "vfs": 0,
-	"bufpool": 0, "bytesview": 0, "invariants": 0, "version": 0,
+	"bufpool": 0, "bytesview": 0, "invariants": 0, "version": 0, "logicqueue": 0,
 	"storage": 1, "remoting": 1, "auth": 1,
 	"broker": 2, "cluster": 2, "membership": 2, "nameserver": 2, "controller": 2, "replication": 2,
 	"api":   3,
@@ -26,7 +26,8 @@ var level = map[string]int{
 
 // siblings are the imports inside one level, or across a border that levels alone would allow or forbid.
 var siblings = map[string][]string{
-	"mq":                {"record"},
+	"mq":                {"record", "logicqueue"},
+	"logicqueue":        {"record", "fastjson"},
 	"protocol":          {"record", "fastjson", "bytesview"},
 	"fastjson":          {"bytesview"},
 	"record":            {"bytesview"},
@@ -49,11 +50,11 @@ var siblings = map[string][]string{
 
 // only narrows what a package may import below its level; absent means: every lower level.
 var only = map[string][]string{
-	"api":         {"mq", "record", "protocol", "remoting", "auth", "selector", "bufpool", "bytesview", "fastjson", "telemetry", "version"},
-	"broker":      {"storage", "mq", "record", "selector", "vfs", "bufpool", "bytesview", "fastjson", "telemetry", "version"},
+	"api":         {"mq", "record", "protocol", "remoting", "auth", "selector", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue"},
+	"broker":      {"storage", "mq", "record", "selector", "vfs", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue"},
 	"storage":     {"record", "vfs", "bufpool", "bytesview", "invariants"},
 	"replication": {"storage", "vfs", "record", "bufpool"},
-	"membership":  {"mq", "remoting", "protocol", "fastjson", "record", "vfs"},
+	"membership":  {"mq", "remoting", "protocol", "fastjson", "record", "vfs", "logicqueue"},
 	"nameserver":  {"remoting", "protocol", "fastjson", "vfs", "bytesview"},
 	"controller":  {"remoting", "protocol", "vfs", "telemetry"},
 	"admin":       {"mq", "record"},

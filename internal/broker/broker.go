@@ -133,6 +133,8 @@ type Options struct {
 
 	// Announce tells the name servers about changed topics; nil when there is none.
 	Announce func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error
+	// Peers asks other brokers about their parts of the queues of static topics; nil: they cannot be asked.
+	Peers mq.Peers
 	// Routes returns the readable queues of a topic on all brokers, none when the topic is unknown; nil: only ours.
 	Routes func(ctx context.Context, topic string) ([]mq.Queue, error)
 
@@ -253,6 +255,8 @@ type Broker struct {
 	timer   *delay.Timer   // nil on a slave, or when it is off
 	replies sync.Pool      // *replies
 	tx      *tx.Machine
+
+	staticSends staticSends
 
 	feed     *tablefeed.Feed
 	follower *tableFollower // nil in a master

@@ -102,7 +102,7 @@ func (b *Broker) announce(ctx context.Context, v mq.DataVersion, changed ...mq.T
 		return
 	}
 	for i := range changed {
-		changed[i] = b.masked(changed[i])
+		changed[i] = b.withStatic(b.masked(changed[i]))
 	}
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
@@ -124,7 +124,7 @@ func (b *Broker) TopicTable() ([]mq.TopicConfig, mq.DataVersion) {
 	entries, v := b.meta.Topics.List()
 	out := make([]mq.TopicConfig, len(entries))
 	for i, e := range entries {
-		out[i] = b.masked(e.Config())
+		out[i] = b.withStatic(b.masked(e.Config()))
 	}
 	return out, v
 }

@@ -34,6 +34,7 @@ type rig struct {
 	fs    vfs.FS
 	store *storage.Store
 	stop  func()
+	name  string
 
 	mu        sync.Mutex
 	announced []mq.TopicConfig
@@ -69,7 +70,7 @@ func start(tb testing.TB, change ...func(o *setup)) *rig {
 	for _, f := range change {
 		f(&o)
 	}
-	r.fs = o.FS
+	r.fs, r.name = o.FS, o.Name
 	o.storage.FlushSync = o.FlushSync
 	var err error
 	if r.store, err = storage.Open(r.fs, o.storage); err != nil {

@@ -70,8 +70,11 @@ func (b *Broker) ConsumeStats(_ context.Context, group, topic string, list []str
 // progress returns how far a group is in one queue. gt may be nil.
 func (b *Broker) progress(group string, t *topic, gt *groupTopic, id int32) mq.ConsumeProgress {
 	p := mq.ConsumeProgress{Queue: b.queueName(t, id)}
-	at, _ := b.meta.Offsets.Query(group, p.Queue.Topic, id)
+	at, known := b.meta.Offsets.Query(group, p.Queue.Topic, id)
 	p.Committed = max(at, 0)
+	if !known && b.meta.Statics.Get(p.Queue.Topic) != nil {
+		p.Committed = -1 // as Java: tools then look into the older parts of the logical queue
+	}
 	p.Pulled = p.Committed
 	if gt != nil {
 		p.Pulled = max(p.Pulled, gt.pulledTo(id))

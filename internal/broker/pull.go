@@ -22,7 +22,15 @@ const (
 const forbidRead = 1 << 2
 
 // Pull implements mq.Service. The order of the checks is Java's (remoting spec 4.8).
-func (b *Broker) Pull(_ context.Context, r *mq.PullRequest, dst []byte) (mq.Fetch, error) {
+func (b *Broker) Pull(ctx context.Context, r *mq.PullRequest, dst []byte) (mq.Fetch, error) {
+	if r.Logical {
+		return b.pullLogical(ctx, r, dst)
+	}
+	return b.pull(r, dst)
+}
+
+// pull reads from a queue of this broker.
+func (b *Broker) pull(r *mq.PullRequest, dst []byte) (mq.Fetch, error) {
 	f := mq.Fetch{Records: dst, Next: r.From}
 	g, t, refusal := b.admitPull(r)
 	if refusal != nil {

@@ -35,7 +35,9 @@ func (b *Broker) DelayTable(context.Context) ([]byte, error) { return b.meta.Del
 // Differs from Java: the slave keeps the master's version, so it does not apply the same table again each time; and the
 // queues of a topic that is gone go with it, or its successor's messages would be hidden by the old ones' indexes.
 func (b *Broker) FollowTopics(list []mq.TopicConfig, v mq.DataVersion) error {
+	serr := b.meta.Statics.Follow(list)
 	gone, changed, err := b.meta.Topics.Follow(list, v)
+	err = errors.Join(err, serr)
 	for _, name := range gone {
 		b.o.Log.Info("topic deleted as on the master", "topic", name)
 		err = errors.Join(err, b.meta.Offsets.DeleteTopic(name), b.store.DeleteTopic(name))

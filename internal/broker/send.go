@@ -8,6 +8,7 @@ import (
 
 	"github.com/cometmq/cometmq/internal/broker/delay"
 	"github.com/cometmq/cometmq/internal/bytesview"
+	"github.com/cometmq/cometmq/internal/logicqueue"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage"
@@ -27,6 +28,9 @@ type sender struct {
 	wait    bool // somebody wants to know that it is safe
 	ending  ending
 
+	gated    int  // 1 + which count of staticSends has this call, 0: none
+	diverted bool // the last message is kept elsewhere first
+
 	// The topic of the last message: mostly the next one's, too.
 	last *topic
 	cfg  mq.TopicConfig
@@ -39,9 +43,11 @@ type placed struct {
 	request  int
 	first, n int
 	inner    int // messages in the one record of a batch queue
-	batch    bool
-	queue    *queue
-	in       *inflow
+	// static is the part of a logical queue that the messages are in, nil of other topics and of what is kept elsewhere first.
+	static *logicqueue.Item
+	batch  bool
+	queue  *queue
+	in     *inflow
 }
 
 func newSender() *sender {
@@ -53,7 +59,7 @@ func newSender() *sender {
 func (s *sender) reset() {
 	s.batch.Reset()
 	s.keys, s.offsets, s.placed = s.keys[:0], s.offsets[:0], s.placed[:0]
-	s.wait, s.last = false, nil
+	s.wait, s.last, s.gated = false, nil, 0
 	s.ending.reset()
 }
 
@@ -80,6 +86,7 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 	defer func() {
 		b.waiting.bytes.Add(-size)
 		if !ended { // a panic
+			b.staticSends.leave(s)
 			b.finishEnds(s, sb, errBusy)
 		}
 	}()
@@ -95,12 +102,15 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 	}
 	b.closeEnds(s, sb, now)
 	if s.batch.Len() == 0 {
+		b.staticSends.leave(s)
 		b.finishEnds(s, sb, nil)
 		ended = true
 		s.await.End = b.store.Appended() // what was decided before may not be safe yet
 		return b.await(s, sb, now)
 	}
-	if err := b.store.Append(&s.batch); err != nil {
+	err := b.store.Append(&s.batch)
+	b.staticSends.leave(s)
+	if err != nil {
 		b.figures.failed.Add(int64(len(s.placed)))
 		refusal := b.storeError(err)
 		for _, p := range s.placed {
@@ -154,7 +164,14 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 		return
 	}
 	var id int32
-	if id, res.Err = chooseQueue(s, r); res.Err != nil {
+	var part *logicqueue.Item
+	logical := int32(-1)
+	if b.meta.Statics.Get(r.Topic) == nil {
+		id, res.Err = chooseQueue(s, r)
+	} else {
+		logical, id, part, res.Err = b.leadQueue(s, r)
+	}
+	if res.Err != nil {
 		return
 	}
 	if len(r.Body) == 0 || len(r.Body) > b.live.Load().MaxMessageSize {
@@ -176,11 +193,12 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 			return
 		}
 	}
-	if s.scan.priority != nil && !r.Batch {
+	if s.scan.priority != nil && !r.Batch && part == nil {
 		if at := s.priority(); at >= 0 && at != id {
 			id, q = at, s.last.queue(b, at)
 		}
 	}
+	s.diverted = false
 	if r.Batch {
 		res.Err = b.admitBatch(s, i, r, q, res)
 	} else {
@@ -188,6 +206,12 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 	}
 	if res.Err == nil {
 		res.QueueID = id
+		if part != nil {
+			res.QueueID = logical
+			if !s.diverted {
+				s.placed[len(s.placed)-1].static = part
+			}
+		}
 		s.wait = s.wait || !s.scan.noWait
 	}
 }
@@ -249,6 +273,7 @@ func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendReque
 	dst := q.store
 	s.msg.Topic = bytesview.Bytes(asked.topic)
 	if to != asked {
+		s.diverted = true
 		dst = b.store.Queue(to.topic, to.queue)
 		s.msg.Topic = bytesview.Bytes(to.topic)
 	}
@@ -313,6 +338,9 @@ func (b *Broker) publish(s *sender, sb *mq.SendBatch) {
 	for _, p := range s.placed {
 		res := &sb.Results[p.request]
 		res.Index, res.Offset, _ = s.batch.Result(p.first)
+		if p.static != nil {
+			res.Index = p.static.Loosely(res.Index)
+		}
 		size := int64(0)
 		for k := p.first; k < p.first+p.n; k++ {
 			size += int64(s.batch.RecordSize(k))

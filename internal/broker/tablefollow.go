@@ -341,6 +341,8 @@ func (f *tableFollower) apply(t *tableBatch) error {
 			}
 		case tablefeed.Modes:
 			err = m.Modes.Become(rec)
+		case tablefeed.Statics:
+			err = m.Statics.Become(rec)
 		case tablefeed.Pops:
 			if t.full {
 				err = b.pops.Become(rec)

@@ -50,6 +50,7 @@ func (b *Broker) tableState() []byte {
 	add(tablefeed.Delays, b.meta.Delays.JSON())
 	add(tablefeed.Offsets, b.meta.Offsets.JSON())
 	add(tablefeed.Groups, b.meta.Groups.JSON())
+	add(tablefeed.Statics, b.meta.Statics.JSON())
 	add(tablefeed.Topics, b.meta.Topics.JSON())
 	add(tablefeed.Modes, b.meta.Modes.JSON())
 	add(tablefeed.Filters, b.meta.Filters.Records(nil))

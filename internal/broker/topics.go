@@ -107,6 +107,9 @@ func (b *Broker) deleteTopic(name string) error {
 	if err != nil {
 		return fmt.Errorf("delete topic %s: %w", name, err)
 	}
+	if serr := b.meta.Statics.Delete(name); serr != nil {
+		return fmt.Errorf("delete topic %s: %w", name, serr)
+	}
 	if deleted {
 		b.o.Log.Info("topic deleted", "topic", name)
 	}
@@ -119,7 +122,7 @@ func (b *Broker) Topic(_ context.Context, name string) (mq.TopicConfig, error) {
 	if !ok {
 		return mq.TopicConfig{}, mq.Errorf(mq.KindTopicNotExist, "No topic in this broker. topic: %s", name)
 	}
-	return cloneTopic(e.Config()), nil
+	return b.withStatic(cloneTopic(e.Config())), nil
 }
 
 // Topics implements mq.TopicAdmin.
@@ -127,7 +130,7 @@ func (b *Broker) Topics(context.Context) ([]mq.TopicConfig, mq.DataVersion, erro
 	entries, v := b.meta.Topics.List()
 	out := make([]mq.TopicConfig, len(entries))
 	for i, e := range entries {
-		out[i] = cloneTopic(e.Config())
+		out[i] = b.withStatic(cloneTopic(e.Config()))
 	}
 	return out, v, nil
 }

@@ -61,6 +61,9 @@ func Run(ctx context.Context, env Env, args []string) int {
 	if err == nil {
 		return 0
 	}
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
 	fmt.Fprintf(env.Err, "cometmq: %v\n", err)
 	if _, ok := errors.AsType[usageError](err); ok {
 		return 2
@@ -82,7 +85,7 @@ func newRootCmd(env *Env) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newServerCmd(env), newNamesrvCmd(env), newControllerCmd(env), newBrokerCmd(env), newDemoCmd(env), newDevCmd(env),
-		newSendCmd(env), newTailCmd(env), newBenchCmd(env), newStoreCmd(env), newConfigCmd(env), newVersionCmd(env),
+		newAdminCmd(env), newSendCmd(env), newTailCmd(env), newBenchCmd(env), newStoreCmd(env), newConfigCmd(env), newVersionCmd(env),
 	)
 	return root
 }

@@ -211,7 +211,7 @@ func TestEveryCommandRefusesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
 		"bogus", "store bogus", "bench bogus", "config bogus", "server extra", "namesrv extra", "broker extra", "demo extra", "dev extra",
-		"send extra", "tail extra", "version extra", "bench produce extra", "store check", "store check a b", "store dump", "config check",
+		"send extra", "tail extra", "version extra", "bench produce extra", "store check", "store check a b", "store dump", "store verify --against b", "store verify a", "config check",
 		"broker --bogus", "broker --set x", "send", "tail", "demo --count many", "config check --role nobody file",
 	} {
 		var out, errs bytes.Buffer

@@ -71,6 +71,79 @@ func newStoreCmd(env *Env) *cobra.Command {
 	f.Int64Var(&o.From, "from", 0, "start at this log offset")
 	f.Int64Var(&o.Limit, "limit", 0, "so many messages at most")
 	f.BoolVar(&o.Body, "body", false, "with bodies")
-	cmd.AddCommand(check, dump)
+	cmd.AddCommand(check, newStoreVerifyCmd(env, &log, oneDir), dump)
 	return cmd
+}
+
+func newStoreVerifyCmd(env *Env, log *string, args cobra.PositionalArgs) *cobra.Command {
+	var other storetool.Place
+	var asJSON, repair bool
+	cmd := &cobra.Command{
+		Use: "verify DIR --against DIR", Short: "Compare the log with that of another replica, message by message", Args: args,
+		Long: `Compare the log with that of another replica, message by message.
+
+Brokers of one set have the same log, byte for byte. One may begin later, because old files were deleted, or end earlier, because it was
+behind: only what both have is compared. It fails when they differ there or when one is damaged. With --repair the damaged parts
+of DIR are written anew from the other log, if that has them whole and the two are the same elsewhere.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if other.Root == "" {
+				return usageError{errors.New("want --against with the directory of another replica")}
+			}
+			p := storetool.Place{Root: args[0], Log: *log}
+			c, err := storetool.Verify(cmd.Context(), vfs.OS(), p, other)
+			if err != nil {
+				return err
+			}
+			if repair && len(c.Faults) > 0 {
+				if err = storetool.Repair(cmd.Context(), vfs.OS(), p, other, c, func(d storetool.Damage) {
+					fmt.Fprintf(env.Err, "repaired: %s offset %d, %d bytes\n", d.File, d.Offset, d.Length)
+				}); err != nil {
+					return fmt.Errorf("repair: %w", err)
+				}
+				if c, err = storetool.Verify(cmd.Context(), vfs.OS(), p, other); err != nil {
+					return err
+				}
+			}
+			if asJSON {
+				if err := printJSON(env, c); err != nil {
+					return err
+				}
+			} else {
+				printComparison(env, c)
+			}
+			if !c.OK() {
+				return errors.New("the logs are damaged or differ")
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&other.Root, "against", "", "the other store directory (storePathRootDir)")
+	f.StringVar(&other.Log, "against-commitlog", "", "the directory of the other log when it is elsewhere")
+	f.BoolVar(&repair, "repair", false, "write damaged parts of DIR anew")
+	f.BoolVar(&asJSON, "json", false, "print one line of JSON")
+	return cmd
+}
+
+func printComparison(env *Env, c *storetool.Comparison) {
+	fmt.Fprintf(env.Out, "log         offsets %d to %d\nother log   offsets %d to %d\n", c.Log.First, c.Log.End, c.Other.First, c.Other.End)
+	fmt.Fprintf(env.Out, "same        %d messages, %d bytes\n", c.Same, c.Bytes)
+	for _, s := range []struct {
+		name   string
+		faults []storetool.Fault
+	}{{"damage", c.Faults}, {"damage there", c.OtherFaults}} {
+		for _, d := range s.faults {
+			whole := "not in the other log either"
+			if d.Whole {
+				whole = "whole in the other log"
+			}
+			fmt.Fprintf(env.Out, "%-11s %s offset %d, %d bytes: %s; %s\n", s.name, d.File, d.Offset, d.Length, d.Reason, whole)
+		}
+	}
+	for i, d := range c.Differences {
+		if i == 0 {
+			fmt.Fprintf(env.Out, "differences %d, the first at offset %d\n", c.Count, d.Offset)
+		}
+		fmt.Fprintf(env.Out, "difference  offset %d: %s (%s, %s)\n", d.Offset, d.Reason, d.Here, d.There)
+	}
 }

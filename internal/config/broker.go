@@ -99,6 +99,7 @@ type Consume struct {
 	StoreReplies    bool          `key:"storeReplyMessageEnable" doc:"store the answers to request messages, too"`
 	NewGroupStart   string        `key:"newGroupStart" enum:"compat latest earliest" doc:"where a group begins that has no position in a queue yet: as Java and the client decide, behind what is there, or at the first message"`
 	QueryMax        int           `key:"defaultQueryMaxNum" live:"true" min:"1" max:"65535" doc:"most messages of one query"`
+	ForwardTimeout  time.Duration `key:"forwardTimeout" unit:"ms" min:"1" max:"3600000" doc:"static topics: how long another broker is asked about its part of a queue"`
 }
 
 // Pop is what consumers that pop meet.
@@ -189,6 +190,7 @@ func DefaultBroker(h Host) Broker {
 			// Differs from Java: 64 KiB and 8 messages there, to spare a broker that reads page by page. A cold read here is
 			// one large sequential read, and small answers would only cost the consumer its catch-up rate.
 			MaxBytesCold: 256 << 10, MaxMessagesCold: 32, HotRatio: 40, NewGroupStart: "compat", QueryMax: 32, ServerReset: true, StoreReplies: true,
+			ForwardTimeout: 3 * time.Second,
 		},
 		Delay: Delay{
 			Levels: javaDelayLevels, Fold: 10 * time.Second,

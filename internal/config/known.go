@@ -136,8 +136,8 @@ var fates = []struct {
 		ControllerConfig.metricGrpcExporterIntervalInMills ControllerConfig.metricLoggingExporterIntervalInMills
 		ControllerConfig.metricsInDelta`},
 	{refused, "logs that another program writes are not supported", `duplicationEnable`},
-	{accepted, "static topics, locks that several brokers keep and broker containers are not implemented", `
-		forwardTimeout cleanOfflineBrokerInterval
+	{accepted, "locks that several brokers keep and broker containers are not implemented", `
+		cleanOfflineBrokerInterval
 		lockInStrictMode enableBatchPush preferredLeaderId`},
 	{refused, "a DLedger commit log cannot be read; use a plain store", `
 		enableDLegerCommitLog`},

@@ -112,7 +112,7 @@ func (g *group) start(id string) {
 		Group: "group1", Properties: g.props, Client: r.client, Log: log,
 		Open: func(m raftlog.Machine, changed func()) (Log, error) {
 			return raftlog.Open(g.tb.Context(), raftlog.Options{
-				Volatile: true, Group: "group1", Self: id, Peers: g.peers, Machine: m, Listener: r.mux.Raft(), Dial: h.Dial, Log: log, Changed: changed,
+				Memory: new(raftlog.Memory), Group: "group1", Self: id, Peers: g.peers, Machine: m, Listener: r.mux.Raft(), Dial: h.Dial, Log: log, Changed: changed,
 			})
 		},
 	})

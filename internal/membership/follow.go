@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/logicqueue"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
@@ -298,16 +299,22 @@ func (f *Follower) topics(ctx context.Context, addr string) error {
 		return err
 	}
 	var w protocol.TopicConfigAndMappingSerializeWrapper
-	if err := w.Decode(body); err != nil {
+	if err = w.Decode(body); err != nil {
 		return fmt.Errorf("topics of the master: %w", err)
 	}
 	list := make([]mq.TopicConfig, 0, len(w.TopicConfigTable))
 	for i := range w.TopicConfigTable {
 		t := &w.TopicConfigTable[i]
-		list = append(list, mq.TopicConfig{
+		c := mq.TopicConfig{
 			Name: t.TopicName, ReadQueues: t.ReadQueueNums, WriteQueues: t.WriteQueueNums, Perm: mq.Perm(t.Perm),
 			Filter: t.TopicFilterType, SysFlag: t.TopicSysFlag, Order: t.Order, Attributes: t.Attributes,
-		})
+		}
+		if detail := w.TopicQueueMappingDetailMap[t.TopicName]; detail != nil {
+			if c.Static, err = logicqueue.Parse(detail); err != nil {
+				return fmt.Errorf("static topic %s of the master: %w", t.TopicName, err)
+			}
+		}
+		list = append(list, c)
 	}
 	return f.o.Tables.FollowTopics(list, mq.DataVersion(w.DataVersion))
 }

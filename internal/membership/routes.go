@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/logicqueue"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
@@ -155,6 +157,30 @@ const (
 	maxRouteQueues = 1 << 20
 )
 
+// logicalQueues are the queues of a static topic as clients see them: all of them, whoever leads them now.
+func logicalQueues(topic string, d *protocol.TopicRouteData) []mq.Queue {
+	type scope struct {
+		epoch int64
+		total int32
+	}
+	scopes := map[string]scope{}
+	for _, m := range d.TopicQueueMappingByBroker {
+		s := scopes[m.Scope]
+		if m.Epoch > s.epoch || (m.Epoch == s.epoch && m.TotalQueues > s.total) {
+			s = scope{m.Epoch, m.TotalQueues}
+		}
+		scopes[m.Scope] = s
+	}
+	var queues []mq.Queue
+	for _, name := range slices.Sorted(maps.Keys(scopes)) {
+		broker := logicqueue.MockBroker(strings.Clone(cmp.Or(name, logicqueue.ScopeGlobal)))
+		for id := range min(scopes[name].total, maxQueues) {
+			queues = append(queues, mq.Queue{Topic: topic, Broker: broker, ID: id})
+		}
+	}
+	return queues
+}
+
 // readableQueues reads a route answer.
 func readableQueues(topic string, body []byte) ([]mq.Queue, error) {
 	var d protocol.TopicRouteData
@@ -162,6 +188,9 @@ func readableQueues(topic string, body []byte) ([]mq.Queue, error) {
 		return nil, err
 	}
 	topic = strings.Clone(topic)
+	if len(d.TopicQueueMappingByBroker) > 0 {
+		return logicalQueues(topic, &d), nil
+	}
 	var queues []mq.Queue
 	for _, q := range d.QueueDatas {
 		if !mq.Perm(q.Perm).Readable() {

@@ -65,6 +65,15 @@ func registerBody(o *Options, topics []mq.TopicConfig, v mq.DataVersion) []byte 
 	}}
 	for i := range topics {
 		b.Topics.TopicConfigTable = append(b.Topics.TopicConfigTable, topicConfig(o, &topics[i]))
+		if m := topics[i].Static; m != nil {
+			if b.Topics.TopicQueueMappingInfoMap == nil {
+				b.Topics.TopicQueueMappingInfoMap = map[string]protocol.TopicQueueMappingInfo{}
+			}
+			b.Topics.TopicQueueMappingInfoMap[topics[i].Name] = protocol.TopicQueueMappingInfo{
+				Topic: m.Topic, Scope: m.Scope, TotalQueues: m.Total, BrokerName: m.Broker, Epoch: m.Epoch, Dirty: m.Dirty,
+				CurrIDMap: m.Current(),
+			}
+		}
 	}
 	return b.AppendTo(make([]byte, 0, 256+240*len(topics)), false)
 }

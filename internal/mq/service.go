@@ -8,6 +8,7 @@ type Service interface {
 	Timers
 	Pops
 	Replies
+	StaticQueues
 
 	// Send validates and stores the messages of b in order, decides the half messages of b.Ends at their places among them,
 	// and fills b.Results and the Err of each End. A message that is refused has
@@ -59,6 +60,9 @@ type TopicAdmin interface {
 	// PutTopic creates or updates a topic. Attributes carry Java's +/- signs. The change is persisted and
 	// announced to the name servers before it returns.
 	PutTopic(ctx context.Context, t TopicConfig) error
+	// PutStaticTopic creates or updates a static topic; t.Static is what this broker is to know of it. With force nothing of what it
+	// knew is compared.
+	PutStaticTopic(ctx context.Context, t TopicConfig, force bool) error
 	DeleteTopic(ctx context.Context, name string) error
 	Topic(ctx context.Context, name string) (TopicConfig, error)
 	Topics(ctx context.Context) ([]TopicConfig, DataVersion, error)

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/logicqueue"
 	"github.com/cometmq/cometmq/internal/record"
 )
 
@@ -47,6 +48,8 @@ type TopicConfig struct {
 	SysFlag     int32  // 1 unit, 2 unit-sub
 	Order       bool
 	Attributes  map[string]string // without the +/- signs of requests
+	// Static is what this broker knows of a static topic, nil of any other. It must not be changed.
+	Static *logicqueue.Mapping
 }
 
 // GroupConfig is one subscription group as the broker knows it (storage spec 9.3).
@@ -198,6 +201,9 @@ type PullRequest struct {
 	CommitIndex Index
 	ClientHost  netip.AddrPort
 	Lite        bool // LITE_PULL_MESSAGE
+	// Logical: QueueID and the positions are those of a logical queue (see StaticQueues). Forward: another broker may be asked, which
+	// takes a while; without it Fetch.Elsewhere says that it would have to be.
+	Logical, Forward bool
 }
 
 // Fetch is the result of a pull.
@@ -216,6 +222,13 @@ type Fetch struct {
 	Match func(tagsCode int64) bool
 	// Props is the compiled test on the properties, for parking; nil matches all. A message must pass both.
 	Props func(record.Props) bool
+
+	// Of a logical pull: the records are with another broker, and nothing was done; what turns the positions in the records into
+	// logical ones; and where to park.
+	Elsewhere bool
+	Delta     Index
+	WaitQueue int32
+	WaitFrom  Index
 }
 
 // Waiter is a parked long poll. The door owns it, the core links it.

@@ -39,6 +39,7 @@ type brokerPart struct {
 	clients   *clients.Registry // who is connected
 	client    *remoting.Client
 	registrar *membership.Registrar
+	peers     *membership.Peers
 	set       *membership.SetMember // nil unless a slave may act as the master
 	bridge    *membership.Bridge    // nil unless such a slave may store messages in other sets
 	isOnline  atomic.Bool           // in such a set: the name servers may know this broker
@@ -95,6 +96,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 		OnMaster:      p.follow,
 		OnOrderTopics: func(table map[string]string) { p.now().core.MarkOrdered(slices.Sorted(maps.Keys(table))) },
 	})
+	p.peers = membership.NewPeers(p.registrar, c.Consume.ForwardTimeout)
 	p.joinSet()
 	p.server = remoting.NewServer(remoting.ServerOptions{Log: p.log, IdleTimeout: c.Listen.Idle, Admit: p.access.admit()})
 	role := roleOf(c)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cometmq/cometmq/internal/bench"
 	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/controller/raftlog"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
 	"github.com/cometmq/cometmq/internal/vfs"
@@ -83,7 +84,7 @@ func newFleet(t *testing.T, controllers, brokers int, set map[string]string) *fl
 func (f *fleet) on(ip string, disk *vfs.Mem) Options {
 	h := f.net.Host(ip)
 	return Options{
-		FS: disk, Dial: h.Dial, VolatileControllers: true, ShutdownWait: time.Second,
+		FS: disk, Dial: h.Dial, ControllerMemory: new(raftlog.Memory), ShutdownWait: time.Second,
 		Log:    slog.New(slog.NewTextHandler(&f.diary, nil)).With("host", ip),
 		Listen: func(_ context.Context, _, addr string) (net.Listener, error) { return h.Listen(addr) },
 	}

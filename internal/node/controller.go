@@ -41,7 +41,7 @@ func startController(ctx context.Context, o *Options, c *config.Controller) (*co
 		Open: func(m raftlog.Machine, changed func()) (controller.Log, error) {
 			return raftlog.Open(ctx, raftlog.Options{
 				Dir: c.Folder(), Group: c.Name, Self: c.Self, Peers: peers, Machine: m, Listener: p.mux.Raft(), Dial: o.Dial,
-				Log: log, Changed: changed, Election: c.Election, SnapshotEvery: c.Snapshot, Volatile: o.VolatileControllers,
+				Log: log, Changed: changed, Election: c.Election, SnapshotEvery: c.Snapshot, Memory: o.ControllerMemory,
 			})
 		},
 	})

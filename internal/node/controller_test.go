@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/controller/raftlog"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
 )
@@ -23,7 +24,7 @@ func TestControllerInNameServer(t *testing.T) {
 		}})
 		must(t, err)
 		o := Options{
-			Namesrv: ns, VolatileControllers: true, FS: w.fs, Dial: w.net.Dial, Log: slog.New(slog.NewTextHandler(&w.diary, nil)),
+			Namesrv: ns, ControllerMemory: new(raftlog.Memory), FS: w.fs, Dial: w.net.Dial, Log: slog.New(slog.NewTextHandler(&w.diary, nil)),
 			Listen: w.options(nil).Listen,
 		}
 		n := w.start(o)
@@ -60,7 +61,7 @@ func TestPortOfAControllerIsTaken(t *testing.T) {
 		l, err := w.net.Listen("127.0.0.1:9878")
 		must(t, err)
 		o := w.options(nil)
-		o.Broker, o.Controller, o.VolatileControllers = nil, c, true
+		o.Broker, o.Controller, o.ControllerMemory = nil, c, new(raftlog.Memory)
 		if _, err := Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "port 9878 of controller n0") {
 			t.Error(err)
 		}

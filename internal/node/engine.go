@@ -111,6 +111,7 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 	}
 	bo.Announce = p.registrar.Announce
 	bo.Routes = p.registrar.Routes
+	bo.Peers = p.peers
 	if e.core, err = broker.Open(bo); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/controller/raftlog"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
@@ -20,8 +21,8 @@ type Options struct {
 	Controller *config.Controller // default: that of Namesrv, when it has one (enableControllerInNamesrv)
 	Broker     *config.Broker
 
-	// VolatileControllers: controllers keep nothing on disk, for simulations. Their files are not behind FS.
-	VolatileControllers bool
+	// ControllerMemory is the disk of the controller, for simulations: its files are not behind FS. Nil: its folder.
+	ControllerMemory *raftlog.Memory
 
 	// ShutdownWait bounds a graceful stop: how long it waits for what is in flight and for peers. Default 30 s; negative:
 	// not at all. What goes to the disk is waited for in any case.

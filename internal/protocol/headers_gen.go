@@ -189,6 +189,7 @@ type PullMessageRequestHeader struct {
 	MaxMsgBytes          int32  // maxMsgBytes, optional
 	RequestSource        int32  // requestSource, optional, default -1
 	ProxyForwardClientID string // proxyFrowardClientId, optional
+	Lo                   string // lo, optional
 }
 
 // SetDefaults makes h the header in which nothing is set.
@@ -238,6 +239,8 @@ func (h *PullMessageRequestHeader) Decode(f Fields) error {
 			h.RequestSource = parseInt32(v, "requestSource", &bad)
 		case "proxyFrowardClientId":
 			h.ProxyForwardClientID = bytesview.String(v)
+		case "lo":
+			h.Lo = bytesview.String(v)
 		}
 	}
 	return bad
@@ -271,6 +274,9 @@ func (h *PullMessageRequestHeader) AppendTo(w *FieldWriter) {
 	}
 	if h.ProxyForwardClientID != "" {
 		w.Str("proxyFrowardClientId", h.ProxyForwardClientID)
+	}
+	if h.Lo != "" {
+		w.Str("lo", h.Lo)
 	}
 }
 
@@ -441,6 +447,7 @@ type QueryConsumerOffsetRequestHeader struct {
 	Topic             string // topic
 	QueueID           int32  // queueId
 	SetZeroIfNotFound bool   // setZeroIfNotFound, optional, default true
+	Lo                string // lo, optional
 }
 
 // SetDefaults makes h the header in which nothing is set.
@@ -468,6 +475,8 @@ func (h *QueryConsumerOffsetRequestHeader) Decode(f Fields) error {
 			h.QueueID = parseInt32(v, "queueId", &bad)
 		case "setZeroIfNotFound":
 			h.SetZeroIfNotFound = parseBool(v)
+		case "lo":
+			h.Lo = bytesview.String(v)
 		}
 	}
 	return bad
@@ -480,6 +489,9 @@ func (h *QueryConsumerOffsetRequestHeader) AppendTo(w *FieldWriter) {
 	w.Int32("queueId", h.QueueID)
 	if !h.SetZeroIfNotFound {
 		w.Bool("setZeroIfNotFound", h.SetZeroIfNotFound)
+	}
+	if h.Lo != "" {
+		w.Str("lo", h.Lo)
 	}
 }
 
@@ -518,6 +530,7 @@ type UpdateConsumerOffsetRequestHeader struct {
 	Topic         string // topic
 	QueueID       int32  // queueId
 	CommitOffset  int64  // commitOffset
+	Lo            string // lo, optional
 }
 
 // Decode sets h from f. Every field is tried; the error is about the first bad one.
@@ -538,6 +551,8 @@ func (h *UpdateConsumerOffsetRequestHeader) Decode(f Fields) error {
 			h.QueueID = parseInt32(v, "queueId", &bad)
 		case "commitOffset":
 			h.CommitOffset = parseInt64(v, "commitOffset", &bad)
+		case "lo":
+			h.Lo = bytesview.String(v)
 		}
 	}
 	return bad
@@ -549,6 +564,9 @@ func (h *UpdateConsumerOffsetRequestHeader) AppendTo(w *FieldWriter) {
 	w.Str("topic", h.Topic)
 	w.Int32("queueId", h.QueueID)
 	w.Int64("commitOffset", h.CommitOffset)
+	if h.Lo != "" {
+		w.Str("lo", h.Lo)
+	}
 }
 
 // CreateTopicRequestHeader is Java's class of that name: request codes 17, 513.
@@ -730,6 +748,7 @@ type SearchOffsetRequestHeader struct {
 	QueueID      int32  // queueId
 	Timestamp    int64  // timestamp
 	BoundaryType string // boundaryType, optional
+	Lo           string // lo, optional
 }
 
 // Decode sets h from f. Every field is tried; the error is about the first bad one.
@@ -752,6 +771,8 @@ func (h *SearchOffsetRequestHeader) Decode(f Fields) error {
 			h.Timestamp = parseInt64(v, "timestamp", &bad)
 		case "boundaryType":
 			h.BoundaryType = bytesview.String(v)
+		case "lo":
+			h.Lo = bytesview.String(v)
 		}
 	}
 	return bad
@@ -767,6 +788,9 @@ func (h *SearchOffsetRequestHeader) AppendTo(w *FieldWriter) {
 	w.Int64("timestamp", h.Timestamp)
 	if h.BoundaryType != "" {
 		w.Str("boundaryType", h.BoundaryType)
+	}
+	if h.Lo != "" {
+		w.Str("lo", h.Lo)
 	}
 }
 
@@ -804,6 +828,7 @@ type GetMaxOffsetRequestHeader struct {
 	Topic     string // topic
 	QueueID   int32  // queueId
 	Committed bool   // committed, optional, default true
+	Lo        string // lo, optional
 }
 
 // SetDefaults makes h the header in which nothing is set.
@@ -829,6 +854,8 @@ func (h *GetMaxOffsetRequestHeader) Decode(f Fields) error {
 			h.QueueID = parseInt32(v, "queueId", &bad)
 		case "committed":
 			h.Committed = parseBool(v)
+		case "lo":
+			h.Lo = bytesview.String(v)
 		}
 	}
 	return bad
@@ -840,6 +867,9 @@ func (h *GetMaxOffsetRequestHeader) AppendTo(w *FieldWriter) {
 	w.Int32("queueId", h.QueueID)
 	if !h.Committed {
 		w.Bool("committed", h.Committed)
+	}
+	if h.Lo != "" {
+		w.Str("lo", h.Lo)
 	}
 }
 
@@ -876,6 +906,7 @@ func (h *GetMaxOffsetResponseHeader) AppendTo(w *FieldWriter) {
 type GetMinOffsetRequestHeader struct {
 	Topic   string // topic
 	QueueID int32  // queueId
+	Lo      string // lo, optional
 }
 
 // Decode sets h from f. Every field is tried; the error is about the first bad one.
@@ -892,6 +923,8 @@ func (h *GetMinOffsetRequestHeader) Decode(f Fields) error {
 			h.Topic = bytesview.String(v)
 		case "queueId":
 			h.QueueID = parseInt32(v, "queueId", &bad)
+		case "lo":
+			h.Lo = bytesview.String(v)
 		}
 	}
 	return bad
@@ -901,6 +934,9 @@ func (h *GetMinOffsetRequestHeader) Decode(f Fields) error {
 func (h *GetMinOffsetRequestHeader) AppendTo(w *FieldWriter) {
 	w.Str("topic", h.Topic)
 	w.Int32("queueId", h.QueueID)
+	if h.Lo != "" {
+		w.Str("lo", h.Lo)
+	}
 }
 
 // GetMinOffsetResponseHeader is Java's class of that name: request code 31.
@@ -936,6 +972,7 @@ func (h *GetMinOffsetResponseHeader) AppendTo(w *FieldWriter) {
 type GetEarliestMsgStoretimeRequestHeader struct {
 	Topic   string // topic
 	QueueID int32  // queueId
+	Lo      string // lo, optional
 }
 
 // Decode sets h from f. Every field is tried; the error is about the first bad one.
@@ -952,6 +989,8 @@ func (h *GetEarliestMsgStoretimeRequestHeader) Decode(f Fields) error {
 			h.Topic = bytesview.String(v)
 		case "queueId":
 			h.QueueID = parseInt32(v, "queueId", &bad)
+		case "lo":
+			h.Lo = bytesview.String(v)
 		}
 	}
 	return bad
@@ -961,6 +1000,9 @@ func (h *GetEarliestMsgStoretimeRequestHeader) Decode(f Fields) error {
 func (h *GetEarliestMsgStoretimeRequestHeader) AppendTo(w *FieldWriter) {
 	w.Str("topic", h.Topic)
 	w.Int32("queueId", h.QueueID)
+	if h.Lo != "" {
+		w.Str("lo", h.Lo)
+	}
 }
 
 // GetEarliestMsgStoretimeResponseHeader is Java's class of that name: request code 32.
@@ -2953,7 +2995,8 @@ func (h *QuerySubscriptionByConsumerRequestHeader) AppendTo(w *FieldWriter) {
 // GetTopicConfigRequestHeader is Java's class of that name: request code 351.
 // Texts alias what was decoded.
 type GetTopicConfigRequestHeader struct {
-	Topic string // topic
+	Topic   string // topic
+	Mapping bool   // lo, optional
 }
 
 // Decode sets h from f. Every field is tried; the error is about the first bad one.
@@ -2968,6 +3011,8 @@ func (h *GetTopicConfigRequestHeader) Decode(f Fields) error {
 		switch string(f[i].Key) {
 		case "topic":
 			h.Topic = bytesview.String(v)
+		case "lo":
+			h.Mapping = parseBool(v)
 		}
 	}
 	return bad
@@ -2976,6 +3021,9 @@ func (h *GetTopicConfigRequestHeader) Decode(f Fields) error {
 // AppendTo writes h as ext fields.
 func (h *GetTopicConfigRequestHeader) AppendTo(w *FieldWriter) {
 	w.Str("topic", h.Topic)
+	if h.Mapping {
+		w.Bool("lo", h.Mapping)
+	}
 }
 
 // GetSubscriptionGroupConfigRequestHeader is Java's class of that name: request code 352.

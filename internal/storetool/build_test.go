@@ -17,6 +17,8 @@ const (
 	cqSize   = 2000
 )
 
+var host = netip.MustParseAddrPort("127.0.0.1:10911")
+
 // stored is a message of a test store.
 type stored struct {
 	topic string
@@ -31,7 +33,6 @@ type stored struct {
 func build(tb testing.TB, n int, spare bool) (*vfs.Mem, []stored) {
 	tb.Helper()
 	m := vfs.NewMem(vfs.MemOptions{})
-	host := netip.MustParseAddrPort("127.0.0.1:10911")
 	var log []byte
 	var all []stored
 	next := map[queueKey]int64{}

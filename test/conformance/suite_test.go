@@ -62,6 +62,7 @@ func TestConformance(t *testing.T) {
 		{"filter", filterCases, filterConf, nil},
 		{"kinds", kindCases, kindConf, nil},
 		{"delay", delayCases, delayConf, nil},
+		{"static", staticCases, nil, nil},
 		{"acting", actingCases, map[string]string{}, actingNSConf},
 		{"compaction", compactCases, compactConf, nil},
 		{"tables", tableCases, nil, nil},

@@ -24,7 +24,6 @@ func TestActing(t *testing.T) {
 	target.NeedJava(t, clients[0])
 	for _, x := range []struct{ ns, master, slave, other target.Kind }{
 		{target.Java, target.Ours, target.Ours, target.Ours},
-		{target.Ours, target.Java, target.Java, target.Ours},
 		{target.Ours, target.Java, target.Ours, target.Java},
 		{target.Ours, target.Ours, target.Java, target.Ours},
 	} {

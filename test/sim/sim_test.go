@@ -14,6 +14,7 @@ import (
 var (
 	seeds = flag.Int("seeds", 50, "how many seeds to run")
 	only  = flag.Uint64("seed", 0, "run this seed alone")
+	tell  = flag.Bool("tell", false, "print what the machines of a set log, also when nothing is wrong")
 )
 
 // TestCluster runs clusters through some minutes with faults.

@@ -45,8 +45,14 @@ func pullMessage(a *API, s *session, r *remoting.Request) {
 	if h.SysFlag&pullSubscription != 0 {
 		q.HasExpression, q.Expression, q.ExpressionType = true, h.Subscription, h.ExpressionType
 	}
+	q.Logical = logical(h.Lo) && a.svc.IsStatic(h.Topic)
 	f, buf, err := s.read(q)
 	to := r.ReplyTo()
+	if f.Elsewhere && err == nil {
+		buf.Release()
+		s.pullElsewhere(to, q, h)
+		return
+	}
 	if err != nil {
 		s.refusePull(to, err, &s.pullRP)
 		return
@@ -58,6 +64,31 @@ func pullMessage(a *API, s *session, r *remoting.Request) {
 		return
 	}
 	s.answerPull(to, code, &f, buf, &s.pullRP)
+}
+
+// pullElsewhere pulls from a queue of a static topic whose messages at that position another broker has.
+func (s *session) pullElsewhere(to remoting.ReplyTo, borrowed *mq.PullRequest, h *protocol.PullMessageRequestHeader) {
+	q := *borrowed
+	s.own(&q)
+	q.Forward = true
+	suspend, wait := h.SysFlag&pullSuspend != 0, time.Duration(min(h.SuspendTimeoutMillis, maxSuspend))*time.Millisecond
+	s.later(to, func() {
+		var h protocol.PullMessageResponseHeader
+		f, buf, err := s.read(&q)
+		if err != nil {
+			s.refusePull(to, err, &h)
+			return
+		}
+		code := pullCode(&f, q.From)
+		if code == protocol.RespPullNotFound && suspend && wait > 0 && s.mayPark(to) {
+			buf.Release()
+			p := s.a.newParked()
+			p.s, p.to, p.req = s, to, q
+			p.wait(&f, wait)
+			return
+		}
+		s.answerPull(to, code, &f, buf, &h)
+	})
 }
 
 // read pulls into a pooled buffer that the caller owns when there is no error.
@@ -107,7 +138,7 @@ func pullCode(f *mq.Fetch, from mq.Index) int32 {
 func (s *session) answerPull(to remoting.ReplyTo, code int32, f *mq.Fetch, buf *bufpool.Buf, h *protocol.PullMessageResponseHeader) {
 	*h = protocol.PullMessageResponseHeader{
 		SuggestWhichBrokerID: f.SuggestBroker, NextBeginOffset: int64(f.Next),
-		MinOffset: int64(f.Min), MaxOffset: int64(f.Max), TopicSysFlag: f.TopicSysFlag, GroupSysFlag: f.GroupSysFlag,
+		MinOffset: int64(f.Min), MaxOffset: int64(f.Max), OffsetDelta: int64(f.Delta), TopicSysFlag: f.TopicSysFlag, GroupSysFlag: f.GroupSysFlag,
 	}
 	if code == protocol.RespSuccess {
 		s.conn.ReplyBuf(to, code, f.Status.String(), h, buf)
@@ -134,21 +165,40 @@ type parkedPull struct {
 
 // park waits for a message, or answers now when one has come meanwhile.
 func (s *session) park(to remoting.ReplyTo, q *mq.PullRequest, f *mq.Fetch, wait time.Duration) {
-	p, _ := s.a.pulls.Get().(*parkedPull)
-	if p == nil {
-		p = new(parkedPull)
-		p.Wake = p.wake
-	}
+	p := s.a.newParked()
 	p.s, p.to, p.req = s, to, *q
-	p.req.Topic, p.req.Group = s.intern(q.Topic), s.intern(q.Group)
-	p.req.Expression, p.req.ExpressionType = s.intern(q.Expression), s.intern(q.ExpressionType)
-	p.req.Commit = false // only the first pass commits
-	p.Topic, p.QueueID, p.From, p.Match, p.Props = p.req.Topic, q.QueueID, f.Next, f.Match, f.Props
+	s.own(&p.req)
+	p.wait(f, wait)
+}
+
+// own makes what is borrowed in q the session's.
+func (s *session) own(q *mq.PullRequest) {
+	q.Topic, q.Group = s.intern(q.Topic), s.intern(q.Group)
+	q.Expression, q.ExpressionType = s.intern(q.Expression), s.intern(q.ExpressionType)
+}
+
+// wait parks p, whose request borrows nothing.
+func (p *parkedPull) wait(f *mq.Fetch, wait time.Duration) {
+	s := p.s
+	p.req.Commit, p.req.Forward = false, false // only the first pass commits
+	p.Topic, p.QueueID, p.From, p.Match, p.Props = p.req.Topic, p.req.QueueID, f.Next, f.Match, f.Props
+	if p.req.Logical {
+		p.QueueID, p.From = f.WaitQueue, f.WaitFrom
+	}
 	p.Deadline = time.Now().Add(wait)
 	s.parked.Add(1)
 	if !s.a.svc.Park(&p.Waiter) {
 		p.resume()
 	}
+}
+
+func (a *API) newParked() *parkedPull {
+	p, _ := a.pulls.Get().(*parkedPull)
+	if p == nil {
+		p = new(parkedPull)
+		p.Wake = p.wake
+	}
+	return p
 }
 
 // wake is called by the core: a message may be there, or the time is over.
@@ -168,9 +218,13 @@ func (p *parkedPull) resume() {
 		p.postpone()
 	default:
 		f, buf, err := s.read(&p.req)
-		if err != nil {
+		switch {
+		case err != nil:
 			s.refusePull(p.to, err, &p.rp)
-		} else {
+		case f.Elsewhere:
+			buf.Release()
+			p.postpone() // this goroutine is not one that may wait for another broker
+		default:
 			s.answerPull(p.to, pullCode(&f, p.req.From), &f, buf, &p.rp)
 		}
 	}
@@ -183,6 +237,11 @@ func (p *parkedPull) resume() {
 func (p *parkedPull) postpone() {
 	s, q := p.s, &p.req
 	f := mq.Fetch{Status: mq.FetchOffsetOverflowOne, Next: q.From}
+	if q.Logical {
+		f.Max = q.From
+		s.answerPull(p.to, protocol.RespPullNotFound, &f, nil, &p.rp)
+		return
+	}
 	var err error
 	if f.Min, err = s.a.svc.MinIndex(s.a.ctx, q.Topic, q.QueueID); err == nil {
 		f.Max, err = s.a.svc.MaxIndex(s.a.ctx, q.Topic, q.QueueID)

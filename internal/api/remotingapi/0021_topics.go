@@ -9,7 +9,8 @@ import (
 )
 
 // GET_ALL_TOPIC_CONFIG (21), DELETE_TOPIC_IN_BROKER (215), GET_TOPIC_CONFIG (351). Code 21 answers everything at once: paging by
-// topicSeq is optional for the asker, which stops at totalTopicNum. lo=true of code 351 has no mapping to add.
+// topicSeq is optional for the asker, which stops at totalTopicNum. Of a static topic they tell
+// what this broker knows of it, code 351 with lo=true only.
 
 func allTopicConfig(a *API, s *session, r *remoting.Request) {
 	to := r.ReplyTo()
@@ -19,8 +20,13 @@ func allTopicConfig(a *API, s *session, r *remoting.Request) {
 			s.failLater(to, err)
 			return
 		}
-		body := protocol.TopicConfigAndMappingSerializeWrapper{DataVersion: version(v), MappingDataVersion: version(v)}
+		body := protocol.TopicConfigAndMappingSerializeWrapper{
+			DataVersion: version(v), MappingDataVersion: version(v), TopicQueueMappingDetailMap: map[string][]byte{},
+		}
 		for i := range ts {
+			if m := ts[i].Static; m != nil {
+				body.TopicQueueMappingDetailMap[ts[i].Name] = m.JSON()
+			}
 			body.TopicConfigTable = append(body.TopicConfigTable, wireTopic(&ts[i]))
 		}
 		s.conn.Reply(to, protocol.RespSuccess, "", &protocol.GetAllTopicConfigResponseHeader{TotalTopicNum: int32(len(ts))},
@@ -40,6 +46,9 @@ func topicConfig(a *API, s *session, r *remoting.Request) {
 		return
 	}
 	body := protocol.TopicConfigAndQueueMapping{TopicConfig: wireTopic(&t)}
+	if h.Mapping && t.Static != nil {
+		body.MappingDetail = t.Static.JSON()
+	}
 	s.ok(r, nil, body.AppendTo(nil, false))
 }
 

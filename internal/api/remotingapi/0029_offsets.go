@@ -22,6 +22,12 @@ func searchOffset(a *API, s *session, r *remoting.Request) {
 	if strings.EqualFold(h.BoundaryType, "upper") { // Java's client writes the enum's name, UPPER
 		b = mq.BoundaryUpper
 	}
+	if logical(h.Lo) && a.svc.IsStatic(h.Topic) {
+		s.logicalIndex(r, h.Topic, func(topic string) (mq.Index, error) {
+			return a.svc.LogicalIndexAtTime(a.ctx, topic, h.QueueID, h.Timestamp, b)
+		})
+		return
+	}
 	at, err := a.svc.IndexAtTime(a.ctx, h.Topic, h.QueueID, h.Timestamp, b)
 	if err != nil {
 		s.fail(r, err)
@@ -36,6 +42,10 @@ func maxOffset(a *API, s *session, r *remoting.Request) {
 		s.fail(r, err)
 		return
 	}
+	if logical(h.Lo) && a.svc.IsStatic(h.Topic) {
+		s.logicalIndex(r, h.Topic, func(topic string) (mq.Index, error) { return a.svc.LogicalMax(a.ctx, topic, h.QueueID) })
+		return
+	}
 	s.answerIndex(r, a.svc.MaxIndex, h.Topic, h.QueueID)
 }
 
@@ -43,6 +53,10 @@ func minOffset(a *API, s *session, r *remoting.Request) {
 	var h protocol.GetMinOffsetRequestHeader
 	if err := h.Decode(r.Fields); err != nil {
 		s.fail(r, err)
+		return
+	}
+	if logical(h.Lo) && a.svc.IsStatic(h.Topic) {
+		s.logicalIndex(r, h.Topic, func(topic string) (mq.Index, error) { return a.svc.LogicalMin(a.ctx, topic, h.QueueID) })
 		return
 	}
 	s.answerIndex(r, a.svc.MinIndex, h.Topic, h.QueueID)
@@ -61,6 +75,18 @@ func earliestStoreTime(a *API, s *session, r *remoting.Request) {
 	var h protocol.GetEarliestMsgStoretimeRequestHeader
 	if err := h.Decode(r.Fields); err != nil {
 		s.fail(r, err)
+		return
+	}
+	if logical(h.Lo) && a.svc.IsStatic(h.Topic) {
+		to, topic := r.ReplyTo(), strings.Clone(h.Topic)
+		s.later(to, func() {
+			ms, err := a.svc.LogicalEarliest(a.ctx, topic, h.QueueID)
+			if err != nil {
+				s.failLater(to, err)
+				return
+			}
+			s.conn.Reply(to, protocol.RespSuccess, "", &protocol.GetEarliestMsgStoretimeResponseHeader{Timestamp: ms}, nil)
+		})
 		return
 	}
 	ms, err := a.svc.EarliestStoreTime(a.ctx, h.Topic, h.QueueID)

@@ -98,6 +98,7 @@ func basicHandlers() map[int32]handler {
 		protocol.ReqQueryConsumerOffset:              queryConsumerOffset,
 		protocol.ReqUpdateConsumerOffset:             updateConsumerOffset,
 		protocol.ReqUpdateAndCreateTopic:             updateAndCreateTopic,
+		protocol.ReqUpdateAndCreateStaticTopic:       updateStaticTopic,
 		protocol.ReqSearchOffsetByTimestamp:          searchOffset,
 		protocol.ReqGetMaxOffset:                     maxOffset,
 		protocol.ReqGetMinOffset:                     minOffset,

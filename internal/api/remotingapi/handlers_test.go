@@ -18,7 +18,7 @@ func TestEveryKindHasItsCode(t *testing.T) {
 		mq.KindSubscriptionIllegal: 23, mq.KindSubscriptionNotExist: 24, mq.KindSubscriptionNotLatest: 25, mq.KindGroupNotExist: 26,
 		mq.KindFilterDataNotExist: 27, mq.KindFilterDataNotLatest: 28, mq.KindInvalidParameter: 29, mq.KindConsumerNotOnline: 206,
 		mq.KindTimeout: 207, mq.KindNoMessage: 208, mq.KindNotMaster: 11, mq.KindIgnored: 0,
-		mq.KindIllegalOperation: 604, mq.KindPollingFull: 209, mq.KindPollingTimeout: 210,
+		mq.KindIllegalOperation: 604, mq.KindPollingFull: 209, mq.KindPollingTimeout: 210, mq.KindNotLeader: 501,
 	}
 	if len(want) != mq.Kinds {
 		t.Errorf("%d kinds, the test knows %d", mq.Kinds, len(want))
@@ -72,7 +72,7 @@ func requests() []asked {
 				"topicSysFlag": "1", "order": "true", "attributes": "+message.type=FIFO, -x",
 			},
 			"",
-			"put topic {Name:T ReadQueues:3 WriteQueues:4 Perm:6 Filter:SINGLE_TAG SysFlag:1 Order:true Attributes:map[+message.type:FIFO -x:]}", nil, "",
+			"put topic {Name:T ReadQueues:3 WriteQueues:4 Perm:6 Filter:SINGLE_TAG SysFlag:1 Order:true Attributes:map[+message.type:FIFO -x:] Static:<nil>}", nil, "",
 		},
 		{"all topics", 21, nil, "", "topics", ext{"totalTopicNum": "2"}, `"A":{`},
 		{"runtime", 28, nil, "", "runtime", nil, `{"table":{"k":"v"}}`},

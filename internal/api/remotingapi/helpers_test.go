@@ -30,6 +30,7 @@ type fake struct {
 	mq.ClientAdmin
 	mq.PositionAdmin
 	mq.Replies
+	mq.StaticQueues
 	mu    sync.Mutex
 	err   error
 	calls []string
@@ -106,6 +107,12 @@ func (f *fake) CommitIndex(_ context.Context, group, topic string, queue int32, 
 
 func (f *fake) QueryIndex(_ context.Context, group, topic string, queue int32, zero bool) (mq.Index, error) {
 	return 7, f.note("query %s %s/%d %v", group, topic, queue, zero)
+}
+
+func (f *fake) IsStatic(string) bool { return false }
+
+func (f *fake) PutStaticTopic(context.Context, mq.TopicConfig, bool) error {
+	return f.note("put static topic")
 }
 
 func (f *fake) MinIndex(_ context.Context, topic string, queue int32) (mq.Index, error) {

@@ -75,6 +75,7 @@ type Tables struct {
 	Delays  *Delays
 	Filters *Filters
 	Modes   *Modes
+	Statics *Statics
 	o       Options
 }
 
@@ -92,14 +93,16 @@ func Open(fsys vfs.FS, root string, o Options) (*Tables, error) {
 		Delays:  newDelays(newLedger(fsys, root, "delayOffset.json", "delays", o.Log), o.Now, int64(o.LogEnd)),
 		Filters: newFilters(newLedger(fsys, root, "consumerFilter.json", "filters", o.Log), o.Now, o.FilterKeep),
 		Modes:   newModes(fsys, root),
+		Statics: newStatics(fsys, root, o.Now),
 		o:       o,
 	}
 	t.Topics.led.follow(o.Feed, tablefeed.Topics, true)
 	t.Groups.led.follow(o.Feed, tablefeed.Groups, true)
 	t.Offsets.led.follow(o.Feed, tablefeed.Offsets, false)
 	t.Delays.led.follow(o.Feed, tablefeed.Delays, false)
-	t.Filters.feed, t.Modes.feed = o.Feed, o.Feed
-	if err := errors.Join(t.Topics.load(), t.Groups.load(), t.Offsets.load(), t.Delays.load(), t.Filters.load(), t.Modes.load()); err != nil {
+	t.Filters.feed, t.Modes.feed, t.Statics.feed = o.Feed, o.Feed, o.Feed
+	err = errors.Join(t.Topics.load(), t.Groups.load(), t.Offsets.load(), t.Delays.load(), t.Filters.load(), t.Modes.load(), t.Statics.load())
+	if err != nil {
 		return nil, err
 	}
 	if n := t.Delays.stale; n > 0 {

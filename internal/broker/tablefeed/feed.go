@@ -22,6 +22,7 @@ const (
 	Modes   Source = 6
 	Pops    Source = 7
 	Timers  Source = 8
+	Statics Source = 9
 )
 
 // Timing and limits.

@@ -22,13 +22,12 @@ type disk struct {
 	log    raft.LogStore
 	stable raft.StableStore
 	snaps  raft.SnapshotStore
-	store  *store // nil when volatile
+	store  *store // nil when it is in memory
 }
 
 func openDisk(o *Options) (*disk, error) {
-	if o.Volatile {
-		m := raft.NewInmemStore()
-		return &disk{log: m, stable: m, snaps: raft.NewInmemSnapshotStore()}, nil
+	if m := o.Memory; m != nil {
+		return &disk{log: m, stable: m, snaps: m}, nil
 	}
 	if err := vfs.OS().MkdirAll(o.Dir); err != nil {
 		return nil, fmt.Errorf("make the folder of the controller: %w", err)

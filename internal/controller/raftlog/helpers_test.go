@@ -127,10 +127,14 @@ func host(addr string) string {
 }
 
 func (g *group) options(id string, m *member) Options {
-	return Options{
-		Dir: filepath.Join(g.dir, id), Volatile: g.dir == "", Group: "group1", Self: id, Peers: g.peers, Machine: m.words,
+	o := Options{
+		Dir: filepath.Join(g.dir, id), Group: "group1", Self: id, Peers: g.peers, Machine: m.words,
 		Listener: m.mux.Raft(), Dial: g.net.Host(host(g.addr(id))).Dial, Log: slog.New(slog.NewTextHandler(&g.diary, nil)).With("self", id),
 	}
+	if g.dir == "" {
+		o.Memory = new(Memory)
+	}
+	return o
 }
 
 // open starts a member, or says why it does not start.

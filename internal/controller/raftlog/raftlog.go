@@ -44,14 +44,14 @@ type Leadership struct {
 	Since time.Time
 }
 
-// Options of a member. Group, Self, Peers, Machine, Listener and Dial are required; Dir is, unless Volatile.
+// Options of a member. Group, Self, Peers, Machine, Listener and Dial are required; Dir is, unless there is Memory.
 type Options struct {
-	Dir      string // folder of this member alone
-	Volatile bool   // keep nothing on disk, for simulations: a restarted member is a new one
-	Group    string
-	Self     string // id
-	Peers    []Peer // all members, this one too; the first one founds the group
-	Machine  Machine
+	Dir     string  // folder of this member alone
+	Memory  *Memory // in place of the folder, for simulations
+	Group   string
+	Self    string // id
+	Peers   []Peer // all members, this one too; the first one founds the group
+	Machine Machine
 	// Listener gives the connections that other members open: Mux.Raft().
 	Listener net.Listener
 	Dial     func(ctx context.Context, network, addr string) (net.Conn, error)

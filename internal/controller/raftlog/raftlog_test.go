@@ -350,7 +350,7 @@ func TestFolderInUse(t *testing.T) {
 
 func TestWrongOptions(t *testing.T) {
 	t.Parallel()
-	if _, err := Open(t.Context(), Options{Self: "n9", Peers: peersOf(1), Volatile: true}); err == nil || !strings.Contains(err.Error(), "n9 is not among the members") {
+	if _, err := Open(t.Context(), Options{Self: "n9", Peers: peersOf(1), Memory: new(Memory)}); err == nil || !strings.Contains(err.Error(), "n9 is not among the members") {
 		t.Error(err)
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,7 @@ type conn struct {
 }
 
 func newConnPair(n *Network, lk *link, from, to netip.AddrPort) (near, far *conn) {
-	up, down := newPipe(lk.delay, lk.partitioned), newPipe(lk.delay, lk.partitioned)
+	up, down := newPipe(lk.delay, lk.held[from.Addr()]), newPipe(lk.delay, lk.held[to.Addr()])
 	near = &conn{n: n, lk: lk, local: from, remote: to, in: down, out: up}
 	far = &conn{n: n, lk: lk, local: to, remote: from, in: up, out: down}
 	near.owner, far.owner = near, near

@@ -6,6 +6,6 @@
 // succeed until the peer's window is full), deadlines work, and addresses are *net.TCPAddr.
 //
 // A link is an unordered pair of host addresses. Partition holds everything back in both directions, as lost packets
-// do until TCP repeats them; Cut resets the connections that exist; Delay adds latency; CutAfter resets a link in the
+// do until TCP repeats them, PartitionOneWay in one; Cut resets the connections that exist; Delay adds latency; CutAfter resets a link in the
 // middle of a stream.
 package memnet

@@ -10,10 +10,10 @@ type linkKey struct{ a, b netip.Addr }
 
 // link is what connects two hosts. Its fields are guarded by Network.mu; connections copy what they need under it.
 type link struct {
-	partitioned bool
-	delay       time.Duration
-	conns       map[*conn]struct{} // the dialing ends of live connections
-	budget      map[netip.Addr]int // sender -> bytes that still pass before the link is cut
+	held   map[netip.Addr]bool // senders whose bytes are held back
+	delay  time.Duration
+	conns  map[*conn]struct{} // the dialing ends of live connections
+	budget map[netip.Addr]int // sender -> bytes that still pass before the link is cut
 }
 
 func (n *Network) linkLocked(a, b netip.Addr) *link {
@@ -23,7 +23,7 @@ func (n *Network) linkLocked(a, b netip.Addr) *link {
 	k := linkKey{a, b}
 	lk := n.links[k]
 	if lk == nil {
-		lk = &link{conns: map[*conn]struct{}{}, budget: map[netip.Addr]int{}}
+		lk = &link{held: map[netip.Addr]bool{}, conns: map[*conn]struct{}{}, budget: map[netip.Addr]int{}}
 		n.links[k] = lk
 	}
 	return lk
@@ -35,19 +35,33 @@ func (n *Network) pair(a, b string) (*link, netip.Addr) {
 }
 
 // Partition holds back all bytes, closes and dials between the hosts a and b until Heal.
-func (n *Network) Partition(a, b string) { n.setPartition(a, b, true) }
+func (n *Network) Partition(a, b string) {
+	n.setHeld(a, b, true)
+	n.setHeld(b, a, true)
+}
 
-// Heal ends a partition. What was written meanwhile arrives.
-func (n *Network) Heal(a, b string) { n.setPartition(a, b, false) }
+// PartitionOneWay holds back what from sends to to, until Heal. What to sends still arrives, but no dial between the two succeeds: a
+// handshake needs both directions.
+func (n *Network) PartitionOneWay(from, to string) { n.setHeld(from, to, true) }
 
-func (n *Network) setPartition(a, b string, on bool) {
+// Heal ends a partition, in both directions. What was written meanwhile arrives.
+func (n *Network) Heal(a, b string) {
+	n.setHeld(a, b, false)
+	n.setHeld(b, a, false)
+}
+
+func (n *Network) setHeld(from, to string, on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	lk, _ := n.pair(a, b)
-	lk.partitioned = on
+	lk, sender := n.pair(from, to)
+	if on {
+		lk.held[sender] = true
+	} else {
+		delete(lk.held, sender)
+	}
 	for c := range lk.conns {
-		c.in.hold(on)
-		c.out.hold(on)
+		c.out.hold(lk.held[c.local.Addr()])
+		c.in.hold(lk.held[c.remote.Addr()])
 	}
 	n.healed.Broadcast()
 }

@@ -95,7 +95,7 @@ func (h *Host) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 
 	n.mu.Lock()
 	lk := n.linkLocked(h.ip, to.Addr())
-	for lk.partitioned && ctx.Err() == nil {
+	for len(lk.held) > 0 && ctx.Err() == nil {
 		n.healed.Wait()
 	}
 	delay := lk.delay

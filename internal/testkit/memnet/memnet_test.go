@@ -224,3 +224,29 @@ func TestListenErrors(t *testing.T) {
 		t.Fatalf("dial: %v", err)
 	}
 }
+
+func TestPartitionOneWayHoldsBackOneDirection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := New()
+		near, far := open(t, n)
+		n.PartitionOneWay("10.0.0.1", "10.0.0.2")
+		write(t, near, "held")
+		write(t, far, "passes")
+		read(t, near, "passes")
+		_ = far.SetReadDeadline(time.Now().Add(time.Second))
+		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("read of what is held back: %v", err)
+		}
+		for from, to := range map[string]string{"10.0.0.1": far.LocalAddr().String(), "10.0.0.2": "10.0.0.1:1"} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := n.Host(from).Dial(ctx, "tcp", to); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("dial from %s: %v", from, err)
+			}
+			cancel()
+		}
+		n.Heal("10.0.0.2", "10.0.0.1")
+		_ = far.SetReadDeadline(time.Time{})
+		read(t, far, "held")
+	})
+}
