@@ -244,6 +244,7 @@ type Options struct {
 	NSKind  Kind              // of the name server, default Kind
 	Heap    string            // Java: heap of the broker, default 1g
 	Brokers int               // default 1
+	Kinds   []Kind            // of each broker, if not all are of Kind
 	// Prepare, if set, fills the store directory of each broker before it starts.
 	Prepare func(store string)
 }
@@ -309,7 +310,11 @@ func New(tb testing.TB, o Options) *Cluster {
 		if heap == "" {
 			heap = "1g"
 		}
-		p := o.run(tb, "broker", filepath.Join(o.Dir, name, "broker.log"), conf, heap)
+		one := o
+		if i < len(o.Kinds) {
+			one.Kind = o.Kinds[i]
+		}
+		p := one.run(tb, "broker", filepath.Join(o.Dir, name, "broker.log"), conf, heap)
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		p.WaitPort(addr, 120*time.Second)
 		c.Brokers = append(c.Brokers, p)
