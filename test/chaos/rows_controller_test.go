@@ -13,6 +13,7 @@ import (
 	"github.com/cometmq/cometmq/internal/bench"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/testkit/target"
+	"github.com/cometmq/cometmq/test/history"
 )
 
 const (
@@ -76,6 +77,14 @@ func controllerRows() []row {
 		{
 			name: "m3-slave-wipe", what: "slave killed, its store wiped, rejoined under load", deployment: controllerMode, promise: promAll, keeps: true, times: 3,
 			run: groupWiped,
+		},
+		{
+			name: "m3-timers", what: "kill -9 of the master with 100,000 timers pending, and again while they become due", deployment: controllerMode, promise: promAll,
+			keeps: true, times: 2, run: groupTimers,
+		},
+		{
+			name: "m3-java-client", what: "kill -9 of the master under the Java client 5.5.0: producer and push consumer", deployment: controllerMode,
+			promise: promAll + "; each message is consumed at least once", keeps: true, times: 5, run: groupClients,
 		},
 		{
 			name: "m3-mixed", what: "Java and CometMQ brokers in one group; kill -9 of the master, each in turn", deployment: controllerMode, promise: promAll,
@@ -356,4 +365,81 @@ func groupWiped(x *trial) {
 		g.whole()
 	}
 	g.end(l)
+}
+
+// replaced kills the master and waits until name servers name another one; then the dead one comes back.
+func (g *group) replaced(meanwhile func()) {
+	g.x.Helper()
+	dead := g.master
+	start := time.Now()
+	dead.Kill()
+	if meanwhile != nil {
+		meanwhile()
+	}
+	until(g.x.T, 2*time.Minute, "another master", func() error { return g.findMaster("chaos") })
+	if meanwhile == nil {
+		g.x.out.Again = append(g.x.out.Again, time.Since(start).Seconds())
+	}
+	g.x.out.Faults++
+	dead.again()
+	g.whole()
+}
+
+func groupTimers(x *trial) {
+	g := x.newGroup(allAck)
+	g.w.topic(g.master, "timed", 4)
+	l := &history.Delay{
+		Topic: "timed", Queues: 4, Target: g.w.master("timed"), Timers: true, Soonest: 60 * time.Second, Longest: 100 * time.Second, Window: 100, Most: 100_000,
+	}
+	ctx, cancel := context.WithTimeout(x.Context(), 3*time.Minute)
+	defer cancel()
+	began := time.Now()
+	l.Run(ctx, 4)
+	due := time.Since(began) + l.Longest
+	g.replaced(nil)
+	for range x.times - 1 {
+		time.Sleep(time.Until(began.Add(l.Soonest + 5*time.Second))) // while they become due
+		g.replaced(nil)
+	}
+	time.Sleep(time.Until(began.Add(due + 2*time.Second)))
+	var v history.Feature
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(2 * time.Second) {
+		var err error
+		if v, err = l.Verdict(x.Context(), g.master.addr, time.Second); err != nil {
+			x.Fatal(err)
+		}
+		if v.Lost == 0 || time.Now().After(end) {
+			break
+		}
+	}
+	x.out.feature(v)
+	x.out.Note = fmt.Sprintf("all had come %.0f s after the last was due; %d came more than 1 s before their time; again: until a name server names another master",
+		max(0, time.Since(began.Add(due)).Seconds()), v.Early)
+	if v.Early > 0 {
+		x.out.Bad = append(x.out.Bad, fmt.Sprintf("%d came early", v.Early))
+	}
+}
+
+func groupClients(x *trial) {
+	g := x.newGroup(allAck)
+	l := newLedger()
+	p := javaApp(x, l, "send", g.w.nsAddrs(), "chaos", "chaos_p", 2)
+	c := javaApp(x, l, "consume", g.w.nsAddrs(), "chaos", "chaos_c", 0)
+	x.someConsumed(l, 100)
+	for range x.times {
+		x.rest(time.Second, 3*time.Second)
+		l.setMark()
+		g.replaced(func() {
+			if d, ok := l.waitAgain(2 * time.Minute); ok {
+				x.out.Again = append(x.out.Again, d.Seconds())
+			} else {
+				x.out.Stuck++
+			}
+		})
+	}
+	time.Sleep(time.Second)
+	p.quit()
+	x.out.Add(l.verdict(90 * time.Second))
+	c.kill()
+	x.out.Note = "duplicates are those that the consumer got"
 }
