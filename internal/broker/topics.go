@@ -19,18 +19,8 @@ func (b *Broker) PutTopic(ctx context.Context, t mq.TopicConfig) error {
 }
 
 func (b *Broker) putTopic(ctx context.Context, t mq.TopicConfig) error {
-	if refusal := checkTopicName(t.Name); refusal != nil {
+	if refusal := b.checkPut(&t); refusal != nil {
 		return refusal
-	}
-	if refusal := b.systemConflict(t.Name); refusal != nil {
-		return refusal
-	}
-	switch {
-	case t.Attributes["+message.type"] == "MIXED":
-		return mq.Errorf(mq.KindInvalidParameter, "MIXED message type is not supported.")
-	case t.ReadQueues < 0 || t.WriteQueues < 0 || t.ReadQueues > maxQueues || t.WriteQueues > maxQueues:
-		return mq.Errorf(mq.KindInvalidParameter, "readQueueNums %d and writeQueueNums %d must be 0 to %d.",
-			t.ReadQueues, t.WriteQueues, maxQueues)
 	}
 	if b.isLight(t.Name) {
 		return nil // as Java: it is what it is
@@ -54,6 +44,24 @@ func (b *Broker) putTopic(ctx context.Context, t mq.TopicConfig) error {
 	b.compact(&kept)
 	b.o.Log.Info("topic changed", "topic", e.Name(), "config", javaTopic(&t))
 	b.announce(ctx, v, e.Config())
+	return nil
+}
+
+// checkPut refuses what no operator may ask for.
+func (b *Broker) checkPut(t *mq.TopicConfig) *mq.Error {
+	if refusal := checkTopicName(t.Name); refusal != nil {
+		return refusal
+	}
+	if refusal := b.systemConflict(t.Name); refusal != nil {
+		return refusal
+	}
+	switch {
+	case t.Attributes["+message.type"] == "MIXED":
+		return mq.Errorf(mq.KindInvalidParameter, "MIXED message type is not supported.")
+	case t.ReadQueues < 0 || t.WriteQueues < 0 || t.ReadQueues > maxQueues || t.WriteQueues > maxQueues:
+		return mq.Errorf(mq.KindInvalidParameter, "readQueueNums %d and writeQueueNums %d must be 0 to %d.",
+			t.ReadQueues, t.WriteQueues, maxQueues)
+	}
 	return nil
 }
 

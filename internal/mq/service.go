@@ -90,5 +90,6 @@ type Admin interface {
 	ClientAdmin
 	PositionAdmin
 	ReplicaAdmin
+	OperatorAdmin
 	StatsAdmin
 }

@@ -32,15 +32,26 @@ func parseHours(text string) ([]int, error) {
 func (s *Store) runClean(ctx context.Context) error {
 	tick := time.NewTicker(s.o.CleanInterval)
 	defer tick.Stop()
-	for {
-		if err := s.clean(s.o.Now()); err != nil {
+	for due := false; ; {
+		if err := s.cleanIf(s.o.Now(), due); err != nil {
 			s.o.Log.Warn("cleaning", "err", err)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			due = false
+		case due = <-s.cleanNow:
 		}
+	}
+}
+
+// CleanSoon has a round of cleaning done now. With old, log files that are old enough go whatever the hour is (Java
+// executeDeleteFilesManually). It does not wait; while a round is asked for already it does nothing.
+func (s *Store) CleanSoon(old bool) {
+	select {
+	case s.cleanNow <- old:
+	default:
 	}
 }
 
@@ -58,7 +69,10 @@ func used(fsys vfs.FS, path string) (int, error) {
 }
 
 // clean does one round. It may be called from one goroutine at a time.
-func (s *Store) clean(now time.Time) error {
+func (s *Store) clean(now time.Time) error { return s.cleanIf(now, false) }
+
+// cleanIf is clean; due says that it is time to delete what is old enough.
+func (s *Store) cleanIf(now time.Time, due bool) error {
 	full, err := s.used()
 	if err != nil {
 		return err
@@ -68,7 +82,7 @@ func (s *Store) clean(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	due := full > s.tuned.Load().DiskMaxUsed
+	due = due || full > s.tuned.Load().DiskMaxUsed
 	for _, h := range hours {
 		due = due || now.Hour() == h
 	}

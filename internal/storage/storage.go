@@ -102,8 +102,9 @@ type Store struct {
 	whole      bool // see Whole
 	lightCount atomic.Int64
 
-	cleaned record.Offset // the cleaner's: begin of the log that queues and index know
-	readers readers
+	cleanNow chan bool
+	cleaned  record.Offset // the cleaner's: begin of the log that queues and index know
+	readers  readers
 
 	relocated relocated
 	stats     counters
@@ -127,6 +128,7 @@ func Open(fsys vfs.FS, o Options) (*Store, error) {
 	s := &Store{
 		fs: fsys, o: o, lock: lock, cutAt: -1,
 		dispatching: make(chan struct{}, 1), keeping: make(chan struct{}, 1), keep: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+		cleanNow: make(chan bool, 1),
 	}
 	s.tuned.Store(&s.o)
 	s.limit.Store(int64(NoLimit))

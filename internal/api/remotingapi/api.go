@@ -40,6 +40,7 @@ type API struct {
 	o   Options
 	ctx context.Context //nolint:containedctx // the lifetime of the door: handlers have no other context
 
+	cold    coldLimits
 	traceOn atomic.Bool
 	bursts  sync.Pool // *burst
 	pulls   sync.Pool // *parkedPull

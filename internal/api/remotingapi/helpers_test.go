@@ -29,6 +29,7 @@ var storeHost = netip.MustParseAddrPort("10.0.0.2:10911")
 type fake struct {
 	mq.ClientAdmin
 	mq.PositionAdmin
+	mq.OperatorAdmin
 	mq.Replies
 	mq.StaticQueues
 	mu    sync.Mutex

@@ -43,3 +43,5 @@ func (noConfig) Properties(context.Context) (map[string]string, mq.DataVersion, 
 func (noConfig) SetProperties(context.Context, map[string]string, string) (string, error) {
 	return "", errNoConfig
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/mq"
 )
@@ -48,6 +49,25 @@ func sorted(set map[*mq.Session]struct{}) []*mq.Session {
 	slices.SortFunc(out, func(a, b *mq.Session) int {
 		return cmp.Or(strings.Compare(a.ClientID, b.ClientID), a.Remote.Compare(b.Remote))
 	})
+	return out
+}
+
+// Producing is one connection of a producer group.
+type Producing struct {
+	*mq.Session
+	Seen time.Time // its last heartbeat
+}
+
+// AllProducers returns who produces, by group.
+func (r *Registry) AllProducers() map[string][]Producing {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := make(map[string][]Producing, len(r.producers))
+	for name, members := range r.producers {
+		for s := range members {
+			out[name] = append(out[name], Producing{s, r.sessions[s].produces[name]})
+		}
+	}
 	return out
 }
 

@@ -101,6 +101,14 @@ func SystemTopics(o SystemOptions) []mq.TopicConfig {
 	return out
 }
 
+// ReservedTopics are the names of topics that brokers have whether they are used or not (Java TopicValidator).
+func ReservedTopics() []string {
+	return []string{
+		TopicAutoCreate, TopicSchedule, TopicBenchmark, TopicHalf, TopicOpHalf, TopicRocksHalf, TopicRocksOpHalf, TopicTrace, TopicCheckMaxTime,
+		TopicSelfTest, TopicOffsetMoved,
+	}
+}
+
 // IsSystemTopic reports whether name belongs to the brokers: it cannot be created, changed or deleted by an operator.
 func IsSystemTopic(o SystemOptions, name string) bool {
 	switch name {

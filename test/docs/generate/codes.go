@@ -192,6 +192,12 @@ func codesTable(root string) (string, error) {
 	return b.String(), nil
 }
 
+// javaServesNot are codes that no server of Java 5.5.0 handles: it answers them with code 3, too. 902 and 903 are for its broker
+// container, which is a program of its own; 1014 to 1018 are entries of its controllers' log.
+var javaServesNot = []int{
+	13, 22, 23, 27, 47, 209, 210, 211, 212, 213, 214, 301, 302, 50, 51, 52, 53, 54, 902, 903, 1014, 1015, 1016, 1017, 1018,
+}
+
 func (c *Code) state() string {
 	var s []string
 	if c.Broker != "" {
@@ -202,6 +208,9 @@ func (c *Code) state() string {
 	}
 	if c.Sent {
 		s = append(s, "sent by us")
+	}
+	if len(s) == 0 && slices.Contains(javaServesNot, c.Number) {
+		return "not served, as by Java 5.5.0"
 	}
 	if len(s) == 0 {
 		return "not yet"
