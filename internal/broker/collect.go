@@ -14,10 +14,13 @@ import (
 	"github.com/cometmq/cometmq/internal/telemetry"
 )
 
-// Collect tells s what the broker counts. It reads what has changed meanwhile as it goes: figures of one page may be a moment apart.
-func (b *Broker) Collect(s *telemetry.Sink) {
+// Collect tells s what the broker counts, with exporter also under the names of rocketmq-exporter. It reads what has changed
+// meanwhile as it goes: figures of one page may be a moment apart.
+func (b *Broker) Collect(s *telemetry.Sink, exporter bool) {
 	b.store.CatchUp()
 	now := b.o.Now()
+	rows, more := b.lagRows(now, s.Limit())
+	s.Skip(telemetry.Lag, more)
 	topics, groups := b.meta.Topics.Len(), b.meta.Groups.Len()
 	s.Int(telemetry.Permission, int64(b.o.Perm))
 	s.Int(telemetry.TopicNumber, int64(topics))
@@ -27,7 +30,10 @@ func (b *Broker) Collect(s *telemetry.Sink) {
 	}
 	b.collectUsed(s)
 	b.collectClients(s)
-	b.collectLag(s, now)
+	b.collectLag(s, rows)
+	if exporter {
+		b.collectExporter(s, rows)
+	}
 	b.collectStore(s, now)
 	b.collectDue(s, now)
 	s.Int(telemetry.SendRefused, b.figures.failed.Load())
@@ -181,28 +187,40 @@ type behind struct {
 	lagMs, readyMs       int64 // how old the oldest message is that was not consumed, not given out
 }
 
-// collectLag tells how far each group is in each topic that it reads.
+// lagRow is a group in a topic that it reads.
+type lagRow struct {
+	group *meta.Group
+	topic *topic
+	behind
+}
+
+// lagRows returns how far each group is in each topic that it reads, at most limit rows and how many more there are.
 //
 // Differs from Java: groups that are not online are among them, and retry topics of groups that pull.
-func (b *Broker) collectLag(s *telemetry.Sink, now time.Time) {
+func (b *Broker) lagRows(now time.Time, limit int) (rows []lagRow, more int64) {
 	entries, _ := b.meta.Groups.List()
 	for _, e := range entries {
-		if s.Full(telemetry.Lag) {
-			return
-		}
 		for _, topic := range b.readBy(e.Name()) {
-			t, ok := b.topic(topic)
-			if !ok {
-				continue
+			if limit > 0 && len(rows) >= limit {
+				more++
+			} else if t, ok := b.topic(topic); ok {
+				rows = append(rows, lagRow{e, t, b.behind(groupOf(e), t, now)})
 			}
-			d := b.behind(groupOf(e), t, now)
-			labels := []string{e.Name(), topic, strconv.FormatBool(isRetryOrDead(topic)), strconv.FormatBool(b.isSystem(topic, e.Name()))}
-			s.Int(telemetry.Lag, d.lag, labels...)
-			s.Int(telemetry.LagLatency, d.lagMs, labels...)
-			s.Int(telemetry.Inflight, d.inflight, labels...)
-			s.Int(telemetry.Ready, d.ready, labels...)
-			s.Int(telemetry.Queueing, d.readyMs, labels...)
 		}
+	}
+	return rows, more
+}
+
+func (b *Broker) collectLag(s *telemetry.Sink, rows []lagRow) {
+	for i := range rows {
+		r := &rows[i]
+		group, topic := r.group.Name(), r.topic.entry.Name()
+		labels := []string{group, topic, strconv.FormatBool(isRetryOrDead(topic)), strconv.FormatBool(b.isSystem(topic, group))}
+		s.Int(telemetry.Lag, r.lag, labels...)
+		s.Int(telemetry.LagLatency, r.lagMs, labels...)
+		s.Int(telemetry.Inflight, r.inflight, labels...)
+		s.Int(telemetry.Ready, r.ready, labels...)
+		s.Int(telemetry.Queueing, r.readyMs, labels...)
 	}
 }
 

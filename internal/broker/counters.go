@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/broker/stats"
+	"github.com/cometmq/cometmq/internal/telemetry"
 )
 
 // figures counts what the broker does. The hot path only adds to atomics; sample, once a second, keeps the past.
@@ -16,9 +17,10 @@ type figures struct {
 	failed       atomic.Int64 // sends that the store refused
 	hits, misses atomic.Int64 // pulls with and without messages
 
-	userPuts, userGets atomic.Int64  // messages of topics that are not the broker's own
-	past, userPast     [2]stats.Item // puts, gets
-	longest            atomic.Int64  // ns of the longest append
+	userPuts, userGets atomic.Int64         // messages of topics that are not the broker's own
+	past, userPast     [2]stats.Item        // puts, gets
+	longest            atomic.Int64         // ns of the longest append
+	times              *telemetry.Histogram // ms that messages waited to be appended
 
 	escaped, escapeFailures atomic.Int64 // messages that other sets took, and attempts that failed
 
@@ -46,11 +48,13 @@ type day struct {
 
 func (f *figures) init(now time.Time) {
 	f.day.year, f.day.day = now.Year(), now.YearDay()
+	f.times = telemetry.NewHistogram(telemetry.ExPutBounds)
 	f.sample(now)
 }
 
-// put counts a successful append that took d.
-func (f *figures) put(d time.Duration) {
+// put counts a successful append of n messages that took d.
+func (f *figures) put(d time.Duration, n int64) {
+	f.times.ObserveN(d.Milliseconds(), n)
 	for {
 		old := f.longest.Load()
 		if int64(d) <= old || f.longest.CompareAndSwap(old, int64(d)) {

@@ -123,7 +123,7 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 	b.publish(s, sb)
 	b.finishEnds(s, sb, nil)
 	ended = true
-	b.figures.put(b.o.Now().Sub(now))
+	b.figures.put(b.o.Now().Sub(now), int64(s.batch.Len()))
 	s.await.End = s.batch.End()
 	if s.batch.Size() > maxKept {
 		s.batch = storage.Batch{} // a rare large burst does not keep its memory

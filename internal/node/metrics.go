@@ -45,9 +45,6 @@ func (n *Node) openMetrics(ctx context.Context, o *Options) {
 		Sources: func() []telemetry.Source { return n.sources(o, c) }, Limit: c.Limit,
 		Failed: func(err error) { log.Warn("something on the page for Prometheus is wrong", "err", err) },
 	}
-	if !c.Legacy {
-		page.Leave = func(s telemetry.Scope) bool { return s == telemetry.ScopeExporter }
-	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", prom.Handler(page))
 	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
@@ -157,7 +154,7 @@ func (p *brokerPart) collect(s *telemetry.Sink) {
 	if p.member != nil {
 		s.Int(telemetry.MasterEpoch, int64(role.Epoch))
 	}
-	e.core.Collect(s)
+	e.core.Collect(s, p.o.Broker.Metrics.Legacy)
 	e.collectReplication(s)
 }
 

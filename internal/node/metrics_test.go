@@ -69,6 +69,12 @@ func TestPageTellsWhatTheBrokerDid(t *testing.T) {
 		{"cometmq_namesrv_brokers", []string{" 1"}},
 		{"cometmq_broker_role", []string{`role="ASYNC_MASTER"`, "} 1"}},
 		{"cometmq_goroutines", nil},
+		{"rocketmq_producer_offset", []string{`cluster="DefaultCluster"`, `broker="broker-a"`, `topic="Orders"`, "} 500"}},
+		{"rocketmq_group_diff", []string{`group="g_Orders"`, `topic="Orders"`, `countOfOnlineConsumers="0"`, `msgModel="CLUSTERING"`, "} 0"}},
+		{"rocketmq_group_consume_total_offset", []string{`group="g_Orders"`, "} 500"}},
+		{"rocketmq_brokeruntime_commitlog_maxoffset", []string{`des="broker-a"`, "brokerIP=", "boottime="}},
+		{"rocketmq_brokeruntime_put_tps10", nil},
+		{"rocketmq_brokeruntime_pmdt_10stomore", []string{"} 0"}},
 	} {
 		if got := series(page, want.name, want.with...); len(got) == 0 {
 			t.Errorf("%s %v is not on the page: %s", want.name, want.with, series(page, want.name))
@@ -114,6 +120,20 @@ func TestPageCanBeSwitchedOff(t *testing.T) {
 	n := w.start(w.options(map[string]string{"metricsExporterType": "DISABLE"}))
 	if n.MetricsAddr() != "" {
 		t.Error(n.MetricsAddr())
+	}
+	must(t, n.Shutdown(t.Context()))
+}
+
+func TestExporterNamesCanBeLeftOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.start(w.options(map[string]string{"metricsLegacyExporterNames": "false"}))
+	w.roundTrip(n, "Orders")
+	page := w.scrape(n)
+	for _, m := range telemetry.All() {
+		if got := series(page, m.Name); m.Scope == telemetry.ScopeExporter && len(got) > 0 {
+			t.Errorf("%s", got)
+		}
 	}
 	must(t, n.Shutdown(t.Context()))
 }

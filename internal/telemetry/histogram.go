@@ -56,3 +56,12 @@ func (h *Histogram) snapshot(scale float64) *Distribution {
 	d.Sum = float64(h.sum.Load()) / scale
 	return d
 }
+
+// Counts returns how many values there were of each bucket.
+func (h *Histogram) Counts() []int64 {
+	out := make([]int64, len(h.counts))
+	for i := range h.counts {
+		out[i] = h.counts[i].Load()
+	}
+	return out
+}

@@ -1,6 +1,10 @@
 package telemetry
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Kind is how the values of a metric are meant.
 type Kind uint8
@@ -117,3 +121,5 @@ func seconds(name, help string, bounds []time.Duration, labels ...string) *Metri
 	m.Scale = int64(time.Second)
 	return m
 }
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

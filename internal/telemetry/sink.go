@@ -71,10 +71,10 @@ func (s *Sink) tell(m *Metric, v float64, h *Histogram, labels []string) {
 	s.emit(&s.sample)
 }
 
-// Full reports that no more series of m will be taken: then there is no need to compute them.
-func (s *Sink) Full(m *Metric) bool { return s.limit > 0 && s.counts[m] >= s.limit }
+// Limit is how many series of one metric are taken, 0: all.
+func (s *Sink) Limit() int { return s.limit }
 
-// Skip counts series of m that were not computed because of Full.
+// Skip counts series of m that were not computed because of Limit.
 func (s *Sink) Skip(m *Metric, n int64) {
 	s.counts[m] += int(n)
 	s.dropped += n

@@ -16,10 +16,9 @@ import (
 type Options struct {
 	// Sources returns what there is to ask at the moment.
 	Sources func() []telemetry.Source
-	Limit   int                              // series of one metric, 0: no limit
-	Leave   func(scope telemetry.Scope) bool // scopes that are not shown; nil: none
-	Failed  func(err error)                  // is told what is wrong with a page; nil: nobody
-	Now     func() time.Time                 // default time.Now
+	Limit   int              // series of one metric, 0: no limit
+	Failed  func(err error)  // is told what is wrong with a page; nil: nobody
+	Now     func() time.Time // default time.Now
 }
 
 // maxPages is how many pages are made at a time. More requests are answered with 503.
@@ -66,9 +65,6 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	start := c.o.Now()
 	descs := map[descKey]*prometheus.Desc{}
 	emit := func(s *telemetry.Sample) {
-		if c.o.Leave != nil && c.o.Leave(s.Metric.Scope) {
-			return
-		}
 		k := descKey{m: s.Metric}
 		if len(s.Common) > 0 {
 			k.common = &s.Common[0]

@@ -21,6 +21,7 @@ func Parts() []Part {
 		{"deviations", "docs/differences.md", deviationsTable},
 		{"config", "docs/differences.md", configTable},
 		{"help", "docs/operations/cli.md", helpText},
+		{"metrics", "docs/operations/metrics.md", metricsTable},
 	}
 }
 
