@@ -94,6 +94,7 @@ type Options struct {
 	// of its own.
 	Escape       func(ctx context.Context, m *mq.Escaped) error
 	MasterAlive  func() bool   // a slave: whether its master is there; nil: always
+	Unsure       func() bool   // whether messages may be in the log that are in no log that counts: pulls wait; nil: never
 	SlaveRead    bool          // slaveReadEnable
 	OffsetCheck  bool          // offsetCheckInSlave
 	HotBytes     int64         // the end of the log that counts as in memory, default 3 GiB; Java: 40 % of the memory

@@ -56,7 +56,7 @@ func (b *Broker) pull(r *mq.PullRequest, dst []byte) (mq.Fetch, error) {
 		read.MaxCount = 1
 	}
 	read.MaxScan = max(800, int(min(r.MaxMessages, maxPullMessages)))
-	res := b.store.Read(q.store, &read, dst)
+	res := b.readSure(q.store, &read, dst)
 	b.limitCold(&res, len(dst))
 	f.Status = mq.FetchStatus(res.Status)
 	f.Records, f.Count, f.Next, f.Min, f.Max = res.Records, res.Count, res.Next, res.Min, res.Max
@@ -75,6 +75,15 @@ func (b *Broker) pull(r *mq.PullRequest, dst []byte) (mq.Fetch, error) {
 		b.figures.misses.Add(1)
 	}
 	return f, nil
+}
+
+// readSure is Store.Read, and finds nothing as long as it is not sure that what the log holds stays: who has read a message behind
+// which another one comes instead goes on behind that one.
+func (b *Broker) readSure(q *storage.Queue, r *storage.Read, dst []byte) storage.ReadResult {
+	if b.o.Unsure != nil && b.o.Unsure() {
+		return storage.ReadResult{Status: storage.OffsetOverflowOne, Records: dst, Next: r.From, Min: r.From, Max: r.From}
+	}
+	return b.store.Read(q, r, dst)
 }
 
 // maxPullMessages keeps the amount that is looked at sane whatever a client asks for.

@@ -156,6 +156,13 @@ func (p *brokerPart) admit(e *engine) func(time.Time) *mq.Error {
 	}
 }
 
+// unsure reports, in a slave with allAckInSyncStateSet, that what the log held when it was opened may be cut yet: the end of it may
+// be what this broker took as the master of the past and nobody else has.
+//
+// Differs from Java: it shows a slave's readers such messages until they are cut, and those who have read them then pass over the ones that
+// come in their place.
+func (e *engine) unsure() bool { return e.copy == nil || e.copy.State().Confirmed < e.start0 }
+
 // chair is the broker as its member sees it.
 type chair brokerPart
 

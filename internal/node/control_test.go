@@ -557,6 +557,45 @@ func TestWithAllAckAMasterThatIsCutOffLosesNothing(t *testing.T) {
 	}
 }
 
+func TestAMasterOfThePastShowsNobodyWhatOnlyItHas(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		set := maps.Clone(safe)
+		set["slaveReadEnable"] = "true"
+		f := newFleet(t, 3, 3, set)
+		defer f.close()
+		f.inSync(60 * time.Second)
+		p := f.produce()
+		time.Sleep(3 * time.Second)
+		old := f.master()
+		for _, o := range f.others(old) {
+			if o != "10.9.2.1" { // the producer still reaches it
+				old.isolate(o)
+			}
+		}
+		f.until(30*time.Second, "another master", func() bool { m := f.master(); return m != nil && m != old })
+		time.Sleep(2 * time.Second)
+		acked := p.end()
+		for _, c := range f.ctl { // it hears that it is a slave, and does not reach its master
+			f.net.Heal(old.ip, c.ip)
+		}
+		f.until(30*time.Second, "the old master is a slave", func() bool { return old.node.Role().Kind == Slave })
+		c := remoting.NewClient(remoting.ClientOptions{Dial: f.net.Host("10.9.2.1").Dial})
+		defer c.Close()
+		want := (&caller{t, c}).all(f.master().addr(), "load", 0)
+		for i, m := range (&caller{t, c}).all(old.addr(), "load", 0) {
+			if i >= len(want) || !bytes.Equal(m.Body, want[i].Body) {
+				t.Errorf("it shows message %x at index %d, which its master does not have there", m.Body, i)
+			}
+		}
+		old.heal()
+		f.inSync(60 * time.Second)
+		f.alike(30 * time.Second)
+		time.Sleep(10 * time.Second) // the master says how far all are
+		f.check(old, acked)
+	})
+}
+
 func TestASlaveWithoutItsStoreComesBack(t *testing.T) {
 	t.Parallel()
 	for _, keep := range []bool{false, true} {

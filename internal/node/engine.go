@@ -102,6 +102,9 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 		if e.epochs, err = replication.OpenEpochs(p.o.FS, p.o.Broker.Control.Epochs, p.log); err != nil {
 			return nil, fmt.Errorf("epochs of the log: %w", err)
 		}
+		if p.o.Broker.Control.AllAck && (r.Kind == Slave || r.Kind == Fenced) {
+			bo.Unsure = e.unsure
+		}
 		if r.Kind == SyncMaster {
 			bo.Admit = p.admit(e)
 			if p.o.Broker.Control.AllAck {

@@ -26,7 +26,7 @@
 //   - a message that was sent after another one had been acknowledged, by whomever, is behind it in the log;
 //   - in one epoch one broker acknowledges. A master that was replaced acknowledges nothing that was sent after its successor's
 //     first acknowledgement; where nobody waits for slaves, nothing after its lease has ended;
-//   - what a reader got from a master at an index stays there, where all in sync must have it (allAckInSyncStateSet);
+//   - what a reader got from a master or a slave at an index stays there, where all in sync must have it (allAckInSyncStateSet);
 //   - a master does not set positions of consumers back within its epoch, and no master knows less than what had been
 //     committed a second before the end of a time without faults, if no disk has lost anything since;
 //   - when the faults end all brokers come into the set of those in sync, and messages are taken.

@@ -100,7 +100,7 @@ func (f *fleet) readQueue(q int) (out []placed) {
 				f.Fatalf("queue %d: index %d where %d is due", q, msg.Index, len(out))
 			}
 			number := int64(binary.BigEndian.Uint64(msg.Body))
-			f.saw(m.addr(), q, int64(msg.Index), number, true)
+			f.saw(m.addr(), q, int64(msg.Index), number)
 			out = append(out, placed{number, int64(msg.Offset)})
 			b = b[n:]
 		}

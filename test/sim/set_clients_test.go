@@ -171,7 +171,6 @@ func (k *client) pull(ctx context.Context, q int, at int64, wait bool) (next int
 	if wait {
 		h.SysFlag, h.SuspendTimeoutMillis = 6, 1000
 	}
-	who := k.f.tenure(k.addr)
 	r, err := k.call(ctx, protocol.ReqPullMessage, &h, nil, 3*time.Second)
 	if err != nil {
 		return at, false
@@ -183,7 +182,7 @@ func (k *client) pull(ctx context.Context, q int, at int64, wait bool) (next int
 			k.f.Errorf("a pull at %d of queue %d of %s: bad bytes: %v", at, q, k.addr, err)
 			return at, false
 		}
-		k.f.saw(k.addr, q, int64(m.Index), int64(binary.BigEndian.Uint64(m.Body)), who.n != nil && who == k.f.tenure(k.addr))
+		k.f.saw(k.addr, q, int64(m.Index), int64(binary.BigEndian.Uint64(m.Body)))
 		b = b[n:]
 		next = int64(m.Index) + 1
 	}
@@ -197,14 +196,14 @@ func (k *client) pull(ctx context.Context, q int, at int64, wait bool) (next int
 }
 
 // saw notes what a reader got, from a master or from a slave.
-func (f *fleet) saw(addr string, q int, index, number int64, master bool) {
+func (f *fleet) saw(addr string, q int, index, number int64) {
 	f.book.Lock()
 	defer f.book.Unlock()
 	f.reads++
 	if number < 0 || number >= f.issued[q] {
 		f.Errorf("%s shows message %d at index %d of queue %d, which was never sent", addr, number, index, q)
 	}
-	if !f.mode.confirmed || !master {
+	if !f.mode.confirmed {
 		return
 	}
 	if had, ok := f.seen[q][index]; ok && had != number {

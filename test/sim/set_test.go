@@ -57,7 +57,7 @@ func (f *fleet) makeTopic() {
 
 // TestSet runs whole sets of brokers with their controllers through faults.
 func TestSet(t *testing.T) {
-	first, n := uint64(1), max(1, *seeds/2) // one takes as long as several of TestCluster
+	first, n := *from, max(1, *seeds/2) // one takes as long as several of TestCluster
 	if *only != 0 {
 		first, n = *only, 1
 	}

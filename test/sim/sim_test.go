@@ -13,13 +13,14 @@ import (
 
 var (
 	seeds = flag.Int("seeds", 50, "how many seeds to run")
+	from  = flag.Uint64("from", 1, "the first seed")
 	only  = flag.Uint64("seed", 0, "run this seed alone")
 	tell  = flag.Bool("tell", false, "print what the machines of a set log, also when nothing is wrong")
 )
 
 // TestCluster runs clusters through some minutes with faults.
 func TestCluster(t *testing.T) {
-	first, n := uint64(1), *seeds
+	first, n := *from, *seeds
 	if *only != 0 {
 		first, n = *only, 1
 	}
