@@ -557,6 +557,33 @@ func TestWithAllAckAMasterThatIsCutOffLosesNothing(t *testing.T) {
 	}
 }
 
+// A slave was gone for a moment, the master asks the controllers to take it out of the set, and their answer is lost. The slave is back, and
+// nothing has to change any more.
+func TestSendsGoOnAfterALostAnswerOfTheControllers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, 2, map[string]string{"inSyncReplicas": "2", "totalReplicas": "2"})
+		defer f.close()
+		f.inSync(60 * time.Second)
+		p := f.produce()
+		time.Sleep(2 * time.Second)
+		for _, c := range f.ctl {
+			if c.ip+":19876" == f.master().node.broker.member.State().Leader {
+				c.isolate(f.others(c)...) // another one leads soon; what this one is asked is lost
+				defer c.heal()
+			}
+		}
+		f.net.Cut(f.brokers[0].ip, f.brokers[1].ip)
+		time.Sleep(30 * time.Second)
+		p.outage()
+		time.Sleep(10 * time.Second)
+		if gap := p.outage(); gap > 5*time.Second {
+			t.Errorf("nothing was acknowledged for %v", gap)
+		}
+		f.check(f.master(), p.end())
+	})
+}
+
 func TestAMasterOfThePastShowsNobodyWhatOnlyItHas(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -136,6 +136,11 @@ func (k *client) produce(ctx context.Context, q int) {
 		a := ack{number: n, queue: q, asked: f.events.Add(1), sent: time.Now()}
 		r, err := k.call(ctx, protocol.ReqSendMessageV2, &h, binary.BigEndian.AppendUint64(make([]byte, 0, 64), uint64(n)), 2*time.Second)
 		if err != nil || r.Code != protocol.RespSuccess {
+			if err != nil {
+				f.note("message %d of queue %d to %s: %v", n, q, k.addr, err)
+			} else {
+				f.note("message %d of queue %d to %s: %d %s", n, q, k.addr, r.Code, r.Remark)
+			}
 			k.addr = ""
 			continue
 		}

@@ -455,7 +455,7 @@ func (e *engine) BecomeSlave(ctx context.Context, t member.Term) error {
 func (e *engine) SetInSync(s member.SyncSet) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if s.Epoch <= e.term.InSync.Epoch {
+	if s.Epoch < e.term.InSync.Epoch {
 		e.w.t.Errorf("the set goes back from %d to %d", e.term.InSync.Epoch, s.Epoch)
 	}
 	e.term.InSync = s

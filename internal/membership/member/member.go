@@ -22,7 +22,8 @@ type Engine interface {
 	// BecomeSlave makes this broker a slave of t's master. When it is one in this epoch already it takes what is new of the
 	// master's addresses. t.MasterHA is "" until the master has told it; then BecomeSlave is called again.
 	BecomeSlave(ctx context.Context, t Term) error
-	// SetInSync gives the master the set that the controllers have now.
+	// SetInSync gives the master the set that the controllers have now. It is called for each answer of theirs, also when it is the
+	// same set: what was proposed and not answered has not come true by then.
 	SetInSync(s SyncSet)
 	// Fence takes from the broker the right to accept and to acknowledge, until the next BecomeMaster. It does not wait. reason is
 	// for the operator; it has been logged.
@@ -136,6 +137,7 @@ type Member struct {
 	done        Term      // what the engine has done
 	doing       context.CancelFunc
 	fenced      bool // the engine was told, since it last became master
+	tellSet     bool // the controllers have named the set that the engine knows, again
 }
 
 // New returns a Member; Run makes it work.

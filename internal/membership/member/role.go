@@ -76,8 +76,11 @@ func (m *Member) heardLocked(v *view) (vacant bool, fence string, err error) {
 	if v.MasterAddr != m.want.MasterAddr {
 		m.want.MasterAddr, m.want.MasterHA = v.MasterAddr, ""
 	}
-	if v.InSync.Epoch > m.want.InSync.Epoch {
+	switch {
+	case v.InSync.Epoch > m.want.InSync.Epoch:
 		m.want.InSync = v.InSync
+	case v.InSync.Epoch == m.want.InSync.Epoch:
+		m.tellSet = true // a master that waits for the outcome of a proposal learns that there is none
 	}
 	if v.sent.After(m.word) {
 		m.word = v.sent
@@ -120,7 +123,7 @@ func (m *Member) todoLocked() todo {
 		}
 	case m.fenced && m.Held():
 		return changeRole
-	case w.InSync.Epoch > d.InSync.Epoch:
+	case w.InSync.Epoch > d.InSync.Epoch, m.tellSet:
 		return changeSet
 	}
 	return nothing
@@ -141,6 +144,7 @@ func (m *Member) apply(ctx context.Context) {
 		for ctx.Err() == nil {
 			m.mu.Lock()
 			do, t := m.todoLocked(), m.want
+			m.tellSet = false
 			m.mu.Unlock()
 			if do == nothing {
 				break
