@@ -40,11 +40,12 @@ type Call struct {
 	env  *Env
 	args map[string]string
 
-	format string // table, wide, json, yaml
-	out    *bufio.Writer
-	rows   []any
-	single bool
-	errs   []error
+	format  string // table, wide, json, yaml
+	out     *bufio.Writer
+	rows    []any
+	single  bool
+	streams bool // what is found is shown at once: no list at the end
+	errs    []error
 }
 
 // Has says whether a flag was given.
@@ -153,7 +154,7 @@ func (c *Call) Change(do func() error, format string, args ...any) (done bool) {
 
 // finish prints what is collected.
 func (c *Call) finish() error {
-	if !c.Table() && (c.rows != nil || len(c.errs) == 0) {
+	if !c.Table() && !c.streams && (c.rows != nil || len(c.errs) == 0) {
 		var v any = c.rows
 		if c.single && len(c.rows) == 1 {
 			v = c.rows[0]

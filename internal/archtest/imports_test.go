@@ -57,7 +57,7 @@ var only = map[string][]string{
 	"membership":  {"mq", "remoting", "protocol", "fastjson", "record", "vfs", "logicqueue"},
 	"nameserver":  {"remoting", "protocol", "fastjson", "vfs", "bytesview"},
 	"controller":  {"remoting", "protocol", "vfs", "telemetry"},
-	"admin":       {"mq", "record"},
+	"admin":       {"mq", "record", "selector"},
 }
 
 type listed struct {

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cometmq/cometmq/internal/admin"
+	"github.com/cometmq/cometmq/internal/node"
+)
+
+// adminCluster is a name server and a broker in this process.
+type adminCluster struct {
+	t    *testing.T
+	node *node.Node
+}
+
+func startAdmin(t *testing.T) *adminCluster {
+	t.Helper()
+	ns, b, err := temporary(t.TempDir(), 0, 0, map[string]string{"mappedFileSizeCommitLog": "4194304"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.Start(t.Context(), node.Options{Namesrv: ns, Broker: b, ShutdownWait: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &adminCluster{t: t, node: n}
+	t.Cleanup(func() {
+		if err := n.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func (c *adminCluster) run(in string, terminal bool, args ...string) (code int, out, errs string) {
+	c.t.Helper()
+	var o, e bytes.Buffer
+	env := adminEnv(&Env{In: strings.NewReader(in), Out: &o, Err: &e})
+	env.Terminal = terminal
+	env.Getenv = func(string) string { return c.node.NamesrvAddr() }
+	code = admin.Run(c.t.Context(), env, args)
+	return code, o.String(), e.String()
+}
+
+func (c *adminCluster) must(args ...string) string {
+	c.t.Helper()
+	code, out, errs := c.run("", false, args...)
+	if code != 0 {
+		c.t.Fatalf("%v: exit code %d\n%s%s", args, code, out, errs)
+	}
+	return out
+}
+
+// TestAdminAsksAPerson: what destroys something asks who sits at a terminal, and nobody else.
+func TestAdminAsksAPerson(t *testing.T) {
+	t.Parallel()
+	c := startAdmin(t)
+	addr := c.node.BrokerAddr()
+	has := func() bool { return strings.Contains(c.must("topicList"), "Asked\n") }
+	for _, step := range []struct {
+		name, in string
+		terminal bool
+		flags    []string
+		gone     bool
+	}{
+		{"no", "no\n", true, nil, false},
+		{"end of input", "", true, nil, false},
+		{"dry run", "", true, []string{"--dry-run"}, false},
+		{"yes", "yes\n", true, nil, true},
+		{"flag", "", true, []string{"--yes"}, true},
+		{"script", "", false, nil, true},
+	} {
+		c.must("updateTopic", "-b", addr, "-t", "Asked")
+		c.run(step.in, step.terminal, append([]string{"deleteTopic", "-t", "Asked", "-c", "DefaultCluster"}, step.flags...)...)
+		if has() == step.gone {
+			t.Errorf("%s: the topic is there: %t", step.name, !step.gone)
+		}
+	}
+}
+
+// TestAdminExplains follows one message by both of its ids.
+func TestAdminExplains(t *testing.T) {
+	t.Parallel()
+	c := startAdmin(t)
+	c.must("updateTopic", "-b", c.node.BrokerAddr(), "-t", "Told", "-r", "1", "-w", "1")
+	c.must("updateSubGroup", "-b", c.node.BrokerAddr(), "-g", "Late")
+	c.must("sendMessage", "-t", "Told", "-p", "body", "-k", "K")
+	c.must("resetOffsetByTime", "-g", "Late", "-t", "Told", "-s", "0")
+	var list []struct{ MsgID, OffsetMsgID string }
+	if err := json.Unmarshal([]byte(c.must("queryMsgByKey", "-t", "Told", "-k", "K", "-o", "json")), &list); err != nil || len(list) != 1 {
+		t.Fatalf("%v: %v", list, err)
+	}
+	for _, args := range [][]string{{"-i", list[0].MsgID, "-t", "Told"}, {"-i", list[0].MsgID}, {"-i", list[0].OffsetMsgID}} {
+		out := c.must(append([]string{"explain"}, args...)...)
+		for _, want := range []string{
+			"where     topic Told, broker broker-a", "state     stored, may be consumed", "group     Late: NOT_ONLINE: no client of the group is connected",
+		} {
+			if !strings.Contains(out, want) {
+				t.Errorf("explain %v does not say %q:\n%s", args, want, out)
+			}
+		}
+	}
+	for _, cmd := range []string{"queryMsgById", "queryMsgByUniqueKey"} {
+		id := list[0].MsgID
+		if cmd == "queryMsgById" {
+			id = list[0].OffsetMsgID
+		}
+		if out := c.must(cmd, "-t", "Told", "-i", id); !strings.Contains(out, "MessageTrack [consumerGroup=Late, trackType=NOT_ONLINE, exceptionDesc=null]") {
+			t.Errorf("%s:\n%s", cmd, out)
+		}
+	}
+}
+
+// TestAdminPartialFailure: one server of two is gone. What the other says is there, and the exit code tells.
+func TestAdminPartialFailure(t *testing.T) {
+	t.Parallel()
+	c := startAdmin(t)
+	code, out, errs := c.run("", false, "getNamesrvConfig", "-n", c.node.NamesrvAddr()+";127.0.0.1:1")
+	if code != 1 || !strings.Contains(out, "enableAllTopicList") || !strings.Contains(errs, "GET_NAMESRV_CONFIG at 127.0.0.1:1 failed after") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
