@@ -116,7 +116,7 @@ func (m *message) line() string {
 
 // detail prints a message as mqadmin's queries do.
 //
-// Differs from Java: mqadmin writes the body to a file below /tmp/rocketmq/msgbodys and prints its path; the body is printed here.
+// Differs from Java: mqadmin writes the body to a file in the temporary directory and prints its path; the body is printed here.
 func (c *Call) detail(m *message, withID bool) {
 	if !c.Table() {
 		return
