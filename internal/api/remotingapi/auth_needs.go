@@ -69,7 +69,8 @@ func get(f protocol.Fields, key string) []byte {
 // DefaultAuthorizationContextBuilder says what that is.
 //
 // Differs from Java: code 361 (lite pull) needs what a pull needs, code 25 (change the configuration) Update on the cluster and code
-// 27601 (tables for a slave) Get on it. Java's builder does not know the first two, so that every user may do them.
+// 27601 (tables for a slave) Get on it; code 513 (static topic) needs what code 17 needs. Java's builder does not know the first two and
+// the last, so that every user may do them.
 func (q *asker) needsOf(r *remoting.Request) error {
 	f := r.Fields
 	switch {
@@ -119,7 +120,11 @@ func (q *asker) needsOf(r *remoting.Request) error {
 	case protocol.ReqLockBatchMQ, protocol.ReqUnlockBatchMQ:
 		return q.lock(r.Body)
 	}
-	if n, ok := needs[r.Code]; ok {
+	code := r.Code
+	if code == protocol.ReqUpdateAndCreateStaticTopic {
+		code = protocol.ReqUpdateAndCreateTopic
+	}
+	if n, ok := needs[code]; ok {
 		return q.annotated(&n, f)
 	}
 	return nil
