@@ -302,6 +302,7 @@ func (b *Broker) collectStore(s *telemetry.Sink, now time.Time) {
 	s.Int(telemetry.LogFiles, int64(st.LogFiles))
 	s.Int(telemetry.QueueFiles, int64(st.OpenQueueFiles))
 	s.Int(telemetry.Damaged, st.Damaged)
+	s.Int(telemetry.Repaired, st.Repaired)
 	s.Int(telemetry.Holes, st.Holes)
 	s.Int(telemetry.Writable, flag(b.store.Writable() == nil))
 	ratio := float64(st.DiskUsed)

@@ -90,6 +90,7 @@ func (b *Broker) putStore(m map[string]string, num func(string, int64)) {
 	num("earliestMessageTimeStamp", b.earliest())
 	num("storeHoles", st.Holes)
 	num("storeDamagedRecords", st.Damaged)
+	num("storeRepairedRecords", st.Repaired)
 	if err := b.store.Writable(); err != nil {
 		m["storeWritable"] = err.Error()
 	} else {

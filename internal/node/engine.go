@@ -36,6 +36,7 @@ type engine struct {
 	acks     acks                            // for a SYNC_MASTER in a set with acting masters
 	count    func(ctx context.Context) error // keeps acks up to date; nil without
 	start0   mq.Offset                       // where the log ended
+	repairs  *repairs                        // nil without name servers, which know the other brokers of the set
 
 	// Of controller mode, instead of master and slave.
 	epochs *replication.Epochs
@@ -81,6 +82,10 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 	}
 	so := storeOptions(o, &r, p.advertised)
 	so.Synced = func(took time.Duration) { p.syncs.Observe(int64(took)) }
+	if len(o.Broker.Routes.NameServers) > 0 {
+		e.repairs = newRepairs()
+		so.OnDamage = e.repairs.found
+	}
 	if e.store, err = storage.Open(p.o.FS, so); err != nil {
 		return nil, err
 	}
@@ -168,6 +173,9 @@ func (e *engine) replicate(ctx context.Context, p *brokerPart) error {
 	}
 	if e.follower != nil {
 		g.Go(func() error { return e.follower.Run(ctx) })
+	}
+	if e.repairs != nil {
+		g.Go(func() error { return p.repair(ctx, e) })
 	}
 	return g.Wait()
 }

@@ -62,6 +62,9 @@ type Options struct {
 	OnDispatch func(q *Queue, d *Dispatched)
 	// Synced, if not nil, is told how long each flush of the log took. It must be cheap.
 	Synced func(took time.Duration)
+	// OnDamage, if not nil, is told of a damaged message that a read has found. If it returns true the read ends before the message, which
+	// may be repaired soon; else the message is left out. It is called by readers, again and again, and must not wait.
+	OnDamage func(x Spot) (wait bool)
 }
 
 func (o Options) withDefaults() Options {

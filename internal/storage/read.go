@@ -191,7 +191,12 @@ func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res 
 				res.Next = u.Next()
 				continue
 			}
-			s.take(rd, q, cq, u, r, res)
+			if !s.take(rd, q, cq, u, r, res) {
+				if res.Count == 0 {
+					res.Status = OffsetFoundNull
+				}
+				return
+			}
 			res.Next = u.Next()
 			if res.Count >= count {
 				return
@@ -211,7 +216,7 @@ func (s *Store) mended(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, re
 		return false
 	}
 	if s.wantsTags(rd, q, &u, r) {
-		s.take(rd, q, cq, &u, r, res)
+		s.take(rd, q, cq, &u, r, res) // it has just been read
 	}
 	res.Next++
 	return true
@@ -249,8 +254,9 @@ func (s *Store) skipUnits(q *Queue, res *ReadResult, err error) bool {
 	return false
 }
 
-// take appends the record of u to res if it is sound and wanted.
-func (s *Store) take(rd *reader, q *Queue, cq *consumequeue.Queue, u *consumequeue.Unit, r *Read, res *ReadResult) {
+// take appends the record of u to res if it is sound and wanted. It returns false when the read has to end before it, because it will be
+// repaired.
+func (s *Store) take(rd *reader, q *Queue, cq *consumequeue.Queue, u *consumequeue.Unit, r *Read, res *ReadResult) bool {
 	rec, err := s.record(rd, q, u, res)
 	if err != nil && (!errors.Is(err, ErrGone) || u.Offset >= s.log.Min()) {
 		if v, ok := s.relocate(rd, q, cq, *u, u.Index); ok {
@@ -264,15 +270,17 @@ func (s *Store) take(rd *reader, q *Queue, cq *consumequeue.Queue, u *consumeque
 		if res.Count == 0 {
 			res.Status = MessageWasRemoving
 		}
-		return
+		return true
+	case err != nil && s.damaged(q, u.Offset, u.Size, u.Index, err):
+		return false
 	case err != nil:
 		s.stats.damaged.Add(1)
 		res.Damaged++
 		s.complain("damaged message left out", q, u.Index, err)
-		return
+		return true
 	}
 	if r.Props != nil && !wanted(rec, r.Props) {
-		return
+		return true
 	}
 	at := len(res.Records)
 	res.Records = append(res.Records, rec...)
@@ -282,6 +290,7 @@ func (s *Store) take(rd *reader, q *Queue, cq *consumequeue.Queue, u *consumeque
 	}
 	res.Count += int(u.Count)
 	res.Status = Found
+	return true
 }
 
 // record returns the record of u, which is one of q.

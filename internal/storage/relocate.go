@@ -40,6 +40,9 @@ func (s *Store) relocate(rd *reader, q *Queue, cq *consumequeue.Queue, bad consu
 		u = bad
 		u.Index, u.Count = idx, 1
 		u.Offset, u.Size = s.search(rd, q, cq, idx)
+		if u.Offset == bad.Offset && u.Size == bad.Size {
+			u.Size = 0 // the entry is right
+		}
 		s.relocated.mu.Lock()
 		if s.relocated.found == nil || len(s.relocated.found) >= maxFindings {
 			s.relocated.found = map[entry]consumequeue.Unit{}

@@ -12,6 +12,7 @@ const complainEvery = time.Second
 
 type counters struct {
 	damaged   atomic.Int64
+	repaired  atomic.Int64
 	complains atomic.Int64 // ns of the last one
 }
 
@@ -31,6 +32,7 @@ type Stats struct {
 	DirtyQueueBytes                                      int64 // entries that are in no file yet
 	BlankUnits                                           int64 // written into gaps
 	Damaged                                              int64 // records and queue entries that reads left out
+	Repaired                                             int64 // damaged records that were taken from another replica
 	Holes                                                int64 // damaged places in the log
 	DiskUsed                                             int   // percent, -1 unknown
 }
@@ -43,7 +45,7 @@ func (s *Store) Stats() Stats {
 		MinOffset: s.log.Min(), Appended: s.log.Appended(), Flushed: s.log.Flushed(), Dispatched: s.Dispatched(),
 		Replicated: s.log.Replicated(), LastStoreTime: s.log.LastStoreTime(), LogFiles: len(s.log.Files()),
 		Queues: cq.Queues, OpenQueueFiles: cq.OpenFiles, DirtyQueueBytes: cq.Dirty, BlankUnits: cq.Blanks,
-		Damaged: s.stats.damaged.Load(), Holes: holes, DiskUsed: -1,
+		Damaged: s.stats.damaged.Load(), Repaired: s.stats.repaired.Load(), Holes: holes, DiskUsed: -1,
 	}
 	if p, err := used(s.fs, s.o.CommitLogDir); err == nil {
 		st.DiskUsed = p

@@ -27,6 +27,7 @@ var (
 	LogFiles    = define(ScopeOwn, Gauge, "cometmq_store_log_files", "", "files of the log")
 	QueueFiles  = define(ScopeOwn, Gauge, "cometmq_store_queue_files_open", "", "files of queues that are open")
 	Damaged     = define(ScopeOwn, Counter, "cometmq_store_damaged_records_total", "", "records and queue entries that reads left out because they are damaged")
+	Repaired    = define(ScopeOwn, Counter, "cometmq_store_repaired_records_total", "", "damaged records that were taken from another broker of the set")
 	Holes       = define(ScopeOwn, Gauge, "cometmq_store_holes", "", "damaged places in the log that were stepped over")
 	Writable    = define(ScopeOwn, Gauge, "cometmq_store_writable", "", "1: messages are taken, 0: the store refuses them after an error")
 	DiskUsed    = define(ScopeOwn, Gauge, "cometmq_disk_used_ratio", "", "share of the log's disk that is used, 0 to 1; -1 unknown")

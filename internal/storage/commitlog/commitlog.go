@@ -60,6 +60,7 @@ type Log struct {
 
 	watchers watchers
 	holes    holes
+	mended   mended
 }
 
 // Open loads the files of the log in dir. Recover must follow.

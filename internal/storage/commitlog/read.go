@@ -54,7 +54,7 @@ func (r *Reader) Record(off record.Offset, size int) (rec []byte, disk bool, err
 		return nil, disk, err
 	}
 	if err = check(rec, off); err != nil {
-		return nil, disk, l.corrupt(f, off, err)
+		return r.mended(f, off, size, disk, err)
 	}
 	if disk {
 		err = record.Verify(rec)
@@ -62,10 +62,18 @@ func (r *Reader) Record(off record.Offset, size int) (rec []byte, disk bool, err
 			err = record.ErrCRC
 		}
 		if err != nil {
-			return nil, disk, l.corrupt(f, off, err)
+			return r.mended(f, off, size, disk, err)
 		}
 	}
 	return rec, disk, nil
+}
+
+// mended returns what a damaged record was repaired with, if its memory could not be.
+func (r *Reader) mended(f *segment.File, off record.Offset, size int, disk bool, why error) ([]byte, bool, error) {
+	if rec := r.l.mended.get(off, size); rec != nil {
+		return rec, disk, nil
+	}
+	return nil, disk, r.l.corrupt(f, off, why)
 }
 
 func (l *Log) corrupt(f *segment.File, off record.Offset, err error) error {
