@@ -162,6 +162,17 @@ func (k *client) produce(ctx context.Context, q int) {
 	}
 }
 
+// losePositions is called when a disk has lost what was not synced: positions are not waited for.
+func (f *fleet) losePositions() {
+	f.loss.Add(1)
+	f.book.Lock()
+	defer f.book.Unlock()
+	for q := range queues {
+		f.marks[q].floor, f.marks[q].last = 0, -1
+		clear(f.marks[q].within)
+	}
+}
+
 func (f *fleet) acknowledged() int {
 	f.book.Lock()
 	defer f.book.Unlock()

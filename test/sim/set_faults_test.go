@@ -258,7 +258,7 @@ func (f *fleet) loseDisk() func() {
 		for _, i := range f.rng.Perm(len(f.brokers)) {
 			if m := f.brokers[i]; master != nil && m != master && m.node != nil {
 				m.kill(f.rng.IntN(2) == 0)
-				f.loss.Add(1)
+				f.losePositions()
 				m.wipe()
 				time.Sleep(time.Duration(f.rng.IntN(12_000)) * time.Millisecond)
 				m.revive()

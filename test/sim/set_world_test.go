@@ -272,7 +272,7 @@ func (m *machine) kill(power bool) {
 		f.cuts++
 	}
 	if power && m.kind == isBroker {
-		f.loss.Add(1)
+		f.losePositions()
 	}
 	m.disk, m.raft = m.disk.CrashClone(f.rng, mode), m.raft.Clone()
 	dead := m.node
