@@ -14,6 +14,7 @@ import (
 
 	"github.com/cometmq/cometmq/internal/broker/delay"
 	"github.com/cometmq/cometmq/internal/broker/tablefeed"
+	"github.com/cometmq/cometmq/internal/logicqueue"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 )
@@ -175,7 +176,7 @@ func state(tb testing.TB, r *rig) map[tablefeed.Source]string {
 	out := map[tablefeed.Source]string{}
 	must(tb, tablefeed.Each(all, func(src tablefeed.Source, rec []byte) error {
 		switch src {
-		case tablefeed.Topics, tablefeed.Groups, tablefeed.Offsets, tablefeed.Delays, tablefeed.Modes:
+		case tablefeed.Topics, tablefeed.Groups, tablefeed.Offsets, tablefeed.Delays, tablefeed.Modes, tablefeed.Statics:
 			out[src] += string(rec)
 		case tablefeed.Timers: // a slave has a file
 		default:
@@ -194,7 +195,7 @@ func differ(tb testing.TB, a, b *rig) string {
 	tb.Helper()
 	x, y := state(tb, a), state(tb, b)
 	var out []string
-	for src := tablefeed.Topics; src <= tablefeed.Timers; src++ {
+	for src := tablefeed.Topics; src <= tablefeed.Statics; src++ {
 		if x[src] != y[src] {
 			out = append(out, fmt.Sprintf("source %d:\n%s\n%s", src, x[src], y[src]))
 		}
@@ -233,6 +234,7 @@ func (p *couple) fill() {
 	q.Order, q.AttemptID, q.MaxMessages = true, "attempt", 3
 	m.ack("og", "fifo", m.pop(q)[0])
 	must(t, m.SetRequestMode(ctx, mq.RequestMode{Topic: "a", Group: "pg", Mode: "POP", ShareQueues: 2}))
+	must(t, m.static(1, map[int32]logicqueue.Items{3: {item(0, "broker-a", 1, 0)}}))
 	m.put(message("a", 0, "late", "DELAY", "1"))
 	m.put(message("a", 0, "later", "DELAY", "5"))
 	m.put(message("a", 0, "timed", "TIMER_DELAY_MS", "1500"))
@@ -270,7 +272,7 @@ func TestTablesOfASlaveAreThoseOfItsMaster(t *testing.T) {
 				x := state(t, p.slave)
 				for src, want := range map[tablefeed.Source][]string{
 					tablefeed.Topics: {`"fifo"`, `"FIFO"`}, tablefeed.Groups: {`"g"`, `"pg"`}, tablefeed.Offsets: {"a@g", "a@pg", "fifo@og"},
-					tablefeed.Delays: {"1:1"}, tablefeed.Filters: {"x > 1"}, tablefeed.Modes: {`"POP"`}, tablefeed.Pops: {"attempt"},
+					tablefeed.Delays: {"1:1"}, tablefeed.Filters: {"x > 1"}, tablefeed.Modes: {`"POP"`}, tablefeed.Statics: {`"S"`}, tablefeed.Pops: {"attempt"},
 				} {
 					for _, s := range want {
 						if !strings.Contains(x[src], s) {
