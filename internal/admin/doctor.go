@@ -107,8 +107,9 @@ func (d *doctoring) nameServers() (info mq.ClusterInfo, ok bool) {
 
 // viewOf is what a name server knows, to compare.
 func viewOf(info *mq.ClusterInfo) string {
-	var list []string
-	for _, s := range info.In("") {
+	sets := info.In("")
+	list := make([]string, 0, len(sets))
+	for _, s := range sets {
 		list = append(list, s.Name+addrsText(s.Addrs))
 	}
 	return strings.Join(list, " ")

@@ -154,7 +154,7 @@ type track struct {
 // tracks tells for every group of a message's topic whether it has consumed it, as Java's messageTrackDetail does.
 func (c *Call) tracks(m *message, holders []target) ([]track, error) {
 	groups := map[string]bool{}
-	var errs []error
+	errs := make([]error, 0, len(holders))
 	for _, h := range holders {
 		list, err := h.broker.TopicConsumers(c.Ctx, m.Topic)
 		errs = append(errs, err)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -277,12 +278,20 @@ func queryByOffset(c *Call) error {
 	return c.show(found, holders, true)
 }
 
-// span reads the time flags of printing commands.
-func (c *Call) span(begin, end string) (from, to int64, err error) {
+// enough ends reading when nothing more is wanted.
+func enough(left int64) error {
+	if left == 0 {
+		return errEnough
+	}
+	return nil
+}
+
+// span reads the time flags of commands that read messages: begin is the name of the one, -e is the other.
+func (c *Call) span(begin string) (from, to int64, err error) {
 	if from, err = c.when(begin); err != nil {
 		return 0, 0, err
 	}
-	to, err = c.when(end)
+	to, err = c.when("e")
 	if err == nil && from >= 0 && to >= 0 && from > to {
 		err = usage("%s: the begin is after the end", c.cmd.Name)
 	}
@@ -302,7 +311,7 @@ func (c *Call) stream(m *message, withBody bool) error {
 }
 
 func printMsg(c *Call) error {
-	from, to, err := c.span("b", "e")
+	from, to, err := c.span("b")
 	if err != nil {
 		return err
 	}
@@ -328,7 +337,7 @@ func printMsg(c *Call) error {
 }
 
 func printMsgByQueue(c *Call) error {
-	from, to, err := c.span("b", "e")
+	from, to, err := c.span("b")
 	if err != nil {
 		return err
 	}
@@ -382,7 +391,7 @@ func consumeMessage(c *Call) error {
 	if left <= 0 {
 		return usage("Please input a positive messageNumber!")
 	}
-	from, to, err := c.span("s", "e")
+	from, to, err := c.span("s")
 	if err != nil {
 		return err
 	}
@@ -410,13 +419,8 @@ func consumeMessage(c *Call) error {
 				c.Say("Consume ok\n")
 				any = true
 			}
-			if err := c.stream(m, true); err != nil {
-				return err
-			}
-			if left--; left == 0 {
-				return errEnough
-			}
-			return nil
+			left--
+			return cmp.Or(c.stream(m, true), enough(left))
 		})
 		if errors.Is(err, errEnough) {
 			return nil

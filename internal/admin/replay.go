@@ -47,7 +47,7 @@ func replay(c *Call) error {
 	case to == "" && !c.Has("b"):
 		return usage("replay: -b is needed to send messages of a topic to that topic again")
 	}
-	from, until, err := c.span("b", "e")
+	from, until, err := c.span("b")
 	if err != nil {
 		return err
 	}

@@ -158,14 +158,14 @@ func checkSend(c *Call) error {
 	s := c.sender()
 	var total, n int64
 	for i := range c.Int("a", 100) {
-		r, err := s.send(&queues[int(i)%len(queues)], "", "", body)
+		r, bad := s.send(&queues[int(i)%len(queues)], "", "", body)
 		if i > 0 { // the first opens the connection
 			total, n = total+r.MS, n+1
 		}
-		c.Row(r, row, r.Broker, r.Queue, err == nil, r.MS)
-		c.Failed(err)
-		if c.Ctx.Err() != nil {
-			break
+		c.Row(r, row, r.Broker, r.Queue, bad == nil, r.MS)
+		c.Failed(bad)
+		if err = c.Ctx.Err(); err != nil {
+			return err
 		}
 	}
 	c.Say("Avg RT: %.2f\n", float64(total)/float64(max(n, 1)))
@@ -232,10 +232,10 @@ func clusterRT(c *Call) error {
 			var ok, failed, total int64
 			var last error
 			for range c.Int("a", 100) {
-				r, err := s.send(&queues[0], "", "", body)
+				r, bad := s.send(&queues[0], "", "", body)
 				total += r.MS
-				if err != nil {
-					failed, last = failed+1, err
+				if bad != nil {
+					failed, last = failed+1, bad
 					continue
 				}
 				ok++

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"time"
@@ -70,19 +71,14 @@ func tail(c *Call) error {
 					if !match(m) {
 						return nil
 					}
-					if err := c.tailLine(m); err != nil {
-						return err
-					}
-					if left--; left == 0 {
-						return errEnough
-					}
-					return nil
+					left--
+					return cmp.Or(c.tailLine(m), enough(left))
 				})
 				moved = moved || next > at[i]
 				at[i] = next
 			}
 			if errors.Is(err, errEnough) || c.Ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // the end that was asked for
 			}
 			if err != nil {
 				return err
