@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -273,4 +275,50 @@ func (l *life) checkTimers(n *rig, safe time.Time) {
 			l.t.Errorf("%s is delivered %d times, %v before the end", body, times[body], safe.Sub(due))
 		}
 	}
+}
+
+// TestSlavesHearOfATimerThatIsLate: a timer which came when the second before its own was done with is in a later one. Its master says so
+// also after a kill, or a successor would take it for delivered.
+func TestSlavesHearOfATimerThatIsLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewMem(vfs.MemOptions{})
+		begin := time.Now() // a full second
+		time.Sleep(500 * time.Millisecond)
+		r := start(t, withTimers(fs))
+		r.put(message("T", 0, "first", "TIMER_DELAY_MS", "100"))
+		time.Sleep(1100 * time.Millisecond) // the checkpoint of 1.5s says that the slot of 2s is done with
+		due := begin.Add(2900 * time.Millisecond).UnixMilli()
+		r.put(message("T", 0, "late", "TIMER_DELIVER_MS", strconv.FormatInt(due, 10)))
+		check := func(r *rig) {
+			t.Helper()
+			synctest.Wait()
+			answer := make(chan []byte, 1)
+			q := tablefeed.Question{Follower: 7}
+			must(t, r.FollowTables(q.AppendTo(nil), func(b []byte) { answer <- b }))
+			var a tablefeed.Answer
+			must(t, a.Decode(<-answer))
+			must(t, tablefeed.Each(a.Entries, func(src tablefeed.Source, rec []byte) error {
+				if src != tablefeed.Timers {
+					return nil
+				}
+				at, taken := int64(binary.BigEndian.Uint64(rec)), binary.BigEndian.Uint64(rec[24:])
+				if taken != 2 || at > due || at < due-2000 {
+					t.Errorf("%d timers are taken, those before %v delivered, one is due at 2.9s", taken, time.UnixMilli(at).Sub(begin))
+				}
+				return nil
+			}))
+		}
+		time.Sleep(10 * time.Millisecond)
+		check(r)
+		clone := fs.CrashClone(nil, vfs.ProcessKill)
+		r.stop()
+		time.Sleep(100 * time.Millisecond)
+		r = start(t, withTimers(clone))
+		check(r)
+		time.Sleep(3 * time.Second)
+		if got := len(r.all("T", 0)); got != 2 {
+			t.Errorf("%d messages have come", got)
+		}
+	})
 }
