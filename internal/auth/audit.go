@@ -31,8 +31,11 @@ type Audit struct {
 	size int64
 }
 
-// OpenAudit opens or makes the file name.
+// OpenAudit opens or makes the file name. log, which may be nil, hears of lines that are lost.
 func OpenAudit(fsys vfs.FS, name string, log *slog.Logger, now func() time.Time) (*Audit, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	a := &Audit{fs: fsys, name: name, log: log, now: now}
 	if err := a.open(); err != nil {
 		return nil, err

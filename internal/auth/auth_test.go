@@ -19,8 +19,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t *testing.T, o Options) *Guard {
-	t.Helper()
+func open(tb testing.TB, o Options) *Guard {
+	tb.Helper()
 	if o.FS == nil {
 		o.FS = vfs.NewMem(vfs.MemOptions{})
 	}
@@ -29,15 +29,15 @@ func open(t *testing.T, o Options) *Guard {
 	}
 	g, err := Open(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return g
 }
 
-func user(t *testing.T, g *Guard, name, secret, kind string) {
-	t.Helper()
+func user(tb testing.TB, g *Guard, name, secret, kind string) {
+	tb.Helper()
 	if err := g.CreateUser(By{}, &protocol.UserInfo{Username: name, Password: secret, UserType: kind}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -140,11 +140,11 @@ func TestAllowedRequestsDoNotAllocate(t *testing.T) {
 	}
 }
 
-func allow(t *testing.T, g *Guard, name, resource, action, decision string) {
-	t.Helper()
+func allow(tb testing.TB, g *Guard, name, resource, action, decision string) {
+	tb.Helper()
 	acl := &protocol.ACLInfo{Policies: []protocol.PolicyInfo{{Entries: []protocol.PolicyEntryInfo{{Resource: resource, Actions: []string{action}, Decision: decision}}}}}
 	if err := g.PutACL(By{}, "User:"+name, acl); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

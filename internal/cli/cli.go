@@ -85,7 +85,7 @@ func newRootCmd(env *Env) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newServerCmd(env), newNamesrvCmd(env), newControllerCmd(env), newBrokerCmd(env), newDemoCmd(env), newDevCmd(env),
-		newAdminCmd(env), newSendCmd(env), newTailCmd(env), newBenchCmd(env), newStoreCmd(env), newConfigCmd(env), newVersionCmd(env),
+		newAdminCmd(env), newSendCmd(env), newTailCmd(env), newBenchCmd(env), newStoreCmd(env), newConfigCmd(env), newAuthCmd(env), newVersionCmd(env),
 	)
 	return root
 }

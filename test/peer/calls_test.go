@@ -201,6 +201,12 @@ var goBinary = sync.OnceValues(func() (string, error) {
 // goMain runs one action of the Go client and returns its line of JSON.
 func goMain(t *testing.T, args ...string) map[string]any {
 	t.Helper()
+	return goMainWith(t, nil, args...)
+}
+
+// goMainWith is goMain with more in the environment.
+func goMainWith(t *testing.T, env []string, args ...string) map[string]any {
+	t.Helper()
 	bin, err := goBinary()
 	if err != nil {
 		t.Fatalf("build: %v", err)
@@ -208,7 +214,7 @@ func goMain(t *testing.T, args ...string) map[string]any {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin, args...)
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	cmd.Env = append(append(os.Environ(), "HOME="+t.TempDir()), env...)
 	out, err := cmd.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	var m map[string]any

@@ -83,7 +83,7 @@ func main() {
 	case "push", "orderly":
 		c, err := rocketmq.NewPushConsumer(consumer.WithNameServer(strings.Split(ns, ";")), consumer.WithGroupName(group),
 			consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset), consumer.WithConsumerOrder(action == "orderly"),
-			consumer.WithInstance(fmt.Sprint("c", time.Now().UnixNano())))
+			consumer.WithInstance(fmt.Sprint("c", time.Now().UnixNano())), consumer.WithCredentials(credentials()))
 		check(err)
 		var mu sync.Mutex
 		seen := map[string]bool{}
@@ -132,10 +132,16 @@ func main() {
 
 func newProducer(ns, group string) rocketmq.Producer {
 	p, err := rocketmq.NewProducer(producer.WithNameServer(strings.Split(ns, ";")), producer.WithGroupName(group),
-		producer.WithRetry(2), producer.WithSendMsgTimeout(10*time.Second), producer.WithInstanceName(fmt.Sprint("p", time.Now().UnixNano())))
+		producer.WithRetry(2), producer.WithSendMsgTimeout(10*time.Second), producer.WithInstanceName(fmt.Sprint("p", time.Now().UnixNano())),
+		producer.WithCredentials(credentials()))
 	check(err)
 	check(p.Start())
 	return p
+}
+
+// credentials are those of the environment; empty ones sign nothing.
+func credentials() primitive.Credentials {
+	return primitive.Credentials{AccessKey: os.Getenv("PEER_ACCESS_KEY"), SecretKey: os.Getenv("PEER_SECRET_KEY")}
 }
 
 func message(topic string, i int) *primitive.Message {
