@@ -132,6 +132,7 @@ func (p *namesrvPart) collect(s *telemetry.Sink) {
 
 func (p *brokerPart) collect(s *telemetry.Sink) {
 	connections(s, p.server, "broker")
+	p.server.Collect(s)
 	s.Histogram(telemetry.FsyncTime, p.syncs)
 	e := p.now()
 	if e == nil {

@@ -69,6 +69,9 @@ func TestPageTellsWhatTheBrokerDid(t *testing.T) {
 		{"cometmq_namesrv_brokers", []string{" 1"}},
 		{"cometmq_broker_role", []string{`role="ASYNC_MASTER"`, "} 1"}},
 		{"cometmq_goroutines", nil},
+		{"rocketmq_rpc_latency_milliseconds_bucket", []string{
+			`request_code="send_message_v2"`, `response_code="success"`, `is_long_polling="false"`, `protocol_type="remoting"`, `le="3000"`, "} 500",
+		}},
 		{"rocketmq_producer_offset", []string{`cluster="DefaultCluster"`, `broker="broker-a"`, `topic="Orders"`, "} 500"}},
 		{"rocketmq_group_diff", []string{`group="g_Orders"`, `topic="Orders"`, `countOfOnlineConsumers="0"`, `msgModel="CLUSTERING"`, "} 0"}},
 		{"rocketmq_group_consume_total_offset", []string{`group="g_Orders"`, "} 500"}},

@@ -40,6 +40,7 @@ type Conn struct {
 	using    atomic.Pointer[Handlers] // of the burst that is under way, nil between bursts
 	active   atomic.Uint32            // core.tick at the last byte read or written
 	full     atomic.Bool              // too much output or too many tasks: the reader must wait
+	turn     atomic.Uint32            // counts bursts
 	draining atomic.Bool              // read no more, finish, close
 
 	// The reader goroutine's own.
@@ -65,6 +66,7 @@ type Conn struct {
 	queued   int // bytes handed over by Reply and not yet taken by the network
 	hintOut  int // size of the next tail
 	answered int64
+	noted    []answered // since the last write
 	tasks    int
 	lingered bool // the wait for late answers is over
 

@@ -19,6 +19,8 @@ type core struct {
 	roster  roster
 	workers workers
 
+	latencies *latencies // nil in a Client
+
 	ctx    context.Context // ends when handlers are given up
 	cancel context.CancelFunc
 	tick   atomic.Uint32

@@ -1,6 +1,9 @@
 package remoting
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // denseCodes is the range of request codes that are looked up in an array.
 const denseCodes = 512
@@ -96,6 +99,9 @@ func (r *roster) release(h *Handlers) {
 
 // begin chooses the handlers of the burst that follows.
 func (c *Conn) begin() {
+	if c.core.latencies != nil {
+		c.req.at, c.req.turn = time.Now().UnixNano(), c.turn.Add(1)
+	}
 	for {
 		h := c.core.roster.now.Load()
 		c.using.Store(h)

@@ -20,6 +20,9 @@ type Request struct {
 	protocol.Header
 	Body   []byte
 	Serial Serial
+
+	at   int64  // ns: when the burst began
+	turn uint32 // of the burst
 }
 
 // IsOneway reports that the peer wants no answer.
@@ -30,7 +33,7 @@ func (r *Request) LanguageName() string { return protocol.LanguageName(r.Languag
 
 // ReplyTo returns what is needed to answer r, now or later.
 func (r *Request) ReplyTo() ReplyTo {
-	return ReplyTo{opaque: r.Opaque, serial: r.Serial, oneway: r.IsOneway()}
+	return ReplyTo{opaque: r.Opaque, serial: r.Serial, oneway: r.IsOneway(), code: r.Code, at: r.at, turn: r.turn}
 }
 
 // ReplyTo says whom a reply answers. It is a small value to be kept as long as needed. The zero value answers request 0.
@@ -38,6 +41,10 @@ type ReplyTo struct {
 	opaque int32
 	serial Serial
 	oneway bool
+
+	code int32 // of the request, and when it came; at is 0 when that is not known
+	at   int64
+	turn uint32
 }
 
 // Oneway reports that nobody waits for the answer: Reply and ReplyBuf will do nothing.

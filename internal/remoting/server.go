@@ -23,7 +23,9 @@ type Server struct {
 
 // NewServer returns a server without handlers: every request is answered with code 3 until Handle is called.
 func NewServer(o ServerOptions) *Server {
-	return &Server{core: newCore(o.settings()), listeners: map[net.Listener]struct{}{}, done: make(chan struct{})}
+	co := newCore(o.settings())
+	co.latencies = &latencies{}
+	return &Server{core: co, listeners: map[net.Listener]struct{}{}, done: make(chan struct{})}
 }
 
 // Handle makes h the handler of a request code. It must not be called once Serve runs.

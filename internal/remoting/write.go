@@ -59,6 +59,7 @@ func (c *Conn) reply(to ReplyTo, code int32, remark string, h HeaderAppender, bo
 		head.Code, head.Remark = protocol.RespSystemError, err.Error()
 		_ = c.frameLocked(&head, to.serial, nil, nil, nil)
 	}
+	c.noteLocked(to, head.Code)
 	if c.draining.Load() && c.waiting {
 		c.cond.Broadcast()
 	}
@@ -118,6 +119,7 @@ func (c *Conn) sealLocked() {
 
 // takeLocked makes everything that is queued the writer's.
 func (c *Conn) takeLocked() {
+	c.tellLocked()
 	c.sealLocked()
 	c.hintOut = min(max(c.queued+c.queued/4, c.hintOut-c.hintOut/8, minTail), maxTail)
 	c.sending, c.out = c.out, c.sending[:0]
