@@ -19,7 +19,7 @@ STAGES  := fmt-check setup arch lint unit race sim process crash conformance pee
 UNIT    := ./cmd/... ./internal/... ./test/docs/...
 
 .PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table chaos loss-table conformance peer compatibility e2e compare \
-	golden generate docs deviations vuln hooks clean
+	golden generate docs deviations vuln hooks clean deploy-test
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN{FS=":.*## "}{printf "  %-14s %s\n", $$1, $$2}'
@@ -56,6 +56,10 @@ arch: ## import table, file sizes, seams
 
 unit: ## unit, golden, script and property tests; fuzz targets with their seeds
 	$(GO) test -timeout 10m $(UNIT)
+
+# A module of its own: it needs Prometheus, which is large. Not in the gate.
+deploy-test: ## dashboard and alert rules against Prometheus' engine and a running server
+	cd test/deploy && $(GO) test -count=1 -timeout 10m ./...
 
 race: ## the same under the race detector (it needs a C compiler)
 	@if command -v $${CC:-cc} >/dev/null || command -v gcc >/dev/null; then \
