@@ -194,6 +194,9 @@ func newServerCmd(env *Env) *cobra.Command {
 				return err
 			}
 			ns["bindAddress"] = b.Listen.Address
+			if b.Auth.Inner != "" {
+				ns["innerClientAuthenticationCredentials"] = b.Auth.Inner
+			}
 			n, more, err := config.LoadNamesrv(config.Sources{EnvPrefix: "COMETMQ_NAMESRV_", Env: os.Environ(), Flags: ns})
 			if err != nil {
 				return err

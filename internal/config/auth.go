@@ -39,7 +39,23 @@ type Account struct{ Name, Secret string }
 func (a *Auth) InitUser() (Account, bool) { return accountOf(a.Init, "username", "password") }
 
 // InnerUser is innerClientAuthenticationCredentials, false without.
-func (a *Auth) InnerUser() (Account, bool) { return accountOf(a.Inner, "accessKey", "secretKey") }
+func (a *Auth) InnerUser() (Account, bool) { return innerOf(a.Inner) }
+
+// InnerUser is innerClientAuthenticationCredentials, false without.
+func (n *Namesrv) InnerUser() (Account, bool) { return innerOf(n.Inner) }
+
+// InnerUser is innerClientAuthenticationCredentials, false without.
+func (c *Controller) InnerUser() (Account, bool) { return innerOf(c.Inner) }
+
+func innerOf(text string) (Account, bool) { return accountOf(text, "accessKey", "secretKey") }
+
+// checkInner checks innerClientAuthenticationCredentials.
+func (l *loader) checkInner(text string, set settings) {
+	if _, ok := innerOf(text); !ok && text != "" {
+		const key = "innerClientAuthenticationCredentials"
+		l.bad(key, entry{Hidden, set.source(key)}, `{"accessKey":"...","secretKey":"..."}`)
+	}
+}
 
 func accountOf(text, name, secret string) (Account, bool) {
 	var m map[string]any
@@ -73,9 +89,7 @@ func (l *loader) checkAuth(c *Broker, set settings) {
 	if _, ok := a.InitUser(); !ok && a.Init != "" {
 		l.bad("initAuthenticationUser", entry{Hidden, set.source("initAuthenticationUser")}, `{"username":"...","password":"..."}`)
 	}
-	if _, ok := a.InnerUser(); !ok && a.Inner != "" {
-		l.bad("innerClientAuthenticationCredentials", entry{Hidden, set.source("innerClientAuthenticationCredentials")}, `{"accessKey":"...","secretKey":"..."}`)
-	}
+	l.checkInner(a.Inner, set)
 	warn := func(key, text string) { l.notice(slog.LevelWarn, key, set.source(key), "%s", text) }
 	if a.Authorize && !a.Authenticate {
 		warn("authorizationEnabled", "without authenticationEnabled = true everybody may claim to be any user")

@@ -26,6 +26,7 @@ type Namesrv struct {
 	DeleteTopics bool          `key:"deleteTopicWithBrokerRegistration" live:"true" doc:"forget topics that a broker no longer registers"`
 	Blacklist    string        `key:"configBlackList" doc:"keys that cannot be changed in a running name server"`
 	InProcess    bool          `key:"enableControllerInNamesrv" doc:"run a controller in the same process; its keys stand in the same file"`
+	Inner        string        `key:"innerClientAuthenticationCredentials" doc:"what this one signs its notices to brokers with, as in broker.conf; for brokers with authenticationEnabled"`
 	Home         string        `key:"rocketmqHome" doc:"where Java's name server is installed; unused"`
 	ShutdownWait time.Duration `key:"shutdownWaitTimeSeconds" unit:"s" min:"0" max:"3600" doc:"deadline of a graceful stop"`
 	LogLevel     string        `key:"logLevel" live:"true" enum:"debug info warn error" doc:"what is logged"`

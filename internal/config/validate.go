@@ -92,6 +92,7 @@ func (l *loader) checkPaths(c *Broker, set settings) {
 
 func (l *loader) validateNamesrv(c *Namesrv, set settings) {
 	l.checkMetrics(&c.Metrics, set)
+	l.checkInner(c.Inner, set)
 	if c.Address == "" {
 		l.bad("bindAddress", entry{"", set.source("bindAddress")}, "it must not be empty")
 	}

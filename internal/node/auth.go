@@ -100,7 +100,7 @@ func (a *access) close() error {
 }
 
 // signer signs what this process asks others, nil when it has no credentials.
-func signer(c *config.Auth) func(protocol.Fields, []byte) protocol.Fields {
+func signer(c interface{ InnerUser() (config.Account, bool) }) func(protocol.Fields, []byte) protocol.Fields {
 	u, ok := c.InnerUser()
 	if !ok {
 		return nil

@@ -109,3 +109,23 @@ func TestASlaveNeedsNoGrants(t *testing.T) {
 		must(t, n.Shutdown(t.Context()))
 	})
 }
+
+// What controllers and brokers tell and ask each other is signed: nobody refuses any of it.
+func TestControllersAndBrokersKnowEachOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1, 2, map[string]string{
+			"authenticationEnabled": "true", "authorizationEnabled": "true", "innerClientAuthenticationCredentials": innerSecret,
+		})
+		f.until(time.Minute, "there is no master", func() bool { return f.master() != nil })
+		time.Sleep(30 * time.Second)
+		first := f.master()
+		first.kill(false)
+		f.until(time.Minute, "nobody took over", func() bool { m := f.master(); return m != nil && m != first })
+		failed, denied := f.master().node.broker.access.guard.Counts()
+		if failed != 0 || denied != 0 {
+			t.Errorf("%d requests of the others are not authentic, %d not allowed", failed, denied)
+		}
+		f.close()
+	})
+}

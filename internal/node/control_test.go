@@ -122,6 +122,9 @@ func (m *machine) start() {
 			"bindAddress": m.ip, "listenPort": "19876", "controllerDLegerGroup": "g", "controllerDLegerPeers": strings.Join(peers, ";"),
 			"controllerDLegerSelfId": fmt.Sprintf("n%d", slices.Index(m.f.ctl, m)), "controllerStorePath": "/ctl",
 		}
+		if inner, ok := m.f.set["innerClientAuthenticationCredentials"]; ok {
+			flags["innerClientAuthenticationCredentials"] = inner
+		}
 		c, _, err := config.LoadController(config.Sources{Flags: flags, Host: &host})
 		must(m.f.t, err)
 		o.Controller = c

@@ -31,7 +31,7 @@ func startController(ctx context.Context, o *Options, c *config.Controller) (*co
 	if err != nil {
 		return nil, fmt.Errorf("port %d of controller %s: %w", c.Port, c.Self, err)
 	}
-	p := &controllerPart{group: c.Name, self: c.Self, mux: raftlog.NewMux(l, log), client: remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log})}
+	p := &controllerPart{group: c.Name, self: c.Self, mux: raftlog.NewMux(l, log), client: remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log, Sign: signer(c)})}
 	peers := make([]raftlog.Peer, 0, len(c.Members))
 	for _, m := range c.Members {
 		peers = append(peers, raftlog.Peer{ID: m.ID, Addr: m.Addr})

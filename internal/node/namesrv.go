@@ -25,7 +25,7 @@ type namesrvPart struct {
 func startNamesrv(ctx context.Context, o *Options) (*namesrvPart, error) {
 	c := o.Namesrv
 	log := o.Log.With("role", "namesrv")
-	p := &namesrvPart{client: remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log})}
+	p := &namesrvPart{client: remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log, Sign: signer(c)})}
 	ns, err := nameserver.New(nameserver.Options{Properties: c.Properties(), FS: o.FS, Client: p.client, Log: log})
 	if err != nil {
 		p.client.Close()
