@@ -7,7 +7,7 @@ import (
 
 // commands returns the table: mqadmin's commands in the order of their families, then ours.
 func commands() []Command {
-	return slices.Concat(topicCommands(), groupCommands(), clusterCommands(), configCommands(), queryCommands(), sendCommands(), positionCommands(), replicaCommands(), ourCommands())
+	return slices.Concat(topicCommands(), groupCommands(), clusterCommands(), configCommands(), queryCommands(), sendCommands(), positionCommands(), replicaCommands(), userCommands(), ourCommands())
 }
 
 // Flags that many commands share.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
@@ -225,7 +226,9 @@ func queryByKey(c *Call) error {
 	}
 	c.Say("%-50s %4s %40s %-200s\n", "#Message ID", "#QID", "#Offset", "#IndexKey")
 	for _, m := range list {
-		c.Row(m, "%-50s %4d %40d\n", m.ID, m.Queue, m.Index)
+		// The key under which Java's index in RocksDB has it: hour, topic, kind, key, id, place in the log.
+		hour := m.Stored - m.Stored%int64(time.Hour/time.Millisecond)
+		c.Row(m, "%-50s %4d %40d %-200s\n", m.ID, m.Queue, m.Index, fmt.Sprintf("%d@%s@K@%s@%s@%d", hour, m.Topic, c.Str("k"), m.ID, m.Offset))
 	}
 	if len(list) == 0 && len(c.errs) == 0 {
 		return fmt.Errorf("no message of topic %s has key %s", c.Str("t"), c.Str("k"))

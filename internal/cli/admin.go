@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cometmq/cometmq/internal/admin"
+	"github.com/cometmq/cometmq/internal/auth"
 	"github.com/cometmq/cometmq/internal/cluster"
 	"github.com/cometmq/cometmq/internal/mq"
 )
@@ -49,9 +50,36 @@ func adminEnv(env *Env) admin.Env {
 	return admin.Env{
 		In: env.In, Out: env.Out, Err: env.Err, Getenv: os.Getenv, Prog: "cometmq admin", Terminal: isTerminal(env.In), ReadFile: readFile,
 		Connect: func(nameServers string, timeout time.Duration) mq.Cluster {
-			return cluster.New(cluster.Options{NameServers: cluster.SplitAddrs(cmp.Or(nameServers, "127.0.0.1:9876")), Timeout: timeout})
+			return cluster.New(cluster.Options{
+				NameServers: cluster.SplitAddrs(cmp.Or(nameServers, "127.0.0.1:9876")), Timeout: timeout, Credentials: credentials(os.Getenv),
+			})
 		},
 	}
+}
+
+// credentials are what requests are signed with: from the environment, else from Java's conf/tools.yml. None is fine: most clusters
+// want none, and the others say so.
+func credentials(getenv func(string) string) auth.Credentials {
+	c := auth.Credentials{AccessKey: getenv("COMETMQ_ACCESS_KEY"), SecretKey: getenv("COMETMQ_SECRET_KEY")}
+	home := getenv("ROCKETMQ_HOME")
+	if c.AccessKey != "" || home == "" {
+		return c
+	}
+	data, err := readFile(filepath.Join(home, "conf", "tools.yml"))
+	if err != nil {
+		return c
+	}
+	for line := range strings.Lines(string(data)) {
+		k, v, _ := strings.Cut(line, ":")
+		v = strings.Trim(strings.TrimSpace(v), `"'`)
+		switch strings.TrimSpace(k) {
+		case "accessKey":
+			c.AccessKey = v
+		case "secretKey":
+			c.SecretKey = v
+		}
+	}
+	return c
 }
 
 // isTerminal says whether somebody types there.

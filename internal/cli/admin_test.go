@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +21,14 @@ type adminCluster struct {
 	node *node.Node
 }
 
-func startAdmin(t *testing.T) *adminCluster {
+func startAdmin(t *testing.T, set map[string]string) *adminCluster {
 	t.Helper()
-	ns, b, err := temporary(t.TempDir(), 0, 0, map[string]string{"mappedFileSizeCommitLog": "4194304"})
+	set = maps.Clone(set)
+	if set == nil {
+		set = map[string]string{}
+	}
+	set["mappedFileSizeCommitLog"] = "4194304"
+	ns, b, err := temporary(t.TempDir(), 0, 0, set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +50,7 @@ func (c *adminCluster) run(in string, terminal bool, args ...string) (code int, 
 	var o, e bytes.Buffer
 	env := adminEnv(&Env{In: strings.NewReader(in), Out: &o, Err: &e})
 	env.Terminal = terminal
-	env.Getenv = func(string) string { return c.node.NamesrvAddr() }
+	env.Getenv = func(string) string { return c.node.NamesrvAddr() } // asked for NAMESRV_ADDR only
 	code = admin.Run(c.t.Context(), env, args)
 	return code, o.String(), e.String()
 }
@@ -59,7 +67,7 @@ func (c *adminCluster) must(args ...string) string {
 // TestAdminAsksAPerson: what destroys something asks who sits at a terminal, and nobody else.
 func TestAdminAsksAPerson(t *testing.T) {
 	t.Parallel()
-	c := startAdmin(t)
+	c := startAdmin(t, nil)
 	addr := c.node.BrokerAddr()
 	has := func() bool { return strings.Contains(c.must("topicList"), "Asked\n") }
 	for _, step := range []struct {
@@ -86,7 +94,7 @@ func TestAdminAsksAPerson(t *testing.T) {
 // TestAdminExplains follows one message by both of its ids.
 func TestAdminExplains(t *testing.T) {
 	t.Parallel()
-	c := startAdmin(t)
+	c := startAdmin(t, nil)
 	c.must("updateTopic", "-b", c.node.BrokerAddr(), "-t", "Told", "-r", "1", "-w", "1")
 	c.must("updateSubGroup", "-b", c.node.BrokerAddr(), "-g", "Late")
 	c.must("sendMessage", "-t", "Told", "-p", "body", "-k", "K")
@@ -119,9 +127,57 @@ func TestAdminExplains(t *testing.T) {
 // TestAdminPartialFailure: one server of two is gone. What the other says is there, and the exit code tells.
 func TestAdminPartialFailure(t *testing.T) {
 	t.Parallel()
-	c := startAdmin(t)
+	c := startAdmin(t, nil)
 	code, out, errs := c.run("", false, "getNamesrvConfig", "-n", c.node.NamesrvAddr()+";127.0.0.1:1")
 	if code != 1 || !strings.Contains(out, "enableAllTopicList") || !strings.Contains(errs, "GET_NAMESRV_CONFIG at 127.0.0.1:1 failed after") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// TestAdminSignsAndManagesUsers: with the access key of an administrator everything goes, without one the answer says why not.
+func TestAdminSignsAndManagesUsers(t *testing.T) {
+	c := startAdmin(t, map[string]string{
+		"authenticationEnabled": "true", "authorizationEnabled": "true", "initAuthenticationUser": `{"username":"root","password":"root-secret"}`,
+	})
+	addr := c.node.BrokerAddr()
+	t.Setenv("COMETMQ_ACCESS_KEY", "")
+	t.Setenv("ROCKETMQ_HOME", "")
+	if code, out, errs := c.run("", false, "updateTopic", "-b", addr, "-t", "Guarded"); code != 1 || !strings.Contains(errs, "CODE: 16") {
+		t.Errorf("without a key: exit code %d\n%s%s", code, out, errs)
+	}
+	t.Setenv("COMETMQ_ACCESS_KEY", "root")
+	t.Setenv("COMETMQ_SECRET_KEY", "wrong")
+	if code, out, errs := c.run("", false, "brokerStatus", "-b", addr); code != 1 {
+		t.Errorf("with a wrong key: exit code %d\n%s%s", code, out, errs)
+	}
+	t.Setenv("COMETMQ_ACCESS_KEY", "")
+	home := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(home, "conf"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, "conf", "tools.yml"), []byte("# keys\naccessKey: root\nsecretKey: \"root-secret\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ROCKETMQ_HOME", home)
+	c.must("updateTopic", "-b", addr, "-t", "Guarded", "-a", "+message.type=NORMAL")
+	c.must("createUser", "-c", "DefaultCluster", "-u", "bob", "-p", "bobs-secret")
+	c.must("createAcl", "-b", addr, "-s", "User:bob", "-r", "Topic:Guarded,Group:g*", "-a", "Pub,Sub", "-d", "Allow", "-i", "127.0.0.1")
+	if out := c.must("listUser", "-b", addr); !strings.Contains(out, "bob               ***                     Normal                  enable") || strings.Contains(out, "bobs-secret") {
+		t.Errorf("listUser:\n%s", out)
+	}
+	if out := c.must("getAcl", "-b", addr, "-s", "User:bob"); !strings.Contains(out, "Topic:Guarded           [Pub, Sub]            [127.0.0.1]               Allow") {
+		t.Errorf("getAcl:\n%s", out)
+	}
+	t.Setenv("COMETMQ_ACCESS_KEY", "bob")
+	t.Setenv("COMETMQ_SECRET_KEY", "bobs-secret")
+	c.must("sendMessage", "-t", "Guarded", "-p", "by bob", "-k", "K")
+	if code, _, errs := c.run("", false, "deleteTopic", "-t", "Guarded", "-c", "DefaultCluster"); code != 1 || !strings.Contains(errs, "CODE: 16") {
+		t.Errorf("bob deletes a topic: exit code %d\n%s", code, errs)
+	}
+	t.Setenv("COMETMQ_ACCESS_KEY", "")
+	c.must("deleteAcl", "-b", addr, "-s", "User:bob", "-r", "Topic:Guarded")
+	c.must("deleteUser", "-b", addr, "-u", "bob")
+	if code, _, _ := c.run("", false, "getUser", "-b", addr, "-u", "bob"); code != 1 {
+		t.Error("bob is still there")
 	}
 }

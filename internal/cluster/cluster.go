@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/auth"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
@@ -21,6 +22,8 @@ type Options struct {
 	NameServers []string
 	// Dial opens connections, default net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Credentials sign all requests; an empty AccessKey: none are signed.
+	Credentials auth.Credentials
 	// Timeout bounds one call with its connection, default 5 s, as Java's tools have it.
 	Timeout time.Duration
 }
@@ -32,6 +35,7 @@ type Cluster struct {
 	names   []string
 	client  *remoting.Client
 	timeout time.Duration
+	creds   auth.Credentials
 }
 
 var _ mq.Cluster = (*Cluster)(nil)
@@ -40,7 +44,7 @@ var _ mq.Cluster = (*Cluster)(nil)
 func New(o Options) *Cluster {
 	t := cmp.Or(o.Timeout, defaultTimeout)
 	return &Cluster{
-		names: slices.Clone(o.NameServers), timeout: t,
+		names: slices.Clone(o.NameServers), timeout: t, creds: o.Credentials,
 		client: remoting.NewClient(remoting.ClientOptions{
 			Dial: o.Dial, DialTimeout: t, MaxFrame: maxAnswer, Language: protocol.LanguageGo,
 		}),
@@ -73,6 +77,9 @@ func (c *Cluster) call(ctx context.Context, addr string, code int32, h remoting.
 // ask is call that leaves the answer's code to its caller.
 func (c *Cluster) ask(ctx context.Context, addr string, code int32, h remoting.HeaderAppender, body []byte, wait time.Duration) (*remoting.Response, error) {
 	began := time.Now()
+	if c.creds.AccessKey != "" {
+		h = &signed{h, body, &c.creds}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, wait, errNoAnswer)
 	defer cancel()
 	r, err := c.client.Invoke(ctx, addr, &remoting.Command{Code: code, Header: h, Body: body})

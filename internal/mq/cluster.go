@@ -76,6 +76,7 @@ type RemoteBroker interface {
 	SetConsumeMode(ctx context.Context, topic, group, mode string, shareQueues int32) error
 
 	RemoteMessages
+	RemoteUsers
 }
 
 // RemoteMessages reads and writes messages and positions of one broker.
