@@ -20,6 +20,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"github.com/cometmq/cometmq/internal/admin"
 )
 
 func TestMain(m *testing.M) {
@@ -34,6 +36,7 @@ func TestMain(m *testing.M) {
 //	serve NAME CMD ...   starts a server and waits until it serves; its addresses are $NAME_NS and $NAME_BROKER
 //	stop NAME            ends it with SIGTERM, it must end with code 0; what it logged is stderr
 //	kill NAME            ends it with SIGKILL
+//	admin N ARG ...      runs cometmq admin in this process; it must end with code N
 //	javastore V KIND DIR copies a store that Java made, and its configuration tables
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -41,7 +44,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "serve": serveCmd, "stop": stopCmd, "kill": killCmd, "javastore": javaStore,
+			"exits": exits, "serve": serveCmd, "stop": stopCmd, "kill": killCmd, "javastore": javaStore, "admin": adminCmd,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[serversKey{}] = map[string]*server{}
@@ -49,6 +52,19 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+func adminCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: admin CODE ARG ...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	env := adminEnv(&Env{In: strings.NewReader(""), Out: ts.Stdout(), Err: ts.Stderr()})
+	env.Getenv = ts.Getenv
+	if got := admin.Run(context.Background(), env, args[1:]); got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
