@@ -123,7 +123,7 @@ func (c *Call) once() error {
 
 func overview(env *Env) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "usage: %s COMMAND [flags]\n\nCommands of mqadmin:\n", env.Prog)
+	fmt.Fprintf(&b, "What operators do: mqadmin's commands and flags, on CometMQ and Java clusters\n\nUsage:\n  %s COMMAND [flags]\n\nCommands of mqadmin:\n", env.Prog)
 	list := func(ours bool) {
 		for _, c := range commands() {
 			if c.Ours == ours {
