@@ -226,7 +226,7 @@ func distance(a, b string) int {
 // help is the text of -h.
 func (c *Command) help(prog string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nusage: %s %s", c.About, prog, c.Name)
+	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s %s", c.About, prog, c.Name)
 	flags := c.all()
 	for i := range c.Flags {
 		f := &c.Flags[i]

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// About is what the whole tool is.
+const About = "What operators do: mqadmin's commands and flags, on CometMQ and Java clusters"
+
 // Run executes one command line, the name of the command first, and returns the exit code.
 func Run(ctx context.Context, env Env, args []string) int {
 	if env.Getenv == nil {
@@ -123,7 +126,7 @@ func (c *Call) once() error {
 
 func overview(env *Env) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "What operators do: mqadmin's commands and flags, on CometMQ and Java clusters\n\nUsage:\n  %s COMMAND [flags]\n\nCommands of mqadmin:\n", env.Prog)
+	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s COMMAND [flags]\n\nCommands of mqadmin:\n", About, env.Prog)
 	list := func(ours bool) {
 		for _, c := range commands() {
 			if c.Ours == ours {

@@ -34,7 +34,7 @@ func Args(line []string) []string {
 func newAdminCmd(env *Env) *cobra.Command {
 	return &cobra.Command{
 		Use:                "admin COMMAND [flags]",
-		Short:              "What operators do: mqadmin's commands and flags, on CometMQ and Java clusters",
+		Short:              admin.About,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			code := admin.Run(cmd.Context(), adminEnv(env), args)
