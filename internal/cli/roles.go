@@ -12,6 +12,7 @@ import (
 
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/node"
+	"github.com/cometmq/cometmq/internal/telemetry"
 )
 
 // roleFlags are the flags of the commands that serve, with the letters of Java's start scripts.
@@ -56,17 +57,29 @@ func report(ctx context.Context, log *slog.Logger, notices []config.Notice) {
 
 // newLogger writes to stderr; level is one of config's logLevel words.
 func newLogger(env *Env, level string) *slog.Logger {
-	log, _ := newLevelLogger(env, level)
-	return log
+	return newLogs(env, level, "text", nil).log
 }
 
-// newLevelLogger is newLogger with a level that can change.
-func newLevelLogger(env *Env, level string) (*slog.Logger, *slog.LevelVar) {
-	l := new(slog.LevelVar)
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		l.Set(slog.LevelInfo)
+// logs is a logger whose levels can change.
+type logs struct {
+	log    *slog.Logger
+	level  *slog.LevelVar
+	levels *telemetry.Levels
+}
+
+// newLogs writes to stderr as the keys logLevel, logFormat and logLevels say.
+func newLogs(env *Env, level, format string, own []string) logs {
+	l := logs{level: new(slog.LevelVar)}
+	if err := l.level.UnmarshalText([]byte(level)); err != nil {
+		l.level.Set(slog.LevelInfo)
 	}
-	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: l})), l
+	l.levels = telemetry.NewLevels(l.level)
+	byComponent, _ := config.ParseLogLevels(own) // was checked
+	for component, at := range byComponent {
+		l.levels.Set(component, &at)
+	}
+	l.log = telemetry.NewLog(env.Err, format == "json", l.levels)
+	return l
 }
 
 // shutdownWait turns the value of shutdownWaitTimeSeconds into what node.Options wants: 0 there means not to wait.
@@ -94,7 +107,7 @@ func newNamesrvCmd(env *Env) *cobra.Command {
 				_, err = fmt.Fprint(env.Out, config.Format(c.Properties()))
 				return err
 			}
-			log := newLogger(env, c.LogLevel)
+			log := newLogs(env, c.LogLevel, c.LogFormat, c.LogLevels).log
 			report(cmd.Context(), log, notices)
 			n, err := node.Start(cmd.Context(), node.Options{Namesrv: c, ShutdownWait: shutdownWait(c.ShutdownWait), Log: log})
 			if err != nil {
@@ -128,7 +141,7 @@ func newControllerCmd(env *Env) *cobra.Command {
 				_, err = fmt.Fprint(env.Out, config.Format(c.Properties()))
 				return err
 			}
-			log := newLogger(env, c.LogLevel)
+			log := newLogs(env, c.LogLevel, c.LogFormat, c.LogLevels).log
 			report(cmd.Context(), log, notices)
 			o := node.Options{Controller: c, ShutdownWait: shutdownWait(c.ShutdownWait), Log: log}
 			return serve(cmd.Context(), o, func(n *node.Node) error {
@@ -158,9 +171,10 @@ func newBrokerCmd(env *Env) *cobra.Command {
 				_, err = fmt.Fprint(env.Out, config.Format(c.Properties()))
 				return err
 			}
-			log, level := newLevelLogger(env, c.Process.LogLevel)
+			logs := newLogs(env, c.Process.LogLevel, c.Process.LogFormat, c.Process.LogLevels)
+			log, level := logs.log, logs.level
 			report(cmd.Context(), log, notices)
-			n, err := node.Start(cmd.Context(), node.Options{Broker: c, ShutdownWait: shutdownWait(c.Process.ShutdownWait), Log: log, Level: level})
+			n, err := node.Start(cmd.Context(), node.Options{Broker: c, ShutdownWait: shutdownWait(c.Process.ShutdownWait), Log: log, Level: level, Levels: logs.levels})
 			if err != nil {
 				return err
 			}
@@ -205,9 +219,10 @@ func newServerCmd(env *Env) *cobra.Command {
 				_, err = fmt.Fprint(env.Out, config.Format(b.Properties()))
 				return err
 			}
-			log, level := newLevelLogger(env, b.Process.LogLevel)
+			logs := newLogs(env, b.Process.LogLevel, b.Process.LogFormat, b.Process.LogLevels)
+			log, level := logs.log, logs.level
 			report(cmd.Context(), log, append(notices, more...))
-			o := node.Options{Namesrv: n, Broker: b, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log, Level: level}
+			o := node.Options{Namesrv: n, Broker: b, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log, Level: level, Levels: logs.levels}
 			return serve(cmd.Context(), o, func(n *node.Node) error {
 				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nmetrics     %s\n", n.NamesrvAddr(), n.BrokerAddr(), page(n))
 				return err

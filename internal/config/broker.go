@@ -166,6 +166,8 @@ type Process struct {
 	Blacklist    string        `key:"configBlackList" doc:"keys that cannot be changed in a running broker"`
 	ShutdownWait time.Duration `key:"shutdownWaitTimeSeconds" unit:"s" min:"0" max:"3600" doc:"deadline of a graceful stop"`
 	LogLevel     string        `key:"logLevel" live:"true" enum:"debug info warn error" doc:"what is logged"`
+	LogFormat    string        `key:"logFormat" enum:"text json" doc:"form of the lines of the log"`
+	LogLevels    []string      `key:"logLevels" sep:"," live:"true" doc:"other levels for single components, such as store=debug,broker=warn"`
 }
 
 // DefaultBroker returns the defaults: Java 5.5.0's where Java has the key.
@@ -212,7 +214,7 @@ func DefaultBroker(h Host) Broker {
 		// warning, not the start of the broker.
 		Metrics: defaultMetrics(MetricsPage),
 		Process: Process{
-			Home: h.RocketMQHome, Blacklist: "configBlackList;brokerConfigPath", ShutdownWait: 30 * time.Second, LogLevel: "info",
+			Home: h.RocketMQHome, Blacklist: "configBlackList;brokerConfigPath", ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text",
 		},
 	}
 }

@@ -40,6 +40,8 @@ type Controller struct {
 	Home         string        `key:"rocketmqHome" doc:"where Java's controller is installed; unused"`
 	ShutdownWait time.Duration `key:"shutdownWaitTimeSeconds" unit:"s" min:"0" max:"3600" doc:"deadline of a graceful stop"`
 	LogLevel     string        `key:"logLevel" live:"true" enum:"debug info warn error" doc:"what is logged"`
+	LogFormat    string        `key:"logFormat" enum:"text json" doc:"form of the lines of the log"`
+	LogLevels    []string      `key:"logLevels" sep:"," doc:"other levels for single components, such as store=debug,broker=warn"`
 	Metrics      Metrics
 
 	// What the keys of either kind come to.
@@ -77,7 +79,7 @@ func DefaultController(h Host) Controller {
 		JPeers:    []string{"localhost:9880", "localhost:9881", "localhost:9882"},
 		JAddrs:    []string{"localhost:9770", "localhost:9771", "localhost:9772"},
 		JElection: time.Second, JSnapshot: time.Hour,
-		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", Metrics: defaultMetrics(MetricsOff),
+		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text", Metrics: defaultMetrics(MetricsOff),
 	}
 }
 
@@ -103,6 +105,7 @@ func (l *loader) controller() *Controller {
 	}
 	cfg.ReadByLog = cfg.ReadByLog || cfg.ReadByLog2
 	l.checkMetrics(&cfg.Metrics, set)
+	l.checkLogLevels(cfg.LogLevels, set)
 	if cfg.Address == "" {
 		l.bad("bindAddress", entry{"", set.source("bindAddress")}, "it must not be empty")
 	}

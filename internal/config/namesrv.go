@@ -30,6 +30,8 @@ type Namesrv struct {
 	Home         string        `key:"rocketmqHome" doc:"where Java's name server is installed; unused"`
 	ShutdownWait time.Duration `key:"shutdownWaitTimeSeconds" unit:"s" min:"0" max:"3600" doc:"deadline of a graceful stop"`
 	LogLevel     string        `key:"logLevel" live:"true" enum:"debug info warn error" doc:"what is logged"`
+	LogFormat    string        `key:"logFormat" enum:"text json" doc:"form of the lines of the log"`
+	LogLevels    []string      `key:"logLevels" sep:"," doc:"other levels for single components, such as store=debug,broker=warn"`
 	Metrics      Metrics
 
 	// Controller is the controller of the same process, nil without enableControllerInNamesrv.
@@ -44,6 +46,6 @@ func DefaultNamesrv(h Host) Namesrv {
 		StorePath: filepath.Join(h.Home, "namesrv", "namesrv.properties"),
 		Product:   "center", ReturnOrder: true, Scan: 5 * time.Second, AllTopicList: true, TopicList: true,
 		WaitService: 45 * time.Second, Blacklist: "configBlackList;configStorePath;kvConfigPath",
-		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", Metrics: defaultMetrics(MetricsOff),
+		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text", Metrics: defaultMetrics(MetricsOff),
 	}
 }

@@ -35,6 +35,7 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 	l.checkControl(c, set)
 	l.checkAuth(c, set)
 	l.checkMetrics(&c.Metrics, set)
+	l.checkLogLevels(c.Process.LogLevels, set)
 	for _, a := range c.Routes.NameServers {
 		if !validAddr(a) {
 			bad("namesrvAddr", a, `name servers as host:port, separated by ";", such as 127.0.0.1:9876;192.168.0.1:9876`)
@@ -93,6 +94,7 @@ func (l *loader) checkPaths(c *Broker, set settings) {
 func (l *loader) validateNamesrv(c *Namesrv, set settings) {
 	l.checkMetrics(&c.Metrics, set)
 	l.checkInner(c.Inner, set)
+	l.checkLogLevels(c.LogLevels, set)
 	if c.Address == "" {
 		l.bad("bindAddress", entry{"", set.source("bindAddress")}, "it must not be empty")
 	}

@@ -136,6 +136,9 @@ func (p *brokerPart) retune(ctx context.Context) {
 	if o.Level != nil {
 		_ = o.Level.UnmarshalText([]byte(o.Broker.Process.LogLevel)) // one of the words that the key allows
 	}
+	if own, bad := config.ParseLogLevels(o.Broker.Process.LogLevels); o.Levels != nil && bad == "" {
+		o.Levels.Replace(own)
+	}
 	p.registrar.Retune(mq.Perm(o.Broker.Identity.Permission), p.registerPeriod(role.Kind))
 	e.api.Retrace(o.Broker.Topics.TraceOn)
 	e.store.Retune(storeOptions(o, &role, p.advertised))

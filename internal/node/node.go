@@ -12,6 +12,7 @@ import (
 
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/controller/raftlog"
+	"github.com/cometmq/cometmq/internal/telemetry"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
@@ -33,6 +34,8 @@ type Options struct {
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	Log    *slog.Logger
 	Level  *slog.LevelVar // of Log, for the key logLevel; nil: it cannot change
+	// Levels are those of components in Log, for the key logLevels; nil: they cannot change.
+	Levels *telemetry.Levels
 }
 
 func (o *Options) defaults() {
