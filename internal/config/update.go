@@ -146,7 +146,7 @@ func IsSecret(key string) bool { return slices.Contains(secretKeys, key) }
 func (b *Broker) JavaProperties() map[string]string {
 	out := map[string]string{}
 	for _, j := range javaKeys() {
-		if slices.Contains(KindBroker.classes(), j.class) && j.def != "(host)" {
+		if slices.Contains(KindBroker.classes(), j.class) && j.def != "(host)" && j.def != "" { // as Java, which leaves out null
 			out[j.key] = j.def
 		}
 	}

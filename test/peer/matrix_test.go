@@ -38,6 +38,15 @@ var columns = []struct{ client, title string }{{java49, "Java 4.9.8"}, {java55, 
 var verdicts struct {
 	mu   sync.Mutex // guards rows
 	rows map[string]map[string]string
+	// admin is what subcommands of mqadmin did, in their order.
+	admin [][2]string
+}
+
+// adminVerdict enters what a subcommand of mqadmin did.
+func adminVerdict(line, v string) {
+	verdicts.mu.Lock()
+	defer verdicts.mu.Unlock()
+	verdicts.admin = append(verdicts.admin, [2]string{line, v})
 }
 
 // covers enters the outcome of t as the verdict on a feature with a client: pass if t does not fail.
@@ -107,6 +116,14 @@ func matrix() string {
 			b.WriteString(" " + verdicts.rows[f][c.client] + " |")
 		}
 		b.WriteString("\n")
+	}
+	if len(verdicts.admin) > 0 {
+		b.WriteString("\n## mqadmin 5.5.0\n\n" +
+			"Each subcommand of the unmodified tool against Java's servers and against ours, with the same arguments (@B@ is the broker's\n" +
+			"address). Outputs are compared without times, ids, large numbers and the order of lines.\n\n| subcommand | ours, compared with Java |\n|---|---|\n")
+		for _, a := range verdicts.admin {
+			b.WriteString("| `" + strings.ReplaceAll(a[0], "|", "\\|") + "` | " + a[1] + " |\n")
+		}
 	}
 	return b.String()
 }
