@@ -48,7 +48,6 @@ var (
 
 	TimerEnqueueLag     = define(ScopeBroker, Gauge, "rocketmq_timer_enqueue_lag", "", "timers that are not in the wheel yet")
 	TimerEnqueueLatency = define(ScopeBroker, Gauge, "rocketmq_timer_enqueue_latency", "milliseconds", "how far the reading of new timers is behind")
-	TimerDequeueLag     = define(ScopeBroker, Gauge, "rocketmq_timer_dequeue_lag", "", "timers that are due and not delivered yet")
 	TimerDequeueLatency = define(ScopeBroker, Gauge, "rocketmq_timer_dequeue_latency", "milliseconds", "how far the delivery of timers is behind")
 	TimingMessages      = define(ScopeBroker, Gauge, "rocketmq_timing_messages", "", "timers that wait", "topic")
 	TimerEnqueue        = define(ScopeBroker, Counter, "rocketmq_timer_enqueue_total", "", "timers that were taken", "topic")
