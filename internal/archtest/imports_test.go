@@ -36,7 +36,6 @@ var siblings = map[string][]string{
 	"bufpool":           {"invariants"},
 	"telemetry":         {"vfs"},
 	"telemetry/prom":    {"telemetry"},
-	"telemetry/push":    {"telemetry"},
 	"storage/commitlog": {"storage/segment"},
 	"storage":           {"storage/segment", "storage/commitlog", "storage/consumequeue", "storage/keyindex", "storage/compaction"},
 	"broker":            {"broker/meta", "broker/clients", "broker/longpoll", "broker/rebalance", "broker/delay", "broker/tx", "broker/pop", "broker/stats", "broker/tablefeed"},

@@ -39,7 +39,7 @@ func (s *Store) relocate(rd *reader, q *Queue, cq *consumequeue.Queue, bad consu
 	if !known {
 		u = bad
 		u.Index, u.Count = idx, 1
-		u.Offset, u.Size = s.search(rd, q, cq, idx)
+		u.Offset, u.Size = s.search(rd, q, cq, idx, bad)
 		if u.Offset == bad.Offset && u.Size == bad.Size {
 			u.Size = 0 // the entry is right
 		}
@@ -57,12 +57,15 @@ func (s *Store) relocate(rd *reader, q *Queue, cq *consumequeue.Queue, bad consu
 }
 
 // search returns the place of a record, size 0 when it is not found.
-func (s *Store) search(rd *reader, q *Queue, cq *consumequeue.Queue, idx record.Index) (record.Offset, int32) {
+//
+// With nothing sound below it in the queue, a record of its index may be of a topic of the same name that was deleted. It is
+// believed only if the entry is what is damaged, not the record that the entry speaks of, and nothing else is between.
+func (s *Store) search(rd *reader, q *Queue, cq *consumequeue.Queue, idx record.Index, bad consumequeue.Unit) (record.Offset, int32) {
 	from, to := s.log.Min(), s.log.Appended()
-	bounded := false
+	below, bounded := false, false
 	for i := idx - 1; i >= max(cq.Min(), idx-neighbors); i-- {
 		if u, ok := s.sound(rd, q, cq, i); ok {
-			from, bounded = max(from, u.End()), true
+			from, below, bounded = max(from, u.End()), true, true
 			break
 		}
 	}
@@ -72,17 +75,25 @@ func (s *Store) search(rd *reader, q *Queue, cq *consumequeue.Queue, idx record.
 			break
 		}
 	}
-	if !bounded || int64(to-from) > maxSearch {
+	if !bounded || int64(to-from) > maxSearch || !below && rd.whole(bad) {
 		return 0, 0
 	}
 	sc := s.log.Scan(from)
 	defer sc.Close()
-	for sc.Next(to) {
+	var at record.Offset
+	var size int32
+	for holes := 0; ; {
+		more := sc.Next(to)
+		if !below && (sc.Holes > holes || more && sc.Damaged) {
+			at, size, holes = 0, 0, sc.Holes
+		}
+		if !more {
+			return at, size
+		}
 		if m := &sc.Msg; !sc.Damaged && m.Index == idx && m.QueueID == q.id && string(m.Topic) == q.topic {
-			return sc.Offset, int32(sc.Size)
+			at, size = sc.Offset, int32(sc.Size)
 		}
 	}
-	return 0, 0
 }
 
 // sound returns the entry of an index whose record says that it is of this index and queue.
@@ -100,4 +111,14 @@ func (s *Store) sound(rd *reader, q *Queue, cq *consumequeue.Queue, idx record.I
 	}
 	m := &rd.msg
 	return one[0], m.Index == idx && m.QueueID == q.id && string(m.Topic) == q.topic
+}
+
+// whole reports whether u speaks of a place where a record of its size stands, whatever queue that says it is of.
+func (rd *reader) whole(u consumequeue.Unit) bool {
+	rec, _, err := rd.log.Record(u.Offset, int(u.Size))
+	if err != nil {
+		return false
+	}
+	n, err := record.Decode(rec, &rd.msg, false)
+	return err == nil && n == int(u.Size)
 }

@@ -60,3 +60,31 @@ func TestDamagedRecordIsNotSearchedForEver(t *testing.T) {
 		t.Errorf("%d findings are remembered", n)
 	}
 }
+
+// TestDamagedFirstMessageIsNotOneOfADeletedTopic damages the first message of a topic, by its body or as a whole, that was deleted
+// and made again: the message that had its index before must not come back.
+func TestDamagedFirstMessageIsNotOneOfADeletedTopic(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	made := vfs.NewMem(vfs.MemOptions{})
+	s := open(t, made, o)
+	put(t, s, "T", 0, "of the old topic")
+	put(t, s, "U", 0, "between")
+	must(t, s.DeleteTopic("T"))
+	_, first := put(t, s, "T", 0, "first of the new topic")
+	put(t, s, "T", 0, "second")
+	settle(t, s)
+	must(t, s.thorough())
+	for bit := range 80 * 8 {
+		disk := kill(made)
+		name, pos := logFile(o, first)
+		change(t, disk, name, pos, 80, flip(bit))
+		s := open(t, disk, o)
+		for _, body := range all(t, s, "T", 0) {
+			if body == "of the old topic" {
+				t.Fatalf("bit %d: a message of the deleted topic comes back", bit)
+			}
+		}
+		must(t, s.Close())
+	}
+}

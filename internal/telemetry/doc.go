@@ -9,5 +9,5 @@
 //
 // Invariant: the number of series of one metric is bounded by Sink's limit. What is above it is counted, not told.
 //
-// Subpackages hold what needs a library: prom the page, push the exporters that send by themselves.
+// The subpackage prom is the page; it needs a library.
 package telemetry

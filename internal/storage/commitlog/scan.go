@@ -23,6 +23,8 @@ type Scanner struct {
 	Size    int
 	Damaged bool // the body does not match its checksum, but the record stands where it should and has its parts
 
+	Holes int // places without a valid record that were stepped over so far
+
 	l     *Log
 	rd    segment.Reader
 	pos   int64
@@ -127,6 +129,7 @@ func (s *Scanner) Next(end record.Offset) bool {
 			next, s.nextGood = limit, 0 // there may be one when the log has grown
 		}
 		s.l.holes.add(s.hole(f, s.pos, next, "no valid record"))
+		s.Holes++
 		s.pos = next
 	}
 	return false
