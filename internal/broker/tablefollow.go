@@ -36,7 +36,7 @@ type tableFollower struct {
 	applied  uint64
 	waiting  []tableBatch
 	bytes    int
-	deletes  int   // batches in waiting that delete topics or groups
+	deletes  int   // batches in waiting that may delete topics or groups
 	failed   error // why the stream has to begin anew
 }
 
@@ -231,6 +231,7 @@ func (f *tableFollower) early(t *tableBatch) error {
 	if err != nil {
 		return fmt.Errorf("tables of the master: %w", err)
 	}
+	t.deletes = t.deletes || t.full // what is made behind this state would be taken for something that is not in it any more
 	return nil
 }
 
@@ -361,8 +362,9 @@ func (f *tableFollower) apply(t *tableBatch) error {
 	return err
 }
 
-// finish applies what waits for a log that does not come any more: positions as far as the queues here go, so that the next
-// master skips nothing and repeats little. What was handed out is left out, and is handed out again.
+// finish applies what waits for a log that does not come any more: topics and groups that are set, and positions as far as the
+// queues here go, so that the next master skips nothing and repeats little. What was handed out is left out, and is handed out
+// again.
 func (f *tableFollower) finish() {
 	f.mu.Lock()
 	list := f.waiting
@@ -382,20 +384,33 @@ func (f *tableFollower) finish() {
 		return f.b.queueEnd(topic, queue)
 	}
 	for i := range list {
-		err := tablefeed.Each(list[i].entries, func(src tablefeed.Source, rec []byte) error {
-			if src != tablefeed.Offsets || list[i].full {
-				return nil
-			}
-			return f.b.meta.Offsets.Apply(rec, bound)
-		})
+		err := tablefeed.Each(list[i].entries, func(src tablefeed.Source, rec []byte) error { return f.last(src, rec, list[i].full, bound) })
 		if err != nil {
-			f.b.o.Log.Error("positions of the master cannot be taken over", "err", err)
+			f.b.o.Log.Error("tables of the master cannot be taken over", "err", err)
 			return
 		}
 	}
 	if err := f.b.meta.Offsets.Sync(); err != nil {
 		f.b.o.Log.Error("positions of the master are not in the journal", "err", err)
 	}
+}
+
+// last applies what of a record counts without the log that it waited for.
+func (f *tableFollower) last(src tablefeed.Source, rec []byte, full bool, bound func(topic string, queue int32) mq.Index) (err error) {
+	m := f.b.meta
+	switch {
+	case src == tablefeed.Topics && full:
+		_, err = m.Topics.Become(rec, true)
+	case src == tablefeed.Topics && !meta.Deletes(rec):
+		_, err = m.Topics.Apply(rec)
+	case src == tablefeed.Groups && full:
+		_, err = m.Groups.Become(rec, true)
+	case src == tablefeed.Groups && !meta.Deletes(rec):
+		_, err = m.Groups.Apply(rec)
+	case src == tablefeed.Offsets && !full:
+		err = m.Offsets.Apply(rec, bound)
+	}
+	return err
 }
 
 // queueEnd is the next index of a queue; of one that cannot be looked at, any.

@@ -378,3 +378,40 @@ func TestForgedTables(t *testing.T) {
 		p.part()
 	})
 }
+
+// A topic that is made while the full state of a slave that has just connected waits for its log is not in that state. It must not be
+// taken for a deleted one, and a slave that becomes master before its log is there has it all the same.
+func TestATopicMadeBehindAWaitingStateIsKept(t *testing.T) {
+	t.Parallel()
+	for _, promoted := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &couple{t: t, rng: rand.New(rand.NewPCG(1, 3))}
+			p.master, p.slave = start(t, asMaster), start(t, asSlave)
+			p.cutLog.Store(true)
+			p.master.topic("a", 1)
+			p.master.putN("a", 10)
+			p.connect()
+			time.Sleep(time.Second) // the full state is there and waits
+			p.master.topic("new", 1)
+			p.master.putN("new", 3)
+			time.Sleep(time.Second)
+			if promoted {
+				p.part()
+				p.slave.stop()
+				p.slave = start(t, func(o *setup) { asMaster(o); o.FS = p.slave.fs })
+			} else {
+				p.cutLog.Store(false)
+				time.Sleep(time.Second)
+				p.part()
+				if q, ok := p.slave.store.Lookup("new", 0); !ok || q.Min() != 0 || q.Max() != 3 {
+					t.Errorf("queue of the new topic: %v", q)
+				}
+			}
+			for _, topic := range []string{"a", "new"} {
+				if _, err := p.slave.Topic(t.Context(), topic); err != nil {
+					t.Errorf("promoted %v: %v", promoted, err)
+				}
+			}
+		})
+	}
+}

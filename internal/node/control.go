@@ -57,6 +57,9 @@ func (p *brokerPart) logStatus() member.Status {
 		return member.Place{Epoch: e.epochs.Written(off), Offset: int64(off)}
 	}
 	s := member.Status{Epoch: e.epochs.Last().Number, MaxOffset: int64(end), End: place(end), Durable: place(min(durable, end))}
+	if at, torn := e.store.Gap(); torn && e.role.Kind == Fenced {
+		s.MaxOffset = int64(at) // others of the set that have what is missing here go first
+	}
 	switch {
 	case e.ruler != nil:
 		s.Confirmed = int64(e.ruler.Confirmed())

@@ -127,18 +127,34 @@ func TestAdminPrintsWhatMQAdminPrints(t *testing.T) {
 				}
 			}
 			cases := []adminCase{
-				{"clusterList", false}, {"topicRoute -t AdminT1", false}, {"topicRoute -t AdminT1 -l", false}, {"topicRoute -t AdminNope", false},
-				{"topicStatus -t AdminT1", false}, {"topicList", true}, {"getConsumerConfig -g AdminG1", false}, {"consumerConnection -g AdminG1 -b " + broker, false},
-				{"queryMsgByOffset -t AdminT2 -b broker-a -i 0 -o 0", false}, {"printMsgByQueue -t AdminT1 -a broker-a -i 0 -p true -d true", false},
-				{"queryCq -t AdminT1 -q 0 -i 0", false}, {"haStatus -b " + broker, false}, {"getNamesrvConfig", true},
+				{"clusterList", false},
+				{"topicRoute -t AdminT1", false},
+				{"topicRoute -t AdminT1 -l", false},
+				{"topicRoute -t AdminNope", false},
+				{"topicStatus -t AdminT1", false},
+				{"topicList", true},
+				{"getConsumerConfig -g AdminG1", false},
+				{"consumerConnection -g AdminG1 -b " + broker, false},
+				{"queryMsgByOffset -t AdminT2 -b broker-a -i 0 -o 0", false},
+				{"printMsgByQueue -t AdminT1 -a broker-a -i 0 -p true -d true", false},
+				{"queryCq -t AdminT1 -q 0 -i 0", false},
+				{"haStatus -b " + broker, false},
+				{"getNamesrvConfig", true},
 			}
 			if *everyVariant {
 				cases = append(cases, []adminCase{
-					{"updateOrderConf -t AdminT2 -m get", false}, {"topicList -c", true}, {"topicClusterList -t AdminT1", false}, {"getBrokerConfig -b " + broker, true},
-					{"brokerConsumeStats -b " + broker, true}, {"consumerProgress -g AdminNope", false}, {"queryMsgByKey -t AdminT1 -k K1", false},
+					{"updateOrderConf -t AdminT2 -m get", false},
+					{"topicList -c", true},
+					{"topicClusterList -t AdminT1", false},
+					{"getBrokerConfig -b " + broker, true},
+					{"brokerConsumeStats -b " + broker, true},
+					{"consumerProgress -g AdminNope", false},
+					{"queryMsgByKey -t AdminT1 -k K1", false},
 					{"wipeWritePerm -b nobroker", false},
-					{"updateTopicPerm -t AdminT1 -c DefaultCluster -p 6", false}, {"producerConnection -g P1 -t AdminT1", false},
-					{"updateKvConfig -s ns1 -k k1 -v v1", false}, {"deleteKvConfig -s ns1 -k k1", false},
+					{"updateTopicPerm -t AdminT1 -c DefaultCluster -p 6", false},
+					{"producerConnection -g P1 -t AdminT1", false},
+					{"updateKvConfig -s ns1 -k k1 -v v1", false},
+					{"deleteKvConfig -s ns1 -k k1", false},
 					{"skipAccumulatedMessage -g AdminG1 -t AdminT1", true},
 				}...)
 			}
