@@ -75,6 +75,7 @@ const (
 	ioTimeout       = 2 * time.Second
 	barrierTimeout  = 5 * time.Second
 	barrierPause    = 100 * time.Millisecond
+	answerTimeout   = 10 * time.Second // by then a leader has committed what it was asked to, or does not lead any more
 	maxEntry        = 1 << 20
 )
 
@@ -118,11 +119,13 @@ type Log struct {
 	notify chan bool
 	done   chan struct{}
 	wg     sync.WaitGroup
+	asked  sync.WaitGroup // what waits for an answer of raft
 	once   sync.Once
 
-	mu    sync.Mutex // guards the fields below
-	turn  uint64     // counts changes of leadership
-	since time.Time  // not zero: ready to lead since then
+	mu      sync.Mutex // guards the fields below
+	turn    uint64     // counts changes of leadership
+	since   time.Time  // not zero: ready to lead since then
+	closing bool       // nothing is asked any more
 }
 
 // Open starts a member. ctx bounds nothing but the start.
@@ -209,9 +212,15 @@ func (l *Log) Propose(ctx context.Context, data []byte) (any, error) {
 	if len(data) > maxEntry {
 		return nil, fmt.Errorf("proposal of %d bytes, the limit is %d", len(data), maxEntry)
 	}
+	if !l.ask() {
+		return nil, ErrNotLeader
+	}
 	f := l.raft.Apply(data, 0)
 	failed := make(chan error, 1)
-	l.wg.Go(func() { failed <- f.Error() })
+	go func() {
+		defer l.asked.Done()
+		failed <- f.Error()
+	}()
 	select {
 	case err := <-failed:
 		switch {
@@ -223,6 +232,36 @@ func (l *Log) Propose(ctx context.Context, data []byte) (any, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
+	}
+}
+
+// ask counts a question, until asked.Done. It returns false when there must be none any more.
+func (l *Log) ask() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closing {
+		l.asked.Add(1)
+	}
+	return !l.closing
+}
+
+// answered waits until nothing waits for an answer, as long as one may take.
+//
+// Raft forgets what it was asked when it is shut down: who waits for what is committed, but not applied, would wait for ever.
+func (l *Log) answered() bool {
+	l.mu.Lock()
+	l.closing = true
+	l.mu.Unlock()
+	all := make(chan struct{})
+	go func() {
+		l.asked.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+		return true
+	case <-time.After(answerTimeout):
+		return false
 	}
 }
 
@@ -256,10 +295,15 @@ func (l *Log) Close() error {
 				l.log.Info("no other controller takes over now", "group", l.opts.Group, "err", err)
 			}
 		}
+		answered := l.answered()
 		close(l.done)
 		err = l.raft.Shutdown().Error()
 		l.closeNet()
-		l.wg.Wait()
+		if answered {
+			l.wg.Wait()
+		} else {
+			l.log.Warn("raft has not answered all that it was asked", "group", l.opts.Group)
+		}
 		err = errors.Join(err, l.disk.close())
 	})
 	return err
@@ -298,7 +342,11 @@ func (l *Log) follow() {
 // an old state.
 func (l *Log) ready(turn uint64) {
 	for {
+		if !l.ask() {
+			return
+		}
 		err := l.raft.Barrier(barrierTimeout).Error()
+		l.asked.Done()
 		l.mu.Lock()
 		now := l.turn == turn
 		if err == nil && now {
