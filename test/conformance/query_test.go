@@ -132,6 +132,6 @@ var adminCases = []testCase{
 	{"an unknown code is 3", func(e *env) {
 		e.code(e.call(e.b, 9999, nil, nil), protocol.RespRequestCodeNotSupported, " request type 9999 not supported")
 		// Named in Java's list of codes, sent and served by nobody.
-		e.code(e.call(e.b, protocol.ReqPopRollback, nil, nil), protocol.RespRequestCodeNotSupported, " request type 200056 not supported")
+		e.code(e.call(e.b, protocol.ReqQueryBrokerOffset, nil, nil), protocol.RespRequestCodeNotSupported, " request type 13 not supported")
 	}},
 }
