@@ -22,7 +22,8 @@ public class Called {
         });
         c.start();
         boolean all = latch.await(100, TimeUnit.SECONDS);
-        Thread.sleep(500);
+        c.setAwaitTerminationMillisWhenShutdown(10_000); // so that what was consumed counts
+        c.shutdown();
         System.out.println("{\"action\":\"called\",\"got\":" + (count - latch.getCount()) + ",\"all\":" + all + "}");
         System.exit(0);
     }
