@@ -9,26 +9,29 @@ import (
 
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/wireconf"
 )
 
 func (b *broker) PutTopic(ctx context.Context, t mq.TopicConfig) error {
-	filter := t.Filter
-	if filter == "" {
-		filter = "SINGLE_TAG"
-	}
-	_, err := b.call(ctx, protocol.ReqUpdateAndCreateTopic, &protocol.CreateTopicRequestHeader{
-		Topic: t.Name, DefaultTopic: "TBW102", ReadQueueNums: t.ReadQueues, WriteQueueNums: t.WriteQueues, Perm: int32(t.Perm),
-		TopicFilterType: filter, TopicSysFlag: t.SysFlag, Order: t.Order, Attributes: attributesText(t.Attributes),
-	}, nil)
+	h := topicHeader(&t)
+	h.Order, h.Attributes = t.Order, attributesText(t.Attributes)
+	_, err := b.call(ctx, protocol.ReqUpdateAndCreateTopic, h, nil)
 	return err
 }
 
 func (b *broker) PutStaticTopic(ctx context.Context, t mq.TopicConfig, force bool) error {
-	_, err := b.call(ctx, protocol.ReqUpdateAndCreateStaticTopic, &protocol.CreateTopicRequestHeader{
-		Topic: t.Name, DefaultTopic: "TBW102", ReadQueueNums: t.ReadQueues, WriteQueueNums: t.WriteQueues, Perm: int32(t.Perm),
-		TopicFilterType: cmp.Or(t.Filter, "SINGLE_TAG"), TopicSysFlag: t.SysFlag, Force: force,
-	}, t.Static.JSON())
+	h := topicHeader(&t)
+	h.Force = force
+	_, err := b.call(ctx, protocol.ReqUpdateAndCreateStaticTopic, h, t.Static.JSON())
 	return err
+}
+
+// topicHeader is what both requests say of a topic.
+func topicHeader(t *mq.TopicConfig) *protocol.CreateTopicRequestHeader {
+	return &protocol.CreateTopicRequestHeader{
+		Topic: t.Name, DefaultTopic: "TBW102", ReadQueueNums: t.ReadQueues, WriteQueueNums: t.WriteQueues, Perm: int32(t.Perm),
+		TopicFilterType: cmp.Or(t.Filter, "SINGLE_TAG"), TopicSysFlag: t.SysFlag,
+	}
 }
 
 // attributesText writes +key=value,-key.
@@ -51,14 +54,7 @@ func (b *broker) DeleteTopic(ctx context.Context, name string) error {
 func (b *broker) Topic(ctx context.Context, name string) (mq.TopicConfig, error) {
 	var t protocol.TopicConfigAndQueueMapping
 	err := b.read(ctx, protocol.ReqGetTopicConfig, &protocol.GetTopicConfigRequestHeader{Topic: name}, t.Decode)
-	return topicConfig(&t.TopicConfig), err
-}
-
-func topicConfig(t *protocol.TopicConfig) mq.TopicConfig {
-	return mq.TopicConfig{
-		Name: t.TopicName, ReadQueues: t.ReadQueueNums, WriteQueues: t.WriteQueueNums, Perm: mq.Perm(t.Perm), Filter: t.TopicFilterType,
-		SysFlag: t.TopicSysFlag, Order: t.Order, Attributes: t.Attributes,
-	}
+	return wireconf.ToTopic(&t.TopicConfig), err
 }
 
 // Topics reads everything at once, which all servers give to who does not ask for pages.
@@ -69,20 +65,13 @@ func (b *broker) Topics(ctx context.Context) ([]mq.TopicConfig, mq.DataVersion, 
 	}
 	out := make([]mq.TopicConfig, len(w.TopicConfigTable))
 	for i := range w.TopicConfigTable {
-		out[i] = topicConfig(&w.TopicConfigTable[i])
+		out[i] = wireconf.ToTopic(&w.TopicConfigTable[i])
 	}
 	return out, mq.DataVersion(w.DataVersion), nil
 }
 
 func (b *broker) PutGroup(ctx context.Context, g mq.GroupConfig) error {
-	body := protocol.SubscriptionGroupConfig{
-		GroupName: g.Name, ConsumeEnable: g.ConsumeEnable, ConsumeFromMinEnable: g.ConsumeFromMinEnable,
-		ConsumeBroadcastEnable: g.ConsumeBroadcastEnable, ConsumeMessageOrderly: g.ConsumeMessageOrderly,
-		RetryQueueNums: g.RetryQueues, RetryMaxTimes: g.RetryMaxTimes, GroupRetryPolicy: g.RetryPolicy, BrokerID: g.BrokerID,
-		WhichBrokerWhenConsumeSlowly: g.WhichBrokerWhenSlow, NotifyConsumerIDsChangedEnable: g.NotifyConsumerIDsChanged,
-		GroupSysFlag: g.SysFlag, ConsumeTimeoutMinute: g.ConsumeTimeoutMinutes, SubscriptionDataSet: g.SubscriptionData,
-		Attributes: g.Attributes,
-	}
+	body := wireconf.FromGroup(&g)
 	_, err := b.call(ctx, protocol.ReqUpdateAndCreateSubscriptionGroup, nil, body.AppendTo(nil, false))
 	return err
 }
@@ -95,18 +84,7 @@ func (b *broker) DeleteGroup(ctx context.Context, name string, cleanOffsets bool
 func (b *broker) Group(ctx context.Context, name string) (mq.GroupConfig, error) {
 	var g protocol.SubscriptionGroupConfig
 	err := b.read(ctx, protocol.ReqGetSubscriptionGroupConfig, &protocol.GetSubscriptionGroupConfigRequestHeader{Group: name}, g.Decode)
-	return groupConfig(&g), err
-}
-
-func groupConfig(g *protocol.SubscriptionGroupConfig) mq.GroupConfig {
-	return mq.GroupConfig{
-		Name: g.GroupName, ConsumeEnable: g.ConsumeEnable, ConsumeFromMinEnable: g.ConsumeFromMinEnable,
-		ConsumeBroadcastEnable: g.ConsumeBroadcastEnable, ConsumeMessageOrderly: g.ConsumeMessageOrderly,
-		RetryQueues: g.RetryQueueNums, RetryMaxTimes: g.RetryMaxTimes, RetryPolicy: g.GroupRetryPolicy, BrokerID: g.BrokerID,
-		WhichBrokerWhenSlow: g.WhichBrokerWhenConsumeSlowly, NotifyConsumerIDsChanged: g.NotifyConsumerIDsChangedEnable,
-		SysFlag: g.GroupSysFlag, ConsumeTimeoutMinutes: g.ConsumeTimeoutMinute, SubscriptionData: g.SubscriptionDataSet,
-		Attributes: g.Attributes,
-	}
+	return wireconf.ToGroup(&g), err
 }
 
 func (b *broker) Groups(ctx context.Context) ([]mq.GroupConfig, mq.DataVersion, error) {
@@ -116,7 +94,7 @@ func (b *broker) Groups(ctx context.Context) ([]mq.GroupConfig, mq.DataVersion, 
 	}
 	out := make([]mq.GroupConfig, len(w.SubscriptionGroupTable))
 	for i := range w.SubscriptionGroupTable {
-		out[i] = groupConfig(&w.SubscriptionGroupTable[i])
+		out[i] = wireconf.ToGroup(&w.SubscriptionGroupTable[i])
 	}
 	return out, mq.DataVersion(w.DataVersion), nil
 }

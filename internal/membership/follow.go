@@ -15,6 +15,7 @@ import (
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/wireconf"
 )
 
 // Timing of a slave's questions to a Java master. Java asks for everything every 60 s, in controller mode every 10 s.
@@ -305,10 +306,7 @@ func (f *Follower) topics(ctx context.Context, addr string) error {
 	list := make([]mq.TopicConfig, 0, len(w.TopicConfigTable))
 	for i := range w.TopicConfigTable {
 		t := &w.TopicConfigTable[i]
-		c := mq.TopicConfig{
-			Name: t.TopicName, ReadQueues: t.ReadQueueNums, WriteQueues: t.WriteQueueNums, Perm: mq.Perm(t.Perm),
-			Filter: t.TopicFilterType, SysFlag: t.TopicSysFlag, Order: t.Order, Attributes: t.Attributes,
-		}
+		c := wireconf.ToTopic(t)
 		if detail := w.TopicQueueMappingDetailMap[t.TopicName]; detail != nil {
 			if c.Static, err = logicqueue.Parse(detail); err != nil {
 				return fmt.Errorf("static topic %s of the master: %w", t.TopicName, err)
@@ -330,15 +328,7 @@ func (f *Follower) groups(ctx context.Context, addr string) error {
 	}
 	list := make([]mq.GroupConfig, 0, len(w.SubscriptionGroupTable))
 	for i := range w.SubscriptionGroupTable {
-		g := &w.SubscriptionGroupTable[i]
-		list = append(list, mq.GroupConfig{
-			Name: g.GroupName, ConsumeEnable: g.ConsumeEnable, ConsumeFromMinEnable: g.ConsumeFromMinEnable,
-			ConsumeBroadcastEnable: g.ConsumeBroadcastEnable, ConsumeMessageOrderly: g.ConsumeMessageOrderly,
-			RetryQueues: g.RetryQueueNums, RetryMaxTimes: g.RetryMaxTimes, RetryPolicy: g.GroupRetryPolicy, BrokerID: g.BrokerID,
-			WhichBrokerWhenSlow: g.WhichBrokerWhenConsumeSlowly, NotifyConsumerIDsChanged: g.NotifyConsumerIDsChangedEnable,
-			SysFlag: g.GroupSysFlag, ConsumeTimeoutMinutes: g.ConsumeTimeoutMinute, SubscriptionData: g.SubscriptionDataSet,
-			Attributes: g.Attributes,
-		})
+		list = append(list, wireconf.ToGroup(&w.SubscriptionGroupTable[i]))
 	}
 	return f.o.Tables.FollowGroups(list, mq.DataVersion(w.DataVersion))
 }

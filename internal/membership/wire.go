@@ -7,6 +7,7 @@ import (
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/wireconf"
 )
 
 // chunkTopics bounds one registration: 20,000 topics are a body of some 5 MB, well below the frame limit of 16 MiB.
@@ -83,10 +84,9 @@ func topicConfig(o *Options, t *mq.TopicConfig) protocol.TopicConfig {
 	if !o.Perm.Readable() || !o.Perm.Writable() {
 		perm &= o.Perm
 	}
-	return protocol.TopicConfig{
-		TopicName: t.Name, ReadQueueNums: t.ReadQueues, WriteQueueNums: t.WriteQueues, Perm: int32(perm),
-		TopicFilterType: cmp.Or(t.Filter, "SINGLE_TAG"), TopicSysFlag: t.SysFlag, Order: t.Order, Attributes: t.Attributes,
-	}
+	w := wireconf.FromTopic(t)
+	w.Perm, w.TopicFilterType = int32(perm), cmp.Or(t.Filter, "SINGLE_TAG")
+	return w
 }
 
 func dataVersion(v mq.DataVersion) protocol.DataVersion { return protocol.DataVersion(v) }

@@ -6,6 +6,7 @@ import (
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/wireconf"
 )
 
 // UPDATE_AND_CREATE_TOPIC_LIST (18), UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST (225), GET_SYSTEM_TOPIC_LIST_FROM_BROKER (305),
@@ -21,16 +22,9 @@ func updateTopics(a *API, s *session, r *remoting.Request) {
 	}
 	list := make([]mq.TopicConfig, 0, len(body.TopicConfigList))
 	for i := range body.TopicConfigList {
-		list = append(list, coreTopic(&body.TopicConfigList[i]))
+		list = append(list, wireconf.ToTopic(&body.TopicConfigList[i]))
 	}
 	s.administer(r, func() error { return a.adm.PutTopics(a.ctx, list) })
-}
-
-func coreTopic(t *protocol.TopicConfig) mq.TopicConfig {
-	return mq.TopicConfig{
-		Name: t.TopicName, ReadQueues: t.ReadQueueNums, WriteQueues: t.WriteQueueNums, Perm: mq.Perm(t.Perm), Filter: t.TopicFilterType,
-		SysFlag: t.TopicSysFlag, Order: t.Order, Attributes: t.Attributes,
-	}
 }
 
 func updateGroups(a *API, s *session, r *remoting.Request) {
@@ -41,7 +35,7 @@ func updateGroups(a *API, s *session, r *remoting.Request) {
 	}
 	list := make([]mq.GroupConfig, 0, len(body.GroupConfigList))
 	for i := range body.GroupConfigList {
-		list = append(list, coreGroup(&body.GroupConfigList[i]))
+		list = append(list, wireconf.ToGroup(&body.GroupConfigList[i]))
 	}
 	s.administer(r, func() error { return a.adm.PutGroups(a.ctx, list) })
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/wireconf"
 )
 
 // GET_ALL_TOPIC_CONFIG (21), DELETE_TOPIC_IN_BROKER (215), GET_TOPIC_CONFIG (351). Code 21 answers everything at once: paging by
@@ -27,7 +28,7 @@ func allTopicConfig(a *API, s *session, r *remoting.Request) {
 			if m := ts[i].Static; m != nil {
 				body.TopicQueueMappingDetailMap[ts[i].Name] = m.JSON()
 			}
-			body.TopicConfigTable = append(body.TopicConfigTable, wireTopic(&ts[i]))
+			body.TopicConfigTable = append(body.TopicConfigTable, wireconf.FromTopic(&ts[i]))
 		}
 		s.conn.Reply(to, protocol.RespSuccess, "", &protocol.GetAllTopicConfigResponseHeader{TotalTopicNum: int32(len(ts))},
 			body.AppendTo(nil, false))
@@ -45,7 +46,7 @@ func topicConfig(a *API, s *session, r *remoting.Request) {
 		s.fail(r, err)
 		return
 	}
-	body := protocol.TopicConfigAndQueueMapping{TopicConfig: wireTopic(&t)}
+	body := protocol.TopicConfigAndQueueMapping{TopicConfig: wireconf.FromTopic(&t)}
 	if h.Mapping && t.Static != nil {
 		body.MappingDetail = t.Static.JSON()
 	}
@@ -60,13 +61,6 @@ func deleteTopic(a *API, s *session, r *remoting.Request) {
 	}
 	name := strings.Clone(h.Topic)
 	s.administer(r, func() error { return a.adm.DeleteTopic(a.ctx, name) })
-}
-
-func wireTopic(t *mq.TopicConfig) protocol.TopicConfig {
-	return protocol.TopicConfig{
-		TopicName: t.Name, ReadQueueNums: t.ReadQueues, WriteQueueNums: t.WriteQueues, Perm: int32(t.Perm),
-		TopicFilterType: t.Filter, TopicSysFlag: t.SysFlag, Order: t.Order, Attributes: t.Attributes,
-	}
 }
 
 func version(v mq.DataVersion) protocol.DataVersion {

@@ -3,9 +3,9 @@ package remotingapi
 import (
 	"strings"
 
-	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/wireconf"
 )
 
 // UPDATE_AND_CREATE_SUBSCRIPTIONGROUP (200), GET_ALL_SUBSCRIPTIONGROUP_CONFIG (201), DELETE_SUBSCRIPTIONGROUP (207),
@@ -17,7 +17,7 @@ func updateGroup(a *API, s *session, r *remoting.Request) {
 		s.fail(r, err)
 		return
 	}
-	g := coreGroup(&body)
+	g := wireconf.ToGroup(&body)
 	s.administer(r, func() error { return a.adm.PutGroup(a.ctx, g) })
 }
 
@@ -31,7 +31,7 @@ func allGroupConfig(a *API, s *session, r *remoting.Request) {
 		}
 		body := protocol.SubscriptionGroupWrapper{DataVersion: version(v)}
 		for i := range gs {
-			body.SubscriptionGroupTable = append(body.SubscriptionGroupTable, wireGroup(&gs[i]))
+			body.SubscriptionGroupTable = append(body.SubscriptionGroupTable, wireconf.FromGroup(&gs[i]))
 		}
 		s.conn.Reply(to, protocol.RespSuccess, "", &protocol.GetAllSubscriptionGroupResponseHeader{TotalGroupNum: int32(len(gs))},
 			body.AppendTo(nil, false))
@@ -49,7 +49,7 @@ func groupConfig(a *API, s *session, r *remoting.Request) {
 		s.fail(r, err)
 		return
 	}
-	body := wireGroup(&g)
+	body := wireconf.FromGroup(&g)
 	s.ok(r, nil, body.AppendTo(nil, false))
 }
 
@@ -61,26 +61,4 @@ func deleteGroup(a *API, s *session, r *remoting.Request) {
 	}
 	name, clean := strings.Clone(h.GroupName), h.CleanOffset
 	s.administer(r, func() error { return a.adm.DeleteGroup(a.ctx, name, clean) })
-}
-
-func wireGroup(g *mq.GroupConfig) protocol.SubscriptionGroupConfig {
-	return protocol.SubscriptionGroupConfig{
-		GroupName: g.Name, ConsumeEnable: g.ConsumeEnable, ConsumeFromMinEnable: g.ConsumeFromMinEnable,
-		ConsumeBroadcastEnable: g.ConsumeBroadcastEnable, ConsumeMessageOrderly: g.ConsumeMessageOrderly,
-		RetryQueueNums: g.RetryQueues, RetryMaxTimes: g.RetryMaxTimes, GroupRetryPolicy: g.RetryPolicy, BrokerID: g.BrokerID,
-		WhichBrokerWhenConsumeSlowly: g.WhichBrokerWhenSlow, NotifyConsumerIDsChangedEnable: g.NotifyConsumerIDsChanged,
-		GroupSysFlag: g.SysFlag, ConsumeTimeoutMinute: g.ConsumeTimeoutMinutes, SubscriptionDataSet: g.SubscriptionData,
-		Attributes: g.Attributes,
-	}
-}
-
-func coreGroup(b *protocol.SubscriptionGroupConfig) mq.GroupConfig {
-	return mq.GroupConfig{
-		Name: b.GroupName, ConsumeEnable: b.ConsumeEnable, ConsumeFromMinEnable: b.ConsumeFromMinEnable,
-		ConsumeBroadcastEnable: b.ConsumeBroadcastEnable, ConsumeMessageOrderly: b.ConsumeMessageOrderly,
-		RetryQueues: b.RetryQueueNums, RetryMaxTimes: b.RetryMaxTimes, RetryPolicy: b.GroupRetryPolicy, BrokerID: b.BrokerID,
-		WhichBrokerWhenSlow: b.WhichBrokerWhenConsumeSlowly, NotifyConsumerIDsChanged: b.NotifyConsumerIDsChangedEnable,
-		SysFlag: b.GroupSysFlag, ConsumeTimeoutMinutes: b.ConsumeTimeoutMinute, SubscriptionData: b.SubscriptionDataSet,
-		Attributes: b.Attributes,
-	}
 }
