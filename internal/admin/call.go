@@ -188,3 +188,22 @@ func (c *Call) sure() error {
 	}
 	return nil
 }
+
+// again runs do once, or every -i seconds.
+func (c *Call) again(do func() error) error {
+	for {
+		err := do()
+		every := c.Int("i", 0)
+		if every <= 0 || err != nil {
+			return err
+		}
+		if err := c.out.Flush(); err != nil {
+			return err
+		}
+		select {
+		case <-c.Ctx.Done():
+			return nil
+		case <-time.After(time.Duration(every) * time.Second):
+		}
+	}
+}

@@ -77,25 +77,7 @@ type brokerRow struct {
 	runtime map[string]string
 }
 
-func clusterList(c *Call) error {
-	for {
-		if err := clusterListOnce(c); err != nil {
-			return err
-		}
-		every := c.Int("i", 0)
-		if every <= 0 {
-			return nil
-		}
-		if err := c.out.Flush(); err != nil {
-			return err
-		}
-		select {
-		case <-c.Ctx.Done():
-			return nil
-		case <-time.After(time.Duration(every) * time.Second):
-		}
-	}
-}
+func clusterList(c *Call) error { return c.again(func() error { return clusterListOnce(c) }) }
 
 func clusterListOnce(c *Call) error {
 	sets, err := c.inCluster(c.Str("c"))

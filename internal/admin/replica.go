@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cometmq/cometmq/internal/mq"
 )
@@ -47,25 +46,6 @@ func replicaCommands() []Command {
 			Name: "resetMasterFlushOffset", About: "Tell a slave where its master's log ended", Changes: true, Destroys: true, Run: resetFlush,
 			Flags: []Flag{need("b", "brokerAddr", "the broker's address"), need("o", "offset", "position in the log").num(64)},
 		},
-	}
-}
-
-// again runs do once, or every -i seconds.
-func (c *Call) again(do func() error) error {
-	for {
-		err := do()
-		every := c.Int("i", 0)
-		if every <= 0 || err != nil {
-			return err
-		}
-		if err := c.out.Flush(); err != nil {
-			return err
-		}
-		select {
-		case <-c.Ctx.Done():
-			return nil
-		case <-time.After(time.Duration(every) * time.Second):
-		}
 	}
 }
 

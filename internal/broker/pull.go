@@ -51,7 +51,8 @@ func (b *Broker) pull(r *mq.PullRequest, dst []byte) (mq.Fetch, error) {
 	f.Match, f.Props = filter.Match(), filter.Props()
 	f.TopicSysFlag, f.GroupSysFlag = t.entry.Config().SysFlag, gc.SysFlag
 	q := t.queue(b, r.QueueID)
-	read := storage.Read{From: r.From, MaxCount: int(min(r.MaxMessages, int32(b.live.Load().PullMessages))), MaxBytes: b.live.Load().PullBytes, Match: f.Match, Props: f.Props}
+	live := b.live.Load()
+	read := storage.Read{From: r.From, MaxCount: int(min(r.MaxMessages, int32(live.PullMessages))), MaxBytes: live.PullBytes, Match: f.Match, Props: f.Props}
 	if read.MaxCount <= 0 {
 		read.MaxCount = 1
 	}
@@ -180,7 +181,8 @@ func (b *Broker) lags(res *storage.ReadResult) bool {
 // Differs from Java: by default as much is given from the disk as from memory (Java: 8 messages, 64 KiB). The limits keep
 // Java's page faults short; we read whole blocks ahead, and a client gets what it asked for or less in either case.
 func (b *Broker) limitCold(res *storage.ReadResult, start int) {
-	if !res.Cold || res.Count <= 1 || (b.live.Load().DiskMessages >= b.live.Load().PullMessages && b.live.Load().DiskBytes >= b.live.Load().PullBytes) {
+	live := b.live.Load()
+	if !res.Cold || res.Count <= 1 || (live.DiskMessages >= live.PullMessages && live.DiskBytes >= live.PullBytes) {
 		return
 	}
 	rest := res.Records[start:]
@@ -190,7 +192,7 @@ func (b *Broker) limitCold(res *storage.ReadResult, start int) {
 			return // the store checked them; leave the result as it is
 		}
 		size += h.Size
-		if n > 0 && (n >= b.live.Load().DiskMessages || size > b.live.Load().DiskBytes) {
+		if n > 0 && (n >= live.DiskMessages || size > live.DiskBytes) {
 			res.Records = res.Records[:len(res.Records)-len(rest)]
 			res.Count, res.Next = n, h.Index
 			return

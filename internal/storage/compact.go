@@ -319,16 +319,7 @@ func (s *Store) readCompacted(k *compacted, r *Read, dst []byte) ReadResult {
 
 // takeCompacted reads from the compaction log.
 func (s *Store) takeCompacted(k *compacted, r *Read, res *ReadResult) {
-	count, maxBytes, scan := r.MaxCount, r.MaxBytes, r.MaxScan
-	if count <= 0 {
-		count = defaultCount
-	}
-	if maxBytes <= 0 {
-		maxBytes = defaultBytes
-	}
-	if scan <= 0 {
-		scan = max(defaultScan, count)
-	}
+	count, maxBytes, scan := r.limits()
 	start := len(res.Records)
 	res.Status = NoMatchedMessage
 	err := k.log.Each(max(r.From, 0), func(u *compaction.Unit, read func([]byte) ([]byte, error)) bool {

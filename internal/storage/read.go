@@ -151,9 +151,9 @@ func (s *Store) Read(q *Queue, r *Read, dst []byte) ReadResult {
 	return res
 }
 
-// read fills res; r.From is between res.Min and res.Max.
-func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res *ReadResult) {
-	count, maxBytes, scan := r.MaxCount, r.MaxBytes, r.MaxScan
+// limits are the bounds of r with their defaults.
+func (r *Read) limits() (count, maxBytes, scan int) {
+	count, maxBytes, scan = r.MaxCount, r.MaxBytes, r.MaxScan
 	if count <= 0 {
 		count = defaultCount
 	}
@@ -163,6 +163,12 @@ func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res 
 	if scan <= 0 {
 		scan = max(defaultScan, count)
 	}
+	return count, maxBytes, scan
+}
+
+// read fills res; r.From is between res.Min and res.Max.
+func (s *Store) read(rd *reader, q *Queue, cq *consumequeue.Queue, r *Read, res *ReadResult) {
+	count, maxBytes, scan := r.limits()
 	start := len(res.Records)
 	begin := s.log.Min()
 	res.Status = NoMatchedMessage

@@ -1,7 +1,6 @@
 package remotingapi
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/cometmq/cometmq/internal/auth"
@@ -18,16 +17,16 @@ import (
 // authHandlers are the requests about users and policies.
 func authHandlers() map[int32]handler {
 	return map[int32]handler{
-		protocol.ReqAuthCreateUser: createUser,
-		protocol.ReqAuthUpdateUser: updateUser,
-		protocol.ReqAuthDeleteUser: deleteUser,
-		protocol.ReqAuthGetUser:    getUser,
-		protocol.ReqAuthListUser:   listUsers,
-		protocol.ReqAuthCreateACL:  putACL,
-		protocol.ReqAuthUpdateACL:  putACL,
-		protocol.ReqAuthDeleteACL:  deleteACL,
-		protocol.ReqAuthGetACL:     getACL,
-		protocol.ReqAuthListACL:    listACLs,
+		protocol.ReqAuthCreateUser: guarded(createUser),
+		protocol.ReqAuthUpdateUser: guarded(updateUser),
+		protocol.ReqAuthDeleteUser: guarded(deleteUser),
+		protocol.ReqAuthGetUser:    guarded(getUser),
+		protocol.ReqAuthListUser:   guarded(listUsers),
+		protocol.ReqAuthCreateACL:  guarded(putACL),
+		protocol.ReqAuthUpdateACL:  guarded(putACL),
+		protocol.ReqAuthDeleteACL:  guarded(deleteACL),
+		protocol.ReqAuthGetACL:     guarded(getACL),
+		protocol.ReqAuthListACL:    guarded(listACLs),
 	}
 }
 
@@ -36,13 +35,15 @@ const (
 	textBlankUser = "The username is blank"
 )
 
-// guard returns who keeps users. Without one r is answered.
-func (s *session) guard(r *remoting.Request) *auth.Guard {
-	g := s.a.o.Auth
-	if g == nil {
-		s.conn.Reply(r.ReplyTo(), protocol.RespSystemError, textNoAuth, nil, nil)
+// guarded is a handler that needs who keeps users. Without one the request is refused.
+func guarded(f func(g *auth.Guard, s *session, r *remoting.Request)) handler {
+	return func(a *API, s *session, r *remoting.Request) {
+		if a.o.Auth == nil {
+			s.conn.Reply(r.ReplyTo(), protocol.RespSystemError, textNoAuth, nil, nil)
+			return
+		}
+		f(a.o.Auth, s, r)
 	}
-	return g
 }
 
 // by is who sends r.
@@ -68,9 +69,6 @@ func managed(err error) (code int32, remark string) {
 	if text, ok := auth.AsRefused(err); ok {
 		return protocol.RespNoPermission, text
 	}
-	if errors.Is(err, auth.ErrSuperOnly) || errors.Is(err, auth.ErrSuperUpdate) {
-		return protocol.RespSystemError, err.Error()
-	}
 	// Differs from Java: it says "An system error occurred, please try again later." whatever it was.
 	return protocol.RespSystemError, err.Error()
 }
@@ -90,12 +88,8 @@ func (s *session) userBody(r *remoting.Request, name string) (u *protocol.UserIn
 	return u, true
 }
 
-func createUser(_ *API, s *session, r *remoting.Request) {
+func createUser(g *auth.Guard, s *session, r *remoting.Request) {
 	var h protocol.CreateUserRequestHeader
-	g := s.guard(r)
-	if g == nil {
-		return
-	}
 	_ = h.Decode(r.Fields) // texts only
 	if u, ok := s.userBody(r, h.Username); ok {
 		by := s.by(r)
@@ -103,12 +97,8 @@ func createUser(_ *API, s *session, r *remoting.Request) {
 	}
 }
 
-func updateUser(_ *API, s *session, r *remoting.Request) {
+func updateUser(g *auth.Guard, s *session, r *remoting.Request) {
 	var h protocol.UpdateUserRequestHeader
-	g := s.guard(r)
-	if g == nil {
-		return
-	}
 	_ = h.Decode(r.Fields)
 	if u, ok := s.userBody(r, h.Username); ok {
 		by := s.by(r)
@@ -116,23 +106,15 @@ func updateUser(_ *API, s *session, r *remoting.Request) {
 	}
 }
 
-func deleteUser(_ *API, s *session, r *remoting.Request) {
+func deleteUser(g *auth.Guard, s *session, r *remoting.Request) {
 	var h protocol.DeleteUserRequestHeader
-	g := s.guard(r)
-	if g == nil {
-		return
-	}
 	_ = h.Decode(r.Fields)
 	by, name := s.by(r), strings.Clone(h.Username)
 	s.manage(r, func() error { return g.DeleteUser(by, name) })
 }
 
-func getUser(_ *API, s *session, r *remoting.Request) {
+func getUser(g *auth.Guard, s *session, r *remoting.Request) {
 	var h protocol.GetUserRequestHeader
-	g := s.guard(r)
-	if g == nil {
-		return
-	}
 	_ = h.Decode(r.Fields)
 	if strings.TrimSpace(h.Username) == "" {
 		s.conn.Reply(r.ReplyTo(), protocol.RespInvalidParameter, textBlankUser, nil, nil)
@@ -145,12 +127,8 @@ func getUser(_ *API, s *session, r *remoting.Request) {
 	s.ok(r, nil, body)
 }
 
-func listUsers(_ *API, s *session, r *remoting.Request) {
+func listUsers(g *auth.Guard, s *session, r *remoting.Request) {
 	var h protocol.ListUsersRequestHeader
-	g := s.guard(r)
-	if g == nil {
-		return
-	}
 	_ = h.Decode(r.Fields)
 	var body []byte
 	if all := g.Users(h.Filter); len(all) > 0 {

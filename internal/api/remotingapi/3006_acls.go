@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/cometmq/cometmq/internal/auth"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
 )
@@ -13,12 +14,8 @@ import (
 
 var errNoPolicies = errors.New("The body of acl is null") //nolint:staticcheck // Java's text
 
-func putACL(_ *API, s *session, r *remoting.Request) {
+func putACL(g *auth.Guard, s *session, r *remoting.Request) {
 	var h protocol.CreateAclRequestHeader // that of an update is the same
-	g := s.guard(r)
-	if g == nil {
-		return
-	}
 	_ = h.Decode(r.Fields)
 	in := new(protocol.ACLInfo)
 	if err := in.Decode(r.Body); err != nil {
@@ -33,23 +30,15 @@ func putACL(_ *API, s *session, r *remoting.Request) {
 	s.manage(r, func() error { return g.PutACL(by, subject, in) })
 }
 
-func deleteACL(_ *API, s *session, r *remoting.Request) {
+func deleteACL(g *auth.Guard, s *session, r *remoting.Request) {
 	var h protocol.DeleteAclRequestHeader
-	g := s.guard(r)
-	if g == nil {
-		return
-	}
 	_ = h.Decode(r.Fields)
 	by, subject, kind, resource := s.by(r), strings.Clone(h.Subject), strings.Clone(h.PolicyType), strings.Clone(h.Resource)
 	s.manage(r, func() error { return g.DeleteACL(by, subject, kind, resource) })
 }
 
-func getACL(_ *API, s *session, r *remoting.Request) {
+func getACL(g *auth.Guard, s *session, r *remoting.Request) {
 	var h protocol.GetAclRequestHeader
-	g := s.guard(r)
-	if g == nil {
-		return
-	}
 	_ = h.Decode(r.Fields)
 	acl, err := g.ACL(h.Subject)
 	if err != nil {
@@ -64,12 +53,8 @@ func getACL(_ *API, s *session, r *remoting.Request) {
 	s.ok(r, nil, body)
 }
 
-func listACLs(_ *API, s *session, r *remoting.Request) {
+func listACLs(g *auth.Guard, s *session, r *remoting.Request) {
 	var h protocol.ListAclsRequestHeader
-	g := s.guard(r)
-	if g == nil {
-		return
-	}
 	_ = h.Decode(r.Fields)
 	var body []byte
 	if all := g.ACLs(h.SubjectFilter, h.ResourceFilter); len(all) > 0 {
