@@ -20,11 +20,7 @@ func TestTheConfigurationChangesWhileTheBrokerRuns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		must(t, w.mem.MkdirAll("/conf"))
-		must(t, vfs.WriteFileAtomic(w.mem, "/conf/broker.conf", []byte(operatorsFile), false))
-		o := w.options(nil)
-		o.Broker.Process.ConfigPath, o.Broker.Set = "/conf/broker.conf", nil
-		o.Level = new(slog.LevelVar)
+		o := operated(t, w)
 		n := w.start(o)
 		c := w.caller(t)
 		update := func(text string, code int32) string {
@@ -137,4 +133,15 @@ func TestAConfigurationThatCannotBeStoredIsSaidSo(t *testing.T) {
 		}
 		must(t, n.Shutdown(t.Context()))
 	})
+}
+
+// operated are the options of a broker that an operator's file configures.
+func operated(t *testing.T, w *world) Options {
+	t.Helper()
+	must(t, w.mem.MkdirAll("/conf"))
+	must(t, vfs.WriteFileAtomic(w.mem, "/conf/broker.conf", []byte(operatorsFile), false))
+	o := w.options(nil)
+	o.Broker.Process.ConfigPath, o.Broker.Set = "/conf/broker.conf", nil
+	o.Level = new(slog.LevelVar)
+	return o
 }

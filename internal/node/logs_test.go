@@ -2,25 +2,19 @@ package node
 
 import (
 	"bytes"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/telemetry"
-	"github.com/cometmq/cometmq/internal/vfs"
 )
 
 func TestLevelsOfComponentsChangeWhileTheBrokerRuns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		must(t, w.mem.MkdirAll("/conf"))
-		must(t, vfs.WriteFileAtomic(w.mem, "/conf/broker.conf", []byte(operatorsFile), false))
-		o := w.options(nil)
-		o.Broker.Process.ConfigPath, o.Broker.Set = "/conf/broker.conf", nil
-		o.Level = new(slog.LevelVar)
+		o := operated(t, w)
 		o.Levels = telemetry.NewLevels(o.Level)
 		n := w.start(o)
 		c := w.caller(t)

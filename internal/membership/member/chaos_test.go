@@ -170,9 +170,7 @@ func TestEpochsOfAnEngineOnlyGrow(t *testing.T) {
 	t.Parallel()
 	bubble(t, 1, 1, 1, func(t *testing.T, w *world) {
 		t.Helper()
-		a := w.nodes[0]
-		a.start()
-		w.until(3*time.Second, "a master", func() bool { return w.masters() == "10.0.1.1@1" })
+		a := w.inOffice()
 		w.q.mu.Lock()
 		w.q.setLocked(decision{7, "10.0.1.7:10911", 3, []int64{7}, 2})
 		w.q.mu.Unlock()

@@ -650,3 +650,12 @@ func (q *quorum) calm() {
 	defer q.mu.Unlock()
 	q.loseAnswer, q.loseAsk, q.stale, q.slow = 0, 0, 0, 0
 }
+
+// inOffice starts the first broker and waits until it is master of epoch 1.
+func (w *world) inOffice() *node {
+	w.t.Helper()
+	a := w.nodes[0]
+	a.start()
+	w.until(3*time.Second, "a master", func() bool { return w.masters() == "10.0.1.1@1" })
+	return a
+}

@@ -71,9 +71,7 @@ func TestMasterWithoutControllersStopsAcknowledgingInTimeAndGoesOnWhenTheyAreBac
 	t.Parallel()
 	bubble(t, 3, 1, 1, func(t *testing.T, w *world) {
 		t.Helper()
-		a := w.nodes[0]
-		a.start()
-		w.until(3*time.Second, "a master", func() bool { return w.masters() == "10.0.1.1@1" })
+		a := w.inOffice()
 		time.Sleep(time.Minute)
 		for i := range 3 {
 			w.net.Partition(a.ip, w.q.addrs[i][:len("10.0.0.1")])
@@ -98,9 +96,7 @@ func TestALeaseIsOfNoUseOnceHeartbeatsAreNotTaken(t *testing.T) {
 	t.Parallel()
 	bubble(t, 1, 1, 1, func(t *testing.T, w *world) {
 		t.Helper()
-		a := w.nodes[0]
-		a.start()
-		w.until(3*time.Second, "a master", func() bool { return w.masters() == "10.0.1.1@1" })
+		a := w.inOffice()
 		a.m.Ask()
 		// Questions are answered, heartbeats are not: the controllers will elect another one.
 		w.q.mu.Lock()
@@ -119,9 +115,7 @@ func TestAbsentLeaderIsReplacedByTheNextWithoutAFence(t *testing.T) {
 	t.Parallel()
 	bubble(t, 3, 2, 1, func(t *testing.T, w *world) {
 		t.Helper()
-		a := w.nodes[0]
-		a.start()
-		w.until(3*time.Second, "a master", func() bool { return w.masters() == "10.0.1.1@1" })
+		a := w.inOffice()
 		time.Sleep(2 * time.Second)
 		w.stop[0]()
 		w.q.lead(2)
@@ -280,9 +274,7 @@ func TestTheMarkFollowsTheLog(t *testing.T) {
 	t.Parallel()
 	bubble(t, 1, 1, 1, func(t *testing.T, w *world) {
 		t.Helper()
-		a := w.nodes[0]
-		a.start()
-		w.until(3*time.Second, "a master", func() bool { return w.masters() == "10.0.1.1@1" })
+		a := w.inOffice()
 		for _, tt := range []struct {
 			epoch        int32
 			end, durable int64
@@ -335,9 +327,7 @@ func TestTheRightOfAnEpochBeginsWhenItsMasterIsInOffice(t *testing.T) {
 	t.Parallel()
 	bubble(t, 1, 1, 1, func(t *testing.T, w *world) {
 		t.Helper()
-		a := w.nodes[0]
-		a.start()
-		w.until(3*time.Second, "a master", func() bool { return w.masters() == "10.0.1.1@1" })
+		a := w.inOffice()
 		a.engine.mu.Lock()
 		a.engine.take = 8 * time.Second
 		a.engine.mu.Unlock()
@@ -357,9 +347,7 @@ func TestAProposalThatIsRefusedSaysSo(t *testing.T) {
 	t.Parallel()
 	bubble(t, 1, 1, 1, func(t *testing.T, w *world) {
 		t.Helper()
-		a := w.nodes[0]
-		a.start()
-		w.until(3*time.Second, "a master", func() bool { return w.masters() == "10.0.1.1@1" })
+		a := w.inOffice()
 		for _, tt := range []struct {
 			epoch, set int32
 			want       int32
