@@ -116,7 +116,11 @@ func brokerHandlers(fn *ast.FuncDecl, codes map[string]*Code) {
 			return true
 		}
 		if c := codes[constOf(kv.Key)]; c != nil {
-			c.Broker = exprName(kv.Value)
+			v := kv.Value
+			if wrapped, ok := v.(*ast.CallExpr); ok && len(wrapped.Args) == 1 {
+				v = wrapped.Args[0] // guarded(createUser): the function that serves it
+			}
+			c.Broker = exprName(v)
 		}
 		return true
 	})
