@@ -21,6 +21,8 @@ func TestACompactedTopicOutlivesKillsAndTheLog(t *testing.T) {
 			o.FS = fs
 			o.storage.SegmentSize, o.storage.CompactFileSize, o.storage.CompactQueueSize = 16<<10, 2300, 460
 			o.storage.CompactInterval, o.storage.ReservedTime = 10*time.Second, 5*time.Minute
+			// At any hour: a day has so many timers that the race detector does not survive it in a bubble.
+			o.storage.DeleteWhen = "0;1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17;18;19;20;21;22;23"
 		}
 		r := start(t, with)
 		must(t, r.PutTopic(t.Context(), mq.TopicConfig{
@@ -80,7 +82,7 @@ func TestACompactedTopicOutlivesKillsAndTheLog(t *testing.T) {
 		for range 300 { // another topic, so that the log grows
 			r.put(message("Other", 0, "x", "k", "v"))
 		}
-		time.Sleep(26 * time.Hour)
+		time.Sleep(20 * time.Minute)
 		synctest.Wait()
 		if q, _ := r.store.Lookup("C", 0); q.Min() == 0 {
 			t.Error("the log was not deleted")
