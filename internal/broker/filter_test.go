@@ -139,12 +139,12 @@ func TestSQLWaitersGetTheProperties(t *testing.T) {
 func TestGroupsThatLeftAreForgottenLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := sqlRig(t)
+		r := sqlRig(t, func(o *setup) { o.FilterKeep = time.Hour })
 		s := session("c")
 		hb := mq.ConsumerData{Group: "g", Subscriptions: []mq.Subscription{{Topic: "T", Expression: "n = 1", ExpressionType: sqlType, Version: 1}}}
 		r.consume(s, hb)
 		r.Detach(s)
-		time.Sleep(25 * time.Hour)
+		time.Sleep(2 * time.Hour)
 		s2 := session("c")
 		hb.Subscriptions[0].Expression, hb.Subscriptions[0].Version = "n = 2", 1
 		r.consume(s2, hb) // the same version: if the old data were still there, they would count
