@@ -36,6 +36,7 @@ var siblings = map[string][]string{
 	"bufpool":           {"invariants"},
 	"telemetry":         {"vfs"},
 	"telemetry/prom":    {"telemetry"},
+	"telemetry/otlp":    {"telemetry"},
 	"storage/commitlog": {"storage/segment"},
 	"storage":           {"storage/segment", "storage/commitlog", "storage/consumequeue", "storage/keyindex", "storage/compaction"},
 	"broker":            {"broker/meta", "broker/clients", "broker/longpoll", "broker/rebalance", "broker/delay", "broker/tx", "broker/pop", "broker/stats", "broker/tablefeed"},

@@ -235,6 +235,8 @@ func TestWrongValuesNameKeyValueAndWhatIsAllowed(t *testing.T) {
 	f("authenticationWhitelist=105,all", "numbers of request codes")
 	f("initAuthenticationUser=admin:secret", `initAuthenticationUser = "******" is not allowed: {"username":`)
 	f(`innerClientAuthenticationCredentials={"accessKey":"a"}`, `innerClientAuthenticationCredentials = "******"`)
+	f("metricsExporterType=OTLP_GRPC", `metricsGrpcExporterTarget = "" is not allowed: the collector's http://host:port`)
+	f("metricsExporterType=4", "one of DISABLE, OTLP_GRPC, PROM, LOG")
 	f("a\\u00zz=1", "broker.conf")
 
 	_, _, err := loadText(t, "listenPort=x\nflushDiskType=y\n")
@@ -452,5 +454,34 @@ func TestControllerModeSaysWhatIsNotPromised(t *testing.T) {
 				t.Errorf("%s: notice %q, want %q", tt.text, n, want[i])
 			}
 		}
+	}
+}
+
+func TestPairsOfMetricsThatAreNoneAreLeftOut(t *testing.T) {
+	t.Parallel()
+	b, notices, err := loadText(t, `
+metricsExporterType=1
+metricsGrpcExporterTarget=http://c:4317
+metricsGrpcExporterHeader=Authorization:Bearer a:b,,grpc-timeout:1,x y:1,te:1,plain
+metricsLabel=zone:z1,1a:b,a:b:c
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := b.Metrics
+	if m.Exporter != MetricsPush || m.ExporterNames() || len(m.Headers) != 1 || m.Headers[0] != [2]string{"authorization", "Bearer a:b"} {
+		t.Errorf("%+v", m)
+	}
+	if len(m.Labels) != 1 || m.Labels[0] != [2]string{"zone", "z1"} {
+		t.Errorf("%v", m.Labels)
+	}
+	left := 0
+	for _, n := range notices {
+		if strings.Contains(n.Text, "is left out") {
+			left++
+		}
+	}
+	if left != 6 {
+		t.Errorf("%d notices: %v", left, notices)
 	}
 }

@@ -130,11 +130,6 @@ var fates = []struct {
 	{accepted, "it tunes the log of Java's controllers, the one here is another", `
 		jraftConfig mappedFileSize jRaftScanWaitTimeoutMs`},
 	{accepted, "an election is tried until it is done", `electMasterMaxRetryCount`},
-	{accepted, "figures are fetched, they are not sent to collectors yet", `
-		ControllerConfig.metricsGrpcExporterTarget
-		ControllerConfig.metricsGrpcExporterHeader ControllerConfig.metricGrpcExporterTimeOutInMills
-		ControllerConfig.metricGrpcExporterIntervalInMills ControllerConfig.metricLoggingExporterIntervalInMills
-		ControllerConfig.metricsInDelta`},
 	{refused, "logs that another program writes are not supported", `duplicationEnable`},
 	{accepted, "locks that several brokers keep and broker containers are not implemented", `
 		cleanOfflineBrokerInterval
@@ -242,10 +237,7 @@ var fates = []struct {
 	{accepted, "statistics and metrics are different here", `
 		commercialBaseCount commercialSizePerMsg accountStatsEnable accountStatsPrintZeroValues maxStatsIdleTimeInMinutes
 		enableDetailStat autoDeleteUnusedStats isolateLogEnable printChannelGroups printChannelGroupsMinNum
-		BrokerConfig.metricsGrpcExporterTarget
-		BrokerConfig.metricsGrpcExporterHeader BrokerConfig.metricGrpcExporterTimeOutInMills
-		BrokerConfig.metricGrpcExporterIntervalInMills BrokerConfig.metricLoggingExporterIntervalInMills
-		metricsExportBatchMaxDataPoints BrokerConfig.metricsInDelta enableRemotingMetrics enableMessageStoreMetrics
+		enableRemotingMetrics enableMessageStoreMetrics
 		enablePopMetrics enableConnectionMetrics enableTransactionMetrics enableStatsMetrics enableRequestMetrics
 		enableLagAndDlqMetrics`},
 }

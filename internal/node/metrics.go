@@ -12,6 +12,7 @@ import (
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/remoting"
 	"github.com/cometmq/cometmq/internal/telemetry"
+	"github.com/cometmq/cometmq/internal/telemetry/otlp"
 	"github.com/cometmq/cometmq/internal/telemetry/prom"
 	"github.com/cometmq/cometmq/internal/version"
 )
@@ -27,13 +28,27 @@ type metricsPart struct {
 // headerTimeout is how long a client may take to say what it wants.
 const headerTimeout = 10 * time.Second
 
-// openMetrics opens the page if it is wanted. That it cannot be opened is a warning: what the process is for is more important.
+// openMetrics gives the figures to whom they are wanted by. That it cannot be done is a warning: what the process is for is more important.
 func (n *Node) openMetrics(ctx context.Context, o *Options) {
 	c, bind := metricsOf(o)
-	if c == nil || c.Exporter != config.MetricsPage {
+	if c == nil {
 		return
 	}
 	log := o.Log.With("role", "metrics")
+	switch c.Exporter {
+	case config.MetricsPage:
+		n.openPage(ctx, o, c, bind, log)
+	case config.MetricsPush, config.MetricsLog:
+		p, err := n.newExport(ctx, o, c, log)
+		if err != nil {
+			log.Warn("nobody gets figures: see metricsGrpcExporterTarget", "target", c.Target, "err", err)
+			return
+		}
+		n.add(p)
+	}
+}
+
+func (n *Node) openPage(ctx context.Context, o *Options, c *config.Metrics, bind string, log *slog.Logger) {
 	l, err := o.Listen(ctx, "tcp", c.Addr(bind))
 	if err != nil {
 		log.Warn("no page for Prometheus: choose another metricsPromExporterPort, or metricsExporterType = DISABLE",
@@ -51,6 +66,55 @@ func (n *Node) openMetrics(ctx context.Context, o *Options) {
 	log.Info("page for Prometheus", "addr", l.Addr())
 	n.metrics = p
 	n.add(p)
+}
+
+// exportPart tells the figures of all roles to a collector or to the log.
+type exportPart struct {
+	export *otlp.Exporter
+	ctx    context.Context // the lifetime of the part
+	cancel context.CancelFunc
+	quit   chan struct{} // closed by stop
+	done   chan struct{} // closed when run has ended
+}
+
+func (n *Node) newExport(ctx context.Context, o *Options, c *config.Metrics, log *slog.Logger) (*exportPart, error) {
+	eo := otlp.Options{
+		Sources: func() []telemetry.Source { return n.sources(o, c) }, Limit: c.Limit, Batch: c.BatchLimit, Delta: c.Delta,
+		Timeout: c.Timeout, Interval: c.PushEach, Version: version.Get().Short(), Log: log,
+	}
+	p := &exportPart{quit: make(chan struct{}), done: make(chan struct{})}
+	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if c.Exporter == config.MetricsLog {
+		eo.Interval = c.LogEach
+		p.export = otlp.Lines(eo)
+		return p, nil
+	}
+	t, err := otlp.ParseTarget(c.Target)
+	if err != nil {
+		return nil, err
+	}
+	t.Header = c.Headers
+	p.export, err = otlp.Push(eo, t, o.Dial)
+	log.Info("figures go to a collector", "target", c.Target, "interval", c.PushEach)
+	return p, err
+}
+
+func (p *exportPart) run() error {
+	defer close(p.done)
+	return p.export.Run(p.ctx, p.quit)
+}
+
+// stop lets the last figures be told. It comes before the roles end whose figures they are.
+func (p *exportPart) stop(ctx context.Context) error {
+	defer p.cancel()
+	close(p.quit)
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		p.cancel()
+		<-p.done
+	}
+	return nil
 }
 
 // metricsOf is the configuration that counts for the process, and the address that its role listens on.
@@ -102,10 +166,13 @@ func (n *Node) sources(o *Options, c *config.Metrics) []telemetry.Source {
 	return list
 }
 
-// withOperators adds the labels that the operator wants.
+// withOperators adds the labels that the operator wants, and Java's word for deltas.
 func withOperators(labels []telemetry.Label, c *config.Metrics) []telemetry.Label {
 	for _, l := range c.Labels {
 		labels = append(labels, telemetry.Label{Name: l[0], Value: l[1]})
+	}
+	if c.Delta {
+		labels = append(labels, telemetry.Label{Name: "aggregation", Value: "delta"})
 	}
 	return labels
 }
@@ -155,7 +222,7 @@ func (p *brokerPart) collect(s *telemetry.Sink) {
 	if p.member != nil {
 		s.Int(telemetry.MasterEpoch, int64(role.Epoch))
 	}
-	e.core.Collect(s, p.o.Broker.Metrics.Legacy)
+	e.core.Collect(s, p.o.Broker.Metrics.ExporterNames())
 	e.collectReplication(s)
 }
 

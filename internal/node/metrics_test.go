@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/telemetry"
 )
@@ -155,4 +157,57 @@ func TestSeriesAreBounded(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	must(t, n.Shutdown(t.Context()))
+}
+
+// The exporters of Java's that push are configured as there; the collector itself is tested in telemetry/otlp.
+func TestFiguresGoToTheLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n := w.start(w.options(map[string]string{"metricsExporterType": "3", "metricLoggingExporterIntervalInMills": "500", "metricsInDelta": "true"}))
+		if n.MetricsAddr() != "" {
+			t.Errorf("there is a page, too: %s", n.MetricsAddr())
+		}
+		time.Sleep(time.Second)
+		must(t, n.Shutdown(t.Context()))
+		log := w.diary.String()
+		for _, want := range []string{"msg=figures", "broker-meter", "rocketmq_topic_number", "aggregation", "cometmq_uptime_seconds"} {
+			if !strings.Contains(log, want) {
+				t.Errorf("no %s in the log", want)
+			}
+		}
+		if strings.Contains(log, "rocketmq_brokeruntime") {
+			t.Error("names of rocketmq-exporter are told, which is fetched from")
+		}
+		w.free()
+	})
+}
+
+func TestFiguresGoToACollector(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		l, err := w.net.Listen("127.0.0.1:4317")
+		must(t, err)
+		came := make(chan string, 1)
+		go func() {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			hello := make([]byte, 14)
+			_, _ = io.ReadFull(conn, hello)
+			came <- string(hello)
+			_ = conn.Close()
+		}()
+		n := w.start(w.options(map[string]string{
+			"metricsExporterType": "OTLP_GRPC", "metricsGrpcExporterTarget": "http://127.0.0.1:4317", "metricGrpcExporterIntervalInMills": "1000",
+		}))
+		if hello := <-came; hello != "PRI * HTTP/2.0" {
+			t.Errorf("%q", hello)
+		}
+		must(t, l.Close())
+		must(t, n.Shutdown(t.Context())) // although the collector is away
+		w.free()
+	})
 }

@@ -9,5 +9,5 @@
 //
 // Invariant: the number of series of one metric is bounded by Sink's limit. What is above it is counted, not told.
 //
-// The subpackage prom is the page; it needs a library.
+// The subpackage prom is the page, otlp sends to a collector or the log; they need libraries.
 package telemetry

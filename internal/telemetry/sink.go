@@ -1,5 +1,7 @@
 package telemetry
 
+import "time"
+
 // Source is something that has figures: a role that this process plays.
 type Source struct {
 	// Common are names and values of labels that the source's metrics of each scope have besides their own.
@@ -39,6 +41,16 @@ func Collect(sources []Source, limit int, emit func(*Sample)) (dropped int64) {
 		sources[i].Collect(s)
 	}
 	return s.dropped
+}
+
+// CollectAll is Collect, and tells then how many series were left out and how long it took by the clock now.
+func CollectAll(sources []Source, limit int, now func() time.Time, emit func(*Sample)) {
+	start := now()
+	dropped := Collect(sources, limit, emit)
+	Collect([]Source{{Collect: func(s *Sink) {
+		s.Int(Dropped, dropped)
+		s.Value(CollectTime, now().Sub(start).Seconds())
+	}}}, 0, emit)
 }
 
 // Value tells a counter or gauge.

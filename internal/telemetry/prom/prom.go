@@ -62,7 +62,6 @@ type descKey struct {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	start := c.o.Now()
 	descs := map[descKey]*prometheus.Desc{}
 	emit := func(s *telemetry.Sample) {
 		k := descKey{m: s.Metric}
@@ -76,11 +75,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- metricOf(d, s)
 	}
-	dropped := telemetry.Collect(c.o.Sources(), c.o.Limit, emit)
-	telemetry.Collect([]telemetry.Source{{Collect: func(s *telemetry.Sink) {
-		s.Int(telemetry.Dropped, dropped)
-		s.Value(telemetry.CollectTime, c.o.Now().Sub(start).Seconds())
-	}}}, 0, emit)
+	telemetry.CollectAll(c.o.Sources(), c.o.Limit, c.o.Now, emit)
 }
 
 func describe(s *telemetry.Sample) *prometheus.Desc {
