@@ -17,8 +17,8 @@ const module = "github.com/cometmq/cometmq"
 var level = map[string]int{
 	"mq": 0, "record": 0, "protocol": 0, "fastjson": 0, "selector": 0, "config": 0, "telemetry": 0, "vfs": 0,
 	"bufpool": 0, "bytesview": 0, "invariants": 0, "version": 0, "logicqueue": 0,
-	"storage": 1, "remoting": 1, "auth": 1, "wireconf": 1,
-	"broker": 2, "cluster": 2, "membership": 2, "nameserver": 2, "controller": 2, "replication": 2,
+	"storage": 1, "remoting": 1, "auth": 1, "wireconf": 1, "kvfile": 1,
+	"broker": 2, "cluster": 2, "membership": 2, "nameserver": 2, "controller": 2, "replication": 2, "series": 2, "alerts": 2, "jobs": 2,
 	"api":   3,
 	"admin": 4, "bench": 4, "storetool": 4,
 	"cli": 5, "node": 5,
@@ -45,6 +45,7 @@ var siblings = map[string][]string{
 	"broker/tx":         {"broker/meta"},
 	"controller":        {"controller/raftlog"},
 	"api/amqpapi":       {"api/amqpapi/amqp10"},
+	"alerts":            {"series"},
 	"cli":               {"node"},
 }
 
@@ -58,6 +59,10 @@ var only = map[string][]string{
 	"nameserver":  {"remoting", "protocol", "fastjson", "vfs", "bytesview"},
 	"controller":  {"remoting", "protocol", "vfs", "telemetry"},
 	"wireconf":    {"mq", "protocol"},
+	"kvfile":      {"vfs"},
+	"series":      {"mq", "telemetry", "kvfile", "vfs"},
+	"alerts":      {"mq", "kvfile", "vfs"},
+	"jobs":        {"mq", "record", "vfs"},
 	"admin":       {"mq", "record", "selector"},
 }
 
