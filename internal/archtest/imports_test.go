@@ -16,7 +16,7 @@ const module = "github.com/cometmq/cometmq"
 // and what siblings lists for it; nothing else of this module.
 var level = map[string]int{
 	"mq": 0, "record": 0, "protocol": 0, "fastjson": 0, "selector": 0, "config": 0, "telemetry": 0, "vfs": 0,
-	"bufpool": 0, "bytesview": 0, "invariants": 0, "version": 0, "logicqueue": 0,
+	"bufpool": 0, "bytesview": 0, "invariants": 0, "version": 0, "logicqueue": 0, "quota": 0,
 	"storage": 1, "remoting": 1, "auth": 1, "wireconf": 1, "kvfile": 1,
 	"broker": 2, "cluster": 2, "membership": 2, "nameserver": 2, "controller": 2, "replication": 2, "series": 2, "alerts": 2, "jobs": 2,
 	"api":   3,
@@ -32,7 +32,7 @@ var siblings = map[string][]string{
 	"fastjson":          {"bytesview"},
 	"record":            {"bytesview"},
 	"selector":          {"record", "bytesview"},
-	"config":            {"version"},
+	"config":            {"version", "quota"},
 	"bufpool":           {"invariants"},
 	"telemetry":         {"vfs"},
 	"telemetry/prom":    {"telemetry"},
@@ -52,7 +52,7 @@ var siblings = map[string][]string{
 // only narrows what a package may import below its level; absent means: every lower level.
 var only = map[string][]string{
 	"api":         {"mq", "record", "protocol", "remoting", "auth", "selector", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue", "wireconf"},
-	"broker":      {"storage", "mq", "record", "selector", "vfs", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue"},
+	"broker":      {"storage", "mq", "record", "selector", "vfs", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue", "quota"},
 	"storage":     {"record", "vfs", "bufpool", "bytesview", "invariants"},
 	"replication": {"storage", "vfs", "record", "bufpool"},
 	"membership":  {"mq", "remoting", "protocol", "fastjson", "record", "vfs", "logicqueue", "wireconf"},
@@ -63,7 +63,7 @@ var only = map[string][]string{
 	"series":      {"mq", "telemetry", "kvfile", "vfs"},
 	"alerts":      {"mq", "kvfile", "vfs"},
 	"jobs":        {"mq", "record", "vfs"},
-	"admin":       {"mq", "record", "selector"},
+	"admin":       {"mq", "record", "selector", "quota"},
 }
 
 type listed struct {

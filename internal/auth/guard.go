@@ -48,8 +48,7 @@ type Guard struct {
 	unsigned map[int32]bool
 	free     map[int32]bool
 	limit    *limiter
-	failures atomic.Int64
-	denials  atomic.Int64
+	refused  [reasons]atomic.Int64
 
 	now  atomic.Pointer[snapshot]
 	mu   sync.Mutex // one change at a time
@@ -111,9 +110,60 @@ func (g *Guard) Authenticates() bool { return g.o.Authenticate }
 // Authorizes reports whether permissions are checked.
 func (g *Guard) Authorizes() bool { return g.o.Authorize }
 
-// Counts are the refusals so far, for metrics.
-func (g *Guard) Counts() (failedAuthentications, denied int64) {
-	return g.failures.Load(), g.denials.Load()
+// reason is why a request was refused, as metrics tell.
+type reason uint8
+
+const (
+	noUser reason = iota // from here on: who sends is not known
+	unknownUser
+	disabledUser
+	badSignature
+	tooManyFailures
+	doubledField
+	noSubject // from here on: who sends may not do that
+	unknownSubject
+	disabledSubject
+	noPolicy
+	denied
+	reasons
+)
+
+var reasonNames = [reasons]string{
+	"no_user", "unknown_user", "disabled_user", "bad_signature", "too_many_failures", "doubled_field",
+	"no_user", "unknown_user", "disabled_user", "no_policy", "denied",
+}
+
+// Refusals counts the refused requests so far by reason, those that were not authenticated and those that were not authorized.
+func (g *Guard) Refusals() (failed, refused map[string]int64) {
+	failed, refused = map[string]int64{}, map[string]int64{}
+	for r := range reasons {
+		if r < noSubject {
+			failed[reasonNames[r]] = g.refused[r].Load()
+			continue
+		}
+		refused[reasonNames[r]] = g.refused[r].Load()
+	}
+	return failed, refused
+}
+
+// Counts are the refusals so far.
+func (g *Guard) Counts() (failedAuthentications, unauthorized int64) {
+	for r := range reasons {
+		if r < noSubject {
+			failedAuthentications += g.refused[r].Load()
+			continue
+		}
+		unauthorized += g.refused[r].Load()
+	}
+	return failedAuthentications, unauthorized
+}
+
+// Remembered is how many addresses and users have failed lately.
+func (g *Guard) Remembered() int { return g.limit.size() }
+
+func (g *Guard) refuse(why reason, text string) error {
+	g.refused[why].Add(1)
+	return refuse(text)
 }
 
 // Request is what is signed.
@@ -145,12 +195,11 @@ func (g *Guard) Authenticate(r *Request, sc *Scratch) (*Account, error) {
 	}
 	if !g.o.Authenticate || g.unsigned[r.Code] {
 		if g.o.Authorize && twice(r.Fields) {
-			return nil, refuse("a field is given twice.")
+			return nil, g.refuse(doubledField, "a field is given twice.")
 		}
 		return a, nil
 	}
 	if err := g.check(r, name, a, sc); err != nil {
-		g.failures.Add(1)
 		return nil, err
 	}
 	return a, nil
@@ -169,21 +218,21 @@ func twice(f protocol.Fields) bool {
 
 func (g *Guard) check(r *Request, name []byte, a *Account, sc *Scratch) error {
 	if len(name) == 0 {
-		return refuse(textNoUser)
+		return g.refuse(noUser, textNoUser)
 	}
 	who := limitKey{from: r.From}
 	if a != nil {
 		who.user = a.Name
 	}
 	if g.limit.refuses(who) {
-		return refuse("too many failed authentications from " + addr(r.From) + ", try again later.")
+		return g.refuse(tooManyFailures, "too many failed authentications from "+addr(r.From)+", try again later.")
 	}
 	switch {
 	case a == nil:
 		g.limit.failed(who)
-		return refuse("User:" + text(name) + " is not found.")
+		return g.refuse(unknownUser, "User:"+text(name)+" is not found.")
 	case a.Disabled:
-		return refuse("User:" + a.Name + " is disabled.")
+		return g.refuse(disabledUser, "User:"+a.Name+" is disabled.")
 	}
 	sorted, doubled := content(sc.sorted, r.Fields, r.Version)
 	sc.sorted = sorted
@@ -194,7 +243,7 @@ func (g *Guard) check(r *Request, name []byte, a *Account, sc *Scratch) error {
 	clear(sorted) // views of the frame
 	if !ok {
 		g.limit.failed(who)
-		return refuse(textSignature)
+		return g.refuse(badSignature, textSignature)
 	}
 	return nil
 }
@@ -221,14 +270,11 @@ func (g *Guard) Authorize(a *Account, name []byte, named bool, what *Resource, a
 	case a != nil && a.Super && !a.Disabled:
 		return nil
 	case a != nil && a.Disabled:
-		g.denials.Add(1)
-		return refuse("User:" + a.Name + " is disabled.")
+		return g.refuse(disabledSubject, "User:"+a.Name+" is disabled.")
 	case !named:
-		g.denials.Add(1)
-		return refuse(textNoSubject)
+		return g.refuse(noSubject, textNoSubject)
 	case a == nil:
-		g.denials.Add(1)
-		return refuse("User:" + text(name) + " not found.")
+		return g.refuse(unknownSubject, "User:"+text(name)+" not found.")
 	}
 	m := a.custom.match(what, actions, from)
 	policy := Custom
@@ -238,13 +284,12 @@ func (g *Guard) Authorize(a *Account, name []byte, named bool, what *Resource, a
 	if m != nil && !m.entry.Deny {
 		return nil
 	}
-	g.denials.Add(1)
 	t := "User:" + a.Name + " has no permission to access " + clip(what.String()) + " from " + addr(from)
 	if m == nil {
-		return refuse(t + ", no matched policies.")
+		return g.refuse(noPolicy, t+", no matched policies.")
 	}
 	// Differs from Java: the answer names the rule that denies.
-	return refuse(t + ", the decision is deny. (" + policy.String() + " rule: " + m.entry.String() + ")")
+	return g.refuse(denied, t+", the decision is deny. ("+policy.String()+" rule: "+m.entry.String()+")")
 }
 
 func clip(s string) string { return s[:min(len(s), maxText)] }

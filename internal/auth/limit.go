@@ -106,3 +106,10 @@ func (l *limiter) sweep() {
 		delete(l.table, k)
 	}
 }
+
+// size is how many debts are remembered.
+func (l *limiter) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.table)
+}

@@ -21,6 +21,7 @@ import (
 	"github.com/cometmq/cometmq/internal/broker/tablefeed"
 	"github.com/cometmq/cometmq/internal/broker/tx"
 	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/quota"
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/storage"
 	"github.com/cometmq/cometmq/internal/telemetry"
@@ -131,6 +132,8 @@ type Options struct {
 	LightTopics         bool   // enableLmq: topics called %LMQ%... exist without being made
 	LightDispatch       bool   // enableLmq and enableMultiDispatch; the store needs it, too
 	LightQuota          int64  // maxLmqConsumeQueueNum if enableLmqQuota, else 0: no limit
+
+	Quotas *quota.Table // what may be sent a second; nil: no limits
 
 	// Announce tells the name servers about changed topics; nil when there is none.
 	Announce func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error
@@ -366,6 +369,7 @@ func (b *Broker) tick(ctx context.Context) {
 		b.figures.sample(b.o.Now())
 		if n%expireEvery == 0 {
 			b.samplePasts()
+			b.sampleQuotas(stats.Step)
 			if closed := b.clients.Expire(); closed > 0 {
 				b.o.Log.Warn("closed connections without a heartbeat", "count", closed)
 			}

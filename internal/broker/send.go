@@ -178,6 +178,11 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 		res.Err = b.errSize()
 		return
 	}
+	if b.o.Quotas.On() {
+		if res.Err = b.charge(s, r, res, now); res.Err != nil {
+			return
+		}
+	}
 	q := s.last.queue(b, id)
 	s.msg = record.Message{
 		Flag: r.Flag, SysFlag: r.SysFlag, BornTime: r.BornTime, BornHost: r.BornHost, Reconsume: r.Reconsume, Body: r.Body,

@@ -181,3 +181,35 @@ func TestAdminSignsAndManagesUsers(t *testing.T) {
 		t.Error("bob is still there")
 	}
 }
+
+// TestAdminQuotas sets, shows and removes quotas of a broker that runs.
+func TestAdminQuotas(t *testing.T) {
+	t.Parallel()
+	c := startAdmin(t, nil)
+	addr := c.node.BrokerAddr()
+	has := func(out string, parts ...string) {
+		t.Helper()
+		for _, p := range parts {
+			if !strings.Contains(out, p) {
+				t.Errorf("no %q in\n%s", p, out)
+			}
+		}
+	}
+	has(c.must("quota", "-b", addr, "--set", "topic:Q:messages=5", "--dry-run"), "would set quotas=topic:Q:messages=5")
+	has(c.must("quota", "-b", addr, "--set", "topic:Q:messages=5"), "topic:Q:messages=5")
+	has(c.must("quota", "-c", "DefaultCluster", "--set", "topic:Q:bytes=100000"), "topic:Q:messages=5; topic:Q:bytes=100000")
+	has(c.must("quota", "-b", addr, "--set", "topic:Q:messages=6"), "topic:Q:bytes=100000; topic:Q:messages=6")
+	has(c.must("quota", "-b", addr), "#Messages/s max", "topic   Q", "100000              6")
+	c.must("updateTopic", "-b", addr, "-t", "Q")
+	c.must("sendMessage", "-t", "Q", "-p", "hello")
+	has(c.must("quota", "-b", addr, "-o", "json"), `"name": "Q"`, `"bytesLimit": 100000`, `"messagesLimit": 6`, `"refused": 0`)
+	has(c.must("quota", "-b", addr, "--remove", "topic:Q:bytes"), "topic:Q:messages=6")
+	c.must("quota", "-b", addr, "--remove", "topic:Q")
+	for text, args := range map[string][]string{
+		"is no whole number": {"--set", "topic:Q:bytes=x"}, "has no rule for topic:Q": {"--remove", "topic:Q"}, "at once": {"--set", "a", "--remove", "b"},
+	} {
+		if code, _, errs := c.run("", false, append([]string{"quota", "-b", addr}, args...)...); code == 0 || !strings.Contains(errs, text) {
+			t.Errorf("%v: %d %s, want %s", args, code, errs, text)
+		}
+	}
+}

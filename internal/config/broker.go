@@ -20,6 +20,7 @@ type Broker struct {
 	Control  Control
 	Auth     Auth
 	Metrics  Metrics
+	Quotas   Quotas
 	Process  Process
 
 	// Set are the values that somebody set, by key, those of keys that are not served here among them.
@@ -212,7 +213,7 @@ func DefaultBroker(h Host) Broker {
 		Auth:    defaultAuth(), Control: defaultControl(),
 		// Differs from Java: the page for Prometheus is there unless it is switched off. A port that is taken costs the page and a
 		// warning, not the start of the broker.
-		Metrics: defaultMetrics(MetricsPage),
+		Metrics: defaultMetrics(MetricsPage), Quotas: Quotas{MaxDelay: 500 * time.Millisecond},
 		Process: Process{
 			Home: h.RocketMQHome, Blacklist: "configBlackList;brokerConfigPath", ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text",
 		},

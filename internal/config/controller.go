@@ -43,6 +43,7 @@ type Controller struct {
 	LogFormat    string        `key:"logFormat" enum:"text json" doc:"form of the lines of the log"`
 	LogLevels    []string      `key:"logLevels" sep:"," doc:"other levels for single components, such as store=debug,broker=warn"`
 	Metrics      Metrics
+	Bounds       FixedBounds
 
 	// What the keys of either kind come to.
 
@@ -106,6 +107,7 @@ func (l *loader) controller() *Controller {
 	cfg.ReadByLog = cfg.ReadByLog || cfg.ReadByLog2
 	l.checkMetrics(&cfg.Metrics, set)
 	l.checkLogLevels(cfg.LogLevels, set)
+	l.checkProxies(cfg.Bounds.Proxies, set)
 	if cfg.Address == "" {
 		l.bad("bindAddress", entry{"", set.source("bindAddress")}, "it must not be empty")
 	}

@@ -33,6 +33,7 @@ type Namesrv struct {
 	LogFormat    string        `key:"logFormat" enum:"text json" doc:"form of the lines of the log"`
 	LogLevels    []string      `key:"logLevels" sep:"," doc:"other levels for single components, such as store=debug,broker=warn"`
 	Metrics      Metrics
+	Bounds       FixedBounds
 
 	// Controller is the controller of the same process, nil without enableControllerInNamesrv.
 	Controller *Controller `key:"-"`

@@ -36,6 +36,7 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 	l.checkAuth(c, set)
 	l.checkMetrics(&c.Metrics, set)
 	l.checkLogLevels(c.Process.LogLevels, set)
+	l.checkQuotas(&c.Quotas, set)
 	for _, a := range c.Routes.NameServers {
 		if !validAddr(a) {
 			bad("namesrvAddr", a, `name servers as host:port, separated by ";", such as 127.0.0.1:9876;192.168.0.1:9876`)
@@ -95,6 +96,7 @@ func (l *loader) validateNamesrv(c *Namesrv, set settings) {
 	l.checkMetrics(&c.Metrics, set)
 	l.checkInner(c.Inner, set)
 	l.checkLogLevels(c.LogLevels, set)
+	l.checkProxies(c.Bounds.Proxies, set)
 	if c.Address == "" {
 		l.bad("bindAddress", entry{"", set.source("bindAddress")}, "it must not be empty")
 	}

@@ -115,6 +115,8 @@ type SendRequest struct {
 	UnitMode      bool
 	Batch         bool // Body is a code-320 batch: size, 0, 0, flag, body, props ...
 	Body          []byte
+	// User and Client say whose quota the message counts for, "": nobody's. They may be borrowed.
+	User, Client string
 }
 
 // SendResult is the outcome of one SendRequest.
@@ -133,6 +135,8 @@ type SendResult struct {
 	// BatchKey is the UNIQ_KEY of a batch that was stored as one message with one offset (a topic of batch queues), "" else. It is
 	// borrowed as UniqueKey.
 	BatchKey string
+	// Wait is how much later than it could be the answer is given, since the sender is above a quota.
+	Wait time.Duration
 }
 
 // SendBatch is the unit in which a door hands messages to Send: what arrived together is appended together, with one

@@ -11,6 +11,7 @@ import (
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
+	"github.com/cometmq/cometmq/internal/telemetry"
 )
 
 // access is the access control of a broker. It lives as long as the process: users do not change with the role.
@@ -81,6 +82,21 @@ func (a *access) users() *auth.Guard {
 		return nil
 	}
 	return a.guard
+}
+
+// collect tells what was refused.
+func (a *access) collect(s *telemetry.Sink) {
+	if a == nil {
+		return
+	}
+	failed, denied := a.guard.Refusals()
+	for reason, n := range failed {
+		s.Int(telemetry.AuthFailed, n, reason)
+	}
+	for reason, n := range denied {
+		s.Int(telemetry.AuthDenied, n, reason)
+	}
+	s.Int(telemetry.AuthLimited, int64(a.guard.Remembered()))
 }
 
 // run follows plain_acl.yml until ctx ends.

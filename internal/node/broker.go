@@ -17,9 +17,11 @@ import (
 
 	"github.com/cometmq/cometmq/internal/api/remotingapi"
 	"github.com/cometmq/cometmq/internal/broker/clients"
+	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/membership"
 	"github.com/cometmq/cometmq/internal/membership/member"
 	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/quota"
 	"github.com/cometmq/cometmq/internal/remoting"
 	"github.com/cometmq/cometmq/internal/telemetry"
 )
@@ -46,6 +48,7 @@ type brokerPart struct {
 	member    *member.Member        // nil without controllers
 	cuts      chan cut
 	access    *access // nil: everybody may do everything
+	quotas    *quota.Table
 
 	syncs *telemetry.Histogram // of the log, ns
 
@@ -67,7 +70,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	p := &brokerPart{
 		o: o, log: o.Log.With("role", "broker", "broker", c.Identity.Name), clients: clients.New(time.Now),
 		turn: make(chan struct{}, 1), failed: make(chan error, 1), left: make(chan struct{}), served: make(chan struct{}),
-		cuts: make(chan cut), syncs: telemetry.FsyncTime.New(),
+		quotas: quota.New(time.Now()), cuts: make(chan cut), syncs: telemetry.FsyncTime.New(),
 	}
 	p.conf = newConfiguration(p, c)
 	p.serving, p.stopServing = context.WithCancel(context.WithoutCancel(ctx))
@@ -99,6 +102,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	p.peers = membership.NewPeers(p.registrar, c.Consume.ForwardTimeout)
 	p.joinSet()
 	p.server = remoting.NewServer(remoting.ServerOptions{Log: p.log, IdleTimeout: c.Listen.Idle, Admit: p.access.admit()})
+	p.bound(&c.Quotas)
 	role := roleOf(c)
 	if c.Control.On {
 		if err = p.joinControllers(); err != nil {
@@ -112,6 +116,12 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	}
 	p.begin(e)
 	return p, nil
+}
+
+// bound sets what clients may send and how many connections they may have.
+func (p *brokerPart) bound(q *config.Quotas) {
+	p.quotas.Set(q.Of(), q.MaxDelay)
+	p.server.Limit(limits(q.Bounds))
 }
 
 // now returns the engine that serves, or the last one that did.

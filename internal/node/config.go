@@ -140,6 +140,7 @@ func (p *brokerPart) retune(ctx context.Context) {
 		o.Levels.Replace(own)
 	}
 	p.registrar.Retune(mq.Perm(o.Broker.Identity.Permission), p.registerPeriod(role.Kind))
+	p.bound(&o.Broker.Quotas)
 	e.api.Retrace(o.Broker.Topics.TraceOn)
 	e.store.Retune(storeOptions(o, &role, p.advertised))
 	e.core.Retune(ctx, brokerOptions(o, &role, p.advertised))

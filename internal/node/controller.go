@@ -50,6 +50,7 @@ func startController(ctx context.Context, o *Options, c *config.Controller) (*co
 		return nil, errors.Join(err, p.mux.Close())
 	}
 	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Idle, OnClose: p.ctl.Closed})
+	p.server.Limit(limits(config.Bounds(c.Bounds)))
 	p.ctl.Attach(p.server)
 	p.addr = reachable(l.Addr(), "")
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))

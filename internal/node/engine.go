@@ -117,7 +117,7 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 			}
 		}
 	}
-	bo.Announce = p.registrar.Announce
+	bo.Announce, bo.Quotas = p.registrar.Announce, p.quotas
 	bo.Routes = p.registrar.Routes
 	bo.Peers = p.peers
 	if e.core, err = broker.Open(bo); err != nil {

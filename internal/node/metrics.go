@@ -188,6 +188,7 @@ func connections(s *telemetry.Sink, server *remoting.Server, role string) {
 		return true
 	})
 	s.Int(telemetry.Connections, count, role)
+	server.CollectRefused(s, role)
 }
 
 func (p *namesrvPart) collect(s *telemetry.Sink) {
@@ -200,6 +201,7 @@ func (p *namesrvPart) collect(s *telemetry.Sink) {
 func (p *brokerPart) collect(s *telemetry.Sink) {
 	connections(s, p.server, "broker")
 	p.server.Collect(s)
+	p.access.collect(s)
 	s.Histogram(telemetry.FsyncTime, p.syncs)
 	e := p.now()
 	if e == nil {

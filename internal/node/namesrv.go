@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 
+	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/nameserver"
 	"github.com/cometmq/cometmq/internal/remoting"
 )
@@ -33,6 +34,7 @@ func startNamesrv(ctx context.Context, o *Options) (*namesrvPart, error) {
 	}
 	p.ns = ns
 	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Idle, OnClose: ns.Closed})
+	p.server.Limit(limits(config.Bounds(c.Bounds)))
 	ns.Attach(p.server)
 	if p.l, err = o.Listen(ctx, "tcp", net.JoinHostPort(c.Address, strconv.Itoa(c.Port))); err != nil {
 		p.client.Close()

@@ -10,6 +10,7 @@ import (
 	"github.com/cometmq/cometmq/internal/broker/delay"
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/remoting"
 	"github.com/cometmq/cometmq/internal/storage"
 	"github.com/cometmq/cometmq/internal/version"
 )
@@ -80,6 +81,11 @@ func brokerOptions(o *Options, role *Role, host netip.AddrPort) broker.Options {
 		b.StartAccept = time.UnixMilli(t.AcceptFrom)
 	}
 	return b
+}
+
+// limits are those of the connections of a server.
+func limits(b config.Bounds) remoting.Limits {
+	return remoting.Limits{Total: b.Conns, PerAddr: b.PerAddr, Proxies: b.Networks()}
 }
 
 func timerOptions(c *config.Broker) broker.TimerOptions {

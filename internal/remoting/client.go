@@ -178,7 +178,7 @@ func (cl *Client) open(addr string, p *peer, a *attempt) {
 	defer close(a.done)
 	p.attempt = nil
 	if err == nil {
-		if a.conn = cl.core.start(nc, addr); a.conn == nil {
+		if a.conn, err = cl.core.start(nc, addr); err != nil {
 			_ = nc.Close()
 			err = ErrClosed
 		}

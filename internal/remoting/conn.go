@@ -35,6 +35,7 @@ type Conn struct {
 	target string   // the address that a Client dialed
 
 	remote, socket, local netip.AddrPort
+	counted               netip.Addr // for which limits count it; guarded by core.mu
 	state                 any
 
 	using    atomic.Pointer[Handlers] // of the burst that is under way, nil between bursts

@@ -3,6 +3,7 @@ package remoting
 import (
 	"context"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type core struct {
 	workers workers
 
 	latencies *latencies // nil in a Client
+	limiter   limiter
 
 	ctx    context.Context // ends when handlers are given up
 	cancel context.CancelFunc
@@ -42,18 +44,23 @@ func newCore(s settings) *core {
 	}
 	co.base.OnBurstEnd, co.base.OnClose = s.onBurstEnd, s.onClose
 	co.roster.init(co.base)
+	co.limiter.perAddr = map[netip.Addr]int{}
 	co.ctx, co.cancel = context.WithCancel(context.Background())
 	return co
 }
 
-// start makes a connection of nc and runs its reader. It returns nil when stopping; nc is then still the caller's.
-func (co *core) start(nc net.Conn, target string) *Conn {
+// start makes a connection of nc and runs its reader. It fails with ErrShutdown when stopping and with errTooMany above a limit; nc is
+// then still the caller's.
+func (co *core) start(nc net.Conn, target string) (*Conn, error) {
 	c := newConn(co, nc)
 	c.target = target
 	co.mu.Lock()
 	defer co.mu.Unlock()
 	if co.stopping {
-		return nil
+		return nil, ErrShutdown
+	}
+	if err := co.countLocked(c); err != nil {
+		return nil, err
 	}
 	co.conns[c] = struct{}{}
 	co.live.Add(1)
@@ -64,7 +71,7 @@ func (co *core) start(nc net.Conn, target string) *Conn {
 		co.wg.Add(1)
 		go co.clock()
 	}
-	return c
+	return c, nil
 }
 
 // spawn runs f in a goroutine that is waited for; false when stopping.
@@ -82,6 +89,7 @@ func (co *core) remove(c *Conn) {
 	co.mu.Lock()
 	defer co.mu.Unlock()
 	delete(co.conns, c)
+	co.uncountLocked(c)
 	co.live.Add(-1)
 	if co.stopping && len(co.conns) == 0 {
 		close(co.empty)

@@ -101,9 +101,11 @@ func (s *Server) accept(ctx context.Context, l net.Listener) error {
 		if err == nil {
 			wait = 0
 			tune(nc)
-			if s.core.start(nc, "") == nil {
+			if _, err := s.core.start(nc, ""); err != nil {
 				_ = nc.Close()
-				return ErrShutdown
+				if errors.Is(err, ErrShutdown) {
+					return err
+				}
 			}
 			continue
 		}

@@ -37,6 +37,9 @@ func (c *Conn) sniff() error {
 			}
 			if n > 0 {
 				if from.IsValid() {
+					if err := c.core.proxied(c, from); err != nil {
+						return err
+					}
 					c.remote = from
 				}
 				c.r += n

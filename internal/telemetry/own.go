@@ -39,6 +39,15 @@ var (
 	BrokerRole  = define(ScopeOwn, Gauge, "cometmq_broker_role", "", "1 for the role that the broker has", "role")
 	MasterEpoch = define(ScopeOwn, Gauge, "cometmq_broker_master_epoch", "", "controller mode: epoch of the master that the broker knows")
 
+	QuotaLimit   = define(ScopeOwn, Gauge, "cometmq_quota_limit", "", "what a topic, user or client may send a second", "kind", "name", "unit")
+	QuotaTaken   = define(ScopeOwn, Counter, "cometmq_quota_taken_total", "", "what was sent by those who have a quota", "kind", "name", "unit")
+	QuotaDelayed = define(ScopeOwn, Counter, "cometmq_quota_delayed_messages_total", "", "messages whose answer was delayed because of a quota", "kind", "name")
+	QuotaRefused = define(ScopeOwn, Counter, "cometmq_quota_refused_messages_total", "", "messages that were refused because of a quota", "kind", "name")
+	ConnsRefused = define(ScopeOwn, Counter, "cometmq_connections_refused_total", "", "connections that were closed because there were too many (total, address), or for a PROXY header from elsewhere than proxyAddresses", "role", "reason")
+	AuthFailed   = define(ScopeOwn, Counter, "cometmq_authentications_failed_total", "", "requests whose sender is not who they say", "reason")
+	AuthDenied   = define(ScopeOwn, Counter, "cometmq_authorizations_denied_total", "", "requests of users who may not do that", "reason")
+	AuthLimited  = define(ScopeOwn, Gauge, "cometmq_authentication_limiter_entries", "", "addresses and users whose failed authentications are remembered")
+
 	SlaveLag       = define(ScopeOwn, Gauge, "cometmq_replication_lag_bytes", "", "master: bytes of the log that a slave does not have", "slave")
 	SlaveInSync    = define(ScopeOwn, Gauge, "cometmq_replication_in_sync", "", "master: 1 when a slave is in sync", "slave")
 	SlaveConnected = define(ScopeOwn, Gauge, "cometmq_replication_connected", "", "slave: 1 when it has its master")

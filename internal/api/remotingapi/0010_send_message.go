@@ -22,6 +22,7 @@ func sendMessage(_ *API, s *session, r *remoting.Request) {
 	q.Reconsume, q.MaxReconsume = h.ReconsumeTimes, h.MaxReconsumeTimes
 	q.UnitMode, q.Batch = h.UnitMode, h.Batch
 	q.BornHost, q.Body = s.conn.SocketRemote(), r.Body
+	s.sayBy(q, r)
 	s.flushFull()
 }
 

@@ -26,7 +26,7 @@ func heartBeat(a *API, s *session, r *remoting.Request) {
 		if s.member != nil {
 			a.svc.Detach(s.member)
 		}
-		s.member = m
+		s.member, s.client = m, ""
 	}
 	h := mq.Heartbeat{Producers: d.Producers, WithoutSubs: d.WithoutSub, Fingerprint: d.HeartbeatFingerprint}
 	for i := range d.Consumers {

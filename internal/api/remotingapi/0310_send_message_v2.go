@@ -23,5 +23,6 @@ func sendMessageV2(_ *API, s *session, r *remoting.Request) {
 	q.Reconsume, q.MaxReconsume = h.ReconsumeTimes, h.MaxReconsumeTimes
 	q.UnitMode, q.Batch = h.UnitMode, h.Batch || r.Code == protocol.ReqSendBatchMessage
 	q.BornHost, q.Body = s.conn.SocketRemote(), r.Body
+	s.sayBy(q, r)
 	s.flushFull()
 }

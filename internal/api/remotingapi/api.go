@@ -41,6 +41,7 @@ type API struct {
 	ctx context.Context //nolint:containedctx // the lifetime of the door: handlers have no other context
 
 	cold    coldLimits
+	late    atomic.Int64 // answers that wait because of quotas
 	traceOn atomic.Bool
 	bursts  sync.Pool // *burst
 	pulls   sync.Pool // *parkedPull
@@ -198,6 +199,7 @@ type session struct {
 	replies []mq.ReplyRequest // answers to request messages, likewise
 	member  *mq.Session       // what the heartbeat registered, nil before
 	names   map[string]string // interned topic and group names
+	client  string            // whose quota sends count for: the client id, before a heartbeat the address; "": not known yet
 
 	sendV1 protocol.SendMessageRequestHeader
 	sendV2 protocol.SendMessageRequestHeaderV2
@@ -222,7 +224,7 @@ func (a *API) sessionOf(c *remoting.Conn) *session {
 	}
 	s := &session{a: a, conn: c}
 	if old != nil {
-		s.member, s.names = old.member, old.names
+		s.member, s.names, s.client = old.member, old.names, old.client
 	}
 	c.SetState(s)
 	return s

@@ -20,6 +20,7 @@ type burst struct {
 	endTo []remoting.ReplyTo // of batch.Ends
 	reply protocol.SendMessageResponseHeader
 	ids   []byte
+	late  *lateAnswers // of senders above a quota, nil when there are none
 }
 
 // collect adds an empty request to the burst of this read. What the caller puts in may alias the request: the bytes stay
@@ -93,8 +94,12 @@ func (b *burst) answer(st mq.SendStatus) {
 			b.s.conn.Reply(to, codeOf(res.Err.Kind), res.Err.Detail, b.refused(), nil)
 			continue
 		}
+		if res.Wait > 0 && b.delay(to, sendCode(st), res) {
+			continue
+		}
 		b.s.conn.Reply(to, sendCode(st), "", b.accepted(res), nil)
 	}
+	b.sendLate()
 	for i := range b.batch.Ends {
 		if err := b.batch.Ends[i].Err; err != nil {
 			b.s.conn.Reply(b.endTo[i], codeOf(err.Kind), err.Detail, nil, nil)
