@@ -68,7 +68,7 @@ func TestQuotasOfTopicsUsersAndClients(t *testing.T) {
 	}
 
 	// Its neighbours do not notice.
-	if n, _, waited := minute(message("B", 0, "x")); n != 12_000 || waited != 0 {
+	if n, _, waited = minute(message("B", 0, "x")); n != 12_000 || waited != 0 {
 		t.Errorf("%d messages, waited %s", n, waited)
 	}
 	m := message("B", 0, strings.Repeat("x", 20))
@@ -183,4 +183,3 @@ func TestSendsUnderQuotasCostNoMemory(t *testing.T) {
 		}
 	}
 }
-

@@ -63,12 +63,26 @@ func (l *Limits) proxy(a netip.Addr) bool {
 	return slices.ContainsFunc(l.Proxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
+// refusal is why a connection is refused.
+type refusal struct {
+	why  int
+	from netip.Addr
+	error
+}
+
+// Unwrap returns errTooMany or ErrMalformed.
+func (r *refusal) Unwrap() error { return r.error }
+
+func refuse(why int, from netip.Addr, format string, args ...any) error {
+	return &refusal{why, from, fmt.Errorf(format, args...)}
+}
+
 // countLocked counts a new connection unless there are too many.
 func (co *core) countLocked(c *Conn) error {
 	l, a := co.limiter.limits.Load(), c.socket.Addr()
 	if l != nil {
 		if l.Total > 0 && len(co.conns) >= l.Total {
-			return co.refuse(refusedTotal, a, fmt.Errorf("%w: %d, maxConnections is %d", errTooMany, len(co.conns), l.Total))
+			return refuse(refusedTotal, a, "%w: %d, maxConnections is %d", errTooMany, len(co.conns), l.Total)
 		}
 		if !l.proxy(a) {
 			if err := co.roomLocked(l, a); err != nil {
@@ -83,7 +97,7 @@ func (co *core) countLocked(c *Conn) error {
 
 func (co *core) roomLocked(l *Limits, a netip.Addr) error {
 	if n := co.limiter.perAddr[a]; l.PerAddr > 0 && n >= l.PerAddr {
-		return co.refuse(refusedAddr, a, fmt.Errorf("%w from %s: %d, maxConnectionsPerAddress is %d", errTooMany, a, n, l.PerAddr))
+		return refuse(refusedAddr, a, "%w from %s: %d, maxConnectionsPerAddress is %d", errTooMany, a, n, l.PerAddr)
 	}
 	return nil
 }
@@ -101,7 +115,7 @@ func (co *core) proxied(c *Conn, from netip.AddrPort) error {
 		return nil
 	}
 	if !l.proxy(c.socket.Addr()) {
-		return co.refuse(refusedProxy, c.socket.Addr(), fmt.Errorf("%w: a PROXY header from %s, which is none of proxyAddresses", ErrMalformed, c.socket.Addr()))
+		return refuse(refusedProxy, c.socket.Addr(), "%w: a PROXY header from %s, which is none of proxyAddresses", ErrMalformed, c.socket.Addr())
 	}
 	co.mu.Lock()
 	defer co.mu.Unlock()
@@ -114,12 +128,15 @@ func (co *core) proxied(c *Conn, from netip.AddrPort) error {
 	return nil
 }
 
-// refuse counts a refusal, and logs one now and then.
-func (co *core) refuse(why int, a netip.Addr, err error) error {
-	n := co.limiter.refused[why].Add(1)
+// noteRefused counts err if it is a refusal, and logs one now and then.
+func (co *core) noteRefused(err error) {
+	var r *refusal
+	if !errors.As(err, &r) {
+		return
+	}
+	n := co.limiter.refused[r.why].Add(1)
 	now := time.Now().Unix()
 	if last := co.limiter.warned.Load(); now-last >= warnEvery && co.limiter.warned.CompareAndSwap(last, now) {
-		co.log.Warn("a connection is refused", "peer", a, "reason", refusalNames[why], "refused", n, "err", err)
+		co.log.Warn("a connection is refused", "peer", r.from, "reason", refusalNames[r.why], "refused", n, "err", r.error)
 	}
-	return err
 }

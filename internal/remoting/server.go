@@ -101,8 +101,9 @@ func (s *Server) accept(ctx context.Context, l net.Listener) error {
 		if err == nil {
 			wait = 0
 			tune(nc)
-			if _, err := s.core.start(nc, ""); err != nil {
+			if _, err = s.core.start(nc, ""); err != nil {
 				_ = nc.Close()
+				s.core.noteRefused(err)
 				if errors.Is(err, ErrShutdown) {
 					return err
 				}

@@ -38,6 +38,7 @@ func (c *Conn) sniff() error {
 			if n > 0 {
 				if from.IsValid() {
 					if err := c.core.proxied(c, from); err != nil {
+						c.core.noteRefused(err)
 						return err
 					}
 					c.remote = from
