@@ -36,14 +36,14 @@ func overQuota(t *testing.T, err *mq.Error, text string) {
 
 func TestQuotasOfTopicsUsersAndClients(t *testing.T) {
 	t.Parallel()
-	r, q, pass := limited(t, 100*time.Millisecond, "topic:A:messages=100", "user:bob:bytes=1000", "client:*:messages=50")
+	r, q, pass := limited(t, 100*time.Millisecond, "topic:A:messages=50", "user:bob:bytes=1000", "client:*:messages=50")
 	for _, topic := range []string{"A", "B", "C"} {
 		r.topic(topic, 1)
 	}
 	minute := func(m mq.SendRequest) (taken int, last mq.SendResult, waited time.Duration) {
 		t.Helper()
-		for range 60_000 / 5 {
-			pass(5 * time.Millisecond)
+		for range 60_000 / 10 {
+			pass(10 * time.Millisecond)
 			res, _ := r.send(m)
 			if res[0].Err == nil {
 				taken++
@@ -61,14 +61,14 @@ func TestQuotasOfTopicsUsersAndClients(t *testing.T) {
 		}
 	}
 	n, last, waited := minute(message("A", 0, "x"))
-	within("topic", n, 6000)
-	overQuota(t, last.Err, "quota of topic A: 100 messages/s, behind by 1")
+	within("topic", n, 3000)
+	overQuota(t, last.Err, "quota of topic A: 50 messages/s, behind by 1")
 	if waited <= 0 || waited > 100*time.Millisecond {
 		t.Errorf("answers waited %s", waited)
 	}
 
 	// Its neighbours do not notice.
-	if n, _, waited = minute(message("B", 0, "x")); n != 12_000 || waited != 0 {
+	if n, _, waited = minute(message("B", 0, "x")); n != 6000 || waited != 0 {
 		t.Errorf("%d messages, waited %s", n, waited)
 	}
 	m := message("B", 0, strings.Repeat("x", 20))

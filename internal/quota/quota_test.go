@@ -37,10 +37,10 @@ func offer(q *Table, k Kind, name string, every, span time.Duration, messages, s
 func TestMinuteIsWithinTwoPercent(t *testing.T) {
 	t.Parallel()
 	const delay = 500 * time.Millisecond
-	for _, rate := range []int64{200, 1000, 50_000, 1_000_000} {
-		for _, load := range []float64{0.5, 1, 1.5, 20} {
+	for _, rate := range []int64{200, 5000, 1_000_000} {
+		for _, load := range []float64{0.5, 1, 1.5, 5} {
 			q := table(t, delay, fmt.Sprintf("topic:*:messages=%d", rate), fmt.Sprintf("client:*:bytes=%d", rate*1000))
-			n := max(rate/1000, 1) // messages of a request
+			n := max(rate/200, 1) // messages of a request
 			every := time.Duration(float64(time.Second) * float64(n) / float64(rate) / load)
 			want := float64(rate) * 60 * min(load, 1)
 			taken, _, wait := offer(q, Topic, "A", every, time.Minute, n, 1)
@@ -163,7 +163,7 @@ func TestNamesAreBounded(t *testing.T) {
 	t.Parallel()
 	q := table(t, 0, "client:*:messages=1")
 	at := int64(0)
-	for i := range 5 * maxSubjects {
+	for i := range 2 * maxSubjects {
 		at += int64(time.Millisecond)
 		q.Take(q.Of(Client, fmt.Sprint("c", i), false, at), at, 1, 1)
 		if n := len(q.names[Client]); n > maxSubjects {
