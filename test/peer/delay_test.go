@@ -66,7 +66,7 @@ func TestTimersOfJavaClient(t *testing.T) {
 func TestDelaySwap(t *testing.T) {
 	t.Parallel()
 	target.NeedJava(t, java55)
-	conf := map[string]string{"messageDelayLevel": "1s 40s 50s", "recallMessageEnable": "true"}
+	conf := map[string]string{"messageDelayLevel": "1s 20s 25s", "recallMessageEnable": "true"}
 	for _, how := range []string{"clean", "kill"} {
 		for _, from := range []target.Kind{target.Java, target.Ours} {
 			t.Run(string(from)+" first/"+how, func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestDelaySwap(t *testing.T) {
 				registered(t, first, "TBW102")
 				// Some are delivered before the swap, most after it.
 				want(t, javaMain(t, java55, "Timers", "send", first.NS, "timer", "timer_g", "20", "500", "0"), "sent", 20)
-				want(t, javaMain(t, java55, "Delay", "send", first.NS, "level", "level_g", "120", "0", "1", "40", "50"), "sent", 120)
-				want(t, javaMain(t, java55, "Timers", "send", first.NS, "timer", "timer_g", "100", "40345", "10"), "recalled", 10)
+				want(t, javaMain(t, java55, "Delay", "send", first.NS, "level", "level_g", "120", "0", "1", "20", "25"), "sent", 120)
+				want(t, javaMain(t, java55, "Timers", "send", first.NS, "timer", "timer_g", "100", "20345", "10"), "recalled", 10)
 				if how == "kill" {
 					time.Sleep(6 * time.Second) // Java writes consumer offsets every 5 s
 					first.Brokers[0].Kill()
