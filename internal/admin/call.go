@@ -28,6 +28,15 @@ type Env struct {
 	Connect func(nameServers string, timeout time.Duration) mq.Cluster
 	// ReadFile reads a file that the operator names.
 	ReadFile func(name string) ([]byte, error)
+	// WriteFile writes a file and makes its folder.
+	WriteFile func(name string, data []byte) error
+	// TempDir is where files go that nobody asked for.
+	TempDir string
+	// Progress: somebody watches Err, who wants to see that long work goes on.
+	Progress bool
+	// Recall returns what Keep was given seconds ago for the same name servers, nil for nothing. Both may be absent.
+	Recall func(nameServers string) []byte
+	Keep   func(nameServers string, data []byte)
 	// Now is the clock, default time.Now.
 	Now func() time.Time
 }
@@ -46,6 +55,7 @@ type Call struct {
 	single  bool
 	streams bool // what is found is shown at once: no list at the end
 	errs    []error
+	told    time.Time // when progress was shown last
 }
 
 // Has says whether a flag was given.
@@ -150,6 +160,16 @@ func (c *Call) Change(do func() error, format string, args ...any) (done bool) {
 		return false
 	}
 	return true
+}
+
+// working shows, once a second at most, how much of long work is done.
+func (c *Call) working(what string, done, of int) {
+	now := c.env.Now()
+	if !c.env.Progress || done == 0 || now.Sub(c.told) < time.Second {
+		return
+	}
+	c.told = now
+	fmt.Fprintf(c.env.Err, "%s: %d of %d %s\n", c.cmd.Name, done, of, what)
 }
 
 // finish prints what is collected.

@@ -40,15 +40,15 @@ func clusterCommands() []Command {
 			Flags: []Flag{need("b", "brokerName", "broker name")}, Run: func(c *Call) error { return writePerm(c, true) },
 		},
 		{
-			Name: "cleanExpiredCQ", About: "Delete consume queues whose messages are gone", Changes: true, Flags: []Flag{toBroker, cleanCluster},
+			Name: "cleanExpiredCQ", About: "Delete consume queues whose messages are gone", Changes: true, Destroys: true, Flags: []Flag{toBroker, cleanCluster},
 			Run: func(c *Call) error { return clean(c, mq.CleanExpiredQueues) },
 		},
 		{
-			Name: "deleteExpiredCommitLog", About: "Delete commit log files that have expired", Changes: true, Flags: []Flag{toBroker, cleanCluster},
+			Name: "deleteExpiredCommitLog", About: "Delete commit log files that have expired", Changes: true, Destroys: true, Flags: []Flag{toBroker, cleanCluster},
 			Run: func(c *Call) error { return clean(c, mq.CleanExpiredLog) },
 		},
 		{
-			Name: "cleanUnusedTopic", About: "Delete what is left of topics that are gone", Changes: true, Flags: []Flag{toBroker, cleanCluster},
+			Name: "cleanUnusedTopic", About: "Delete what is left of topics that are gone", Changes: true, Destroys: true, Flags: []Flag{toBroker, cleanCluster},
 			Run: func(c *Call) error { return clean(c, mq.CleanUnusedTopics) },
 		},
 	}

@@ -19,7 +19,9 @@ type Command struct {
 	Changes, Destroys bool
 	// Ours: mqadmin does not have it.
 	Ours bool
-	Run  func(c *Call) error
+	// Local: it asks no server.
+	Local bool
+	Run   func(c *Call) error
 }
 
 // Flag is one flag of a command.

@@ -7,7 +7,11 @@ import (
 
 // commands returns the table: mqadmin's commands in the order of their families, then ours.
 func commands() []Command {
-	return slices.Concat(topicCommands(), groupCommands(), clusterCommands(), configCommands(), queryCommands(), sendCommands(), positionCommands(), replicaCommands(), userCommands(), ourCommands())
+	return slices.Concat(
+		topicCommands(), staticCommands(), groupCommands(), clusterCommands(), configCommands(), queryCommands(), []Command{traceCommand(), dumpCommand()},
+		sendCommands(), positionCommands(), replicaCommands(), userCommands(), exportCommands(), partCommands(), liteCommands(),
+		[]Command{monitorCommand()}, ourCommands(),
+	)
 }
 
 // Flags that many commands share.

@@ -107,11 +107,16 @@ func (m *message) line() string {
 	for i, b := range m.raw {
 		body[i] = strconv.Itoa(int(int8(b)))
 	}
+	return m.text(m.Broker, "["+strings.Join(body, ", ")+"]")
+}
+
+// text is line with another broker and body.
+func (m *message) text(broker, body string) string {
 	return fmt.Sprintf("MessageExt [brokerName=%s, queueId=%d, storeSize=%d, queueOffset=%d, sysFlag=%d, bornTimestamp=%d, bornHost=/%s, "+
 		"storeTimestamp=%d, storeHost=/%s, msgId=%s, commitLogOffset=%d, bodyCRC=%d, reconsumeTimes=%d, preparedTransactionOffset=%d, "+
-		"toString()=Message{topic='%s', flag=%d, properties=%s, body=[%s], transactionId='null'}]",
-		m.Broker, m.Queue, m.size, m.Index, m.SysFlag, m.Born, m.BornHost, m.Stored, m.StoreHost, m.OffsetID, m.Offset, m.crc, m.Reconsume,
-		m.prepared, m.Topic, m.Flag, mapText(m.Props), strings.Join(body, ", "))
+		"toString()=Message{topic='%s', flag=%d, properties=%s, body=%s, transactionId='null'}]",
+		broker, m.Queue, m.size, m.Index, m.SysFlag, m.Born, m.BornHost, m.Stored, m.StoreHost, m.OffsetID, m.Offset, m.crc, m.Reconsume,
+		m.prepared, m.Topic, m.Flag, mapText(m.Props), body)
 }
 
 // detail prints a message as mqadmin's queries do.

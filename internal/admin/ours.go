@@ -29,7 +29,7 @@ func ourCommands() []Command {
 			Flags: []Flag{opt("", "every", "time between two looks, default 2s"), opt("", "count", "end after so many looks").num(32), opt("", "lines", "lines of each table, default 10").num(32)},
 		},
 		{
-			Name: "replay", About: "Send dead letters or a time range of a topic again", Ours: true, Changes: true, Run: replay,
+			Name: "replay", About: "Send dead letters or a time range of a topic again", Ours: true, Changes: true, Destroys: true, Run: replay,
 			Flags: []Flag{
 				opt("g", "group", "the dead letters of this group, each to the topic it came from"), topic, opt("", "to", "send all to this topic"), begin, end,
 				opt("s", "subExpression", "only these tags"), opt("", "rate", "messages a second, default 100").num(32),

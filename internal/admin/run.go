@@ -151,6 +151,9 @@ func lookup(name string) *Command {
 	return nil
 }
 
+// All returns every command, for those who look at the table as a whole.
+func All() []Command { return commands() }
+
 func names() []string {
 	all := commands()
 	out := make([]string, len(all))

@@ -63,7 +63,7 @@ var only = map[string][]string{
 	"series":      {"mq", "telemetry", "kvfile", "vfs"},
 	"alerts":      {"mq", "kvfile", "vfs"},
 	"jobs":        {"mq", "record", "vfs"},
-	"admin":       {"mq", "record", "selector", "quota"},
+	"admin":       {"mq", "record", "selector", "quota", "logicqueue"},
 }
 
 type listed struct {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -43,12 +44,65 @@ func newAdminCmd(env *Env) *cobra.Command {
 			}
 			return nil
 		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			s := admin.Complete(cmd.Context(), adminEnv(env), args, word)
+			if s.Files {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return s.Words, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+// namesLast is how long names are taken for what the cluster has, for shell completion.
+const namesLast = 5 * time.Second
+
+// namesFile is where they are kept meanwhile, of the name servers that are asked.
+func namesFile(nameServers string) (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(nameServers))
+	return filepath.Join(dir, "cometmq", fmt.Sprintf("names-%x.json", sum[:8])), nil
+}
+
+func recallNames(nameServers string) []byte {
+	name, err := namesFile(nameServers)
+	if err != nil {
+		return nil
+	}
+	st, err := os.Stat(name)
+	if err != nil {
+		return nil
+	}
+	if age := time.Since(st.ModTime()); age < 0 || age > namesLast {
+		return nil
+	}
+	data, err := readFile(name)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// keepNames renames a file into its place: two shells may ask at once. What cannot be kept is asked for again.
+func keepNames(nameServers string, data []byte) {
+	name, err := namesFile(nameServers)
+	if err != nil {
+		return
+	}
+	part := fmt.Sprintf("%s.%d", name, os.Getpid())
+	if writeFile(part, data) == nil && os.Rename(part, name) != nil {
+		_ = os.Remove(part) // nobody reads it
 	}
 }
 
 func adminEnv(env *Env) admin.Env {
 	return admin.Env{
 		In: env.In, Out: env.Out, Err: env.Err, Getenv: os.Getenv, Prog: "cometmq admin", Terminal: isTerminal(env.In), ReadFile: readFile,
+		WriteFile: writeFile, TempDir: os.TempDir(), Progress: isTerminal(env.Err),
+		Recall: recallNames, Keep: keepNames,
 		Connect: func(nameServers string, timeout time.Duration) mq.Cluster {
 			return cluster.New(cluster.Options{
 				NameServers: cluster.SplitAddrs(cmp.Or(nameServers, "127.0.0.1:9876")), Timeout: timeout, Credentials: credentials(os.Getenv),
@@ -83,13 +137,21 @@ func credentials(getenv func(string) string) auth.Credentials {
 }
 
 // isTerminal says whether somebody types there.
-func isTerminal(r io.Reader) bool {
-	f, ok := r.(*os.File)
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
 // maxInput bounds a file that a command reads.
-const maxInput = 64 << 20
+const maxInput = 256 << 20
+
+// writeFile writes a file, with its folder. Exports may hold names and addresses: only the owner reads them.
+func writeFile(name string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o600)
+}
 
 func readFile(name string) ([]byte, error) {
 	f, err := os.Open(name)

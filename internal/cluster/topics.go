@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cometmq/cometmq/internal/logicqueue"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/wireconf"
@@ -53,8 +54,18 @@ func (b *broker) DeleteTopic(ctx context.Context, name string) error {
 
 func (b *broker) Topic(ctx context.Context, name string) (mq.TopicConfig, error) {
 	var t protocol.TopicConfigAndQueueMapping
-	err := b.read(ctx, protocol.ReqGetTopicConfig, &protocol.GetTopicConfigRequestHeader{Topic: name}, t.Decode)
-	return wireconf.ToTopic(&t.TopicConfig), err
+	if err := b.read(ctx, protocol.ReqGetTopicConfig, &protocol.GetTopicConfigRequestHeader{Topic: name, Mapping: true}, t.Decode); err != nil {
+		return mq.TopicConfig{}, err
+	}
+	out := wireconf.ToTopic(&t.TopicConfig)
+	if len(t.MappingDetail) > 0 {
+		m, err := logicqueue.Parse(t.MappingDetail)
+		if err != nil {
+			return out, malformed(b.addr, protocol.ReqGetTopicConfig, err)
+		}
+		out.Static = m
+	}
+	return out, nil
 }
 
 // Topics reads everything at once, which all servers give to who does not ask for pages.

@@ -112,3 +112,19 @@ func Decode(v fastjson.Value) (*Mapping, error) {
 	}
 	return m, nil
 }
+
+// MarshalJSON writes m as plain JSON, with all keys quoted.
+func (m *Mapping) MarshalJSON() ([]byte, error) {
+	w := fastjson.NewWriter(nil, fastjson.Standard)
+	m.Write(w)
+	return w.Bytes(), nil
+}
+
+// UnmarshalJSON is Parse.
+func (m *Mapping) UnmarshalJSON(data []byte) error {
+	v, err := Parse(data)
+	if err == nil {
+		*m = *v
+	}
+	return err
+}

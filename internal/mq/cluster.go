@@ -77,6 +77,8 @@ type RemoteBroker interface {
 
 	RemoteMessages
 	RemoteUsers
+	RemoteParts
+	RemoteLite
 }
 
 // RemoteMessages reads and writes messages and positions of one broker.

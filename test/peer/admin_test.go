@@ -5,6 +5,9 @@ package peer
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -140,6 +143,13 @@ func TestAdminPrintsWhatMQAdminPrints(t *testing.T) {
 				{"queryCq -t AdminT1 -q 0 -i 0", false},
 				{"haStatus -b " + broker, false},
 				{"getNamesrvConfig", true},
+				{"updateColdDataFlowCtrGroupConfig -b " + broker + " -g AdminG1 -v 1000", false},
+				{"getColdDataFlowCtrInfo -b " + broker, true},
+				{"setCommitLogReadAheadMode -b " + broker + " -m 0", false},
+				{"exportMetadata -c DefaultCluster -f @D", false},
+				{"exportConfigs -c DefaultCluster -f @D", false},
+				{"exportMetrics -c DefaultCluster -f @D", false},
+				{"getBrokerLiteInfo -b " + broker, false},
 			}
 			if *everyVariant {
 				cases = append(cases, []adminCase{
@@ -156,20 +166,32 @@ func TestAdminPrintsWhatMQAdminPrints(t *testing.T) {
 					{"updateKvConfig -s ns1 -k k1 -v v1", false},
 					{"deleteKvConfig -s ns1 -k k1", false},
 					{"skipAccumulatedMessage -g AdminG1 -t AdminT1", true},
+					{"switchTimerEngine -b " + broker + " -e F", false},
+					{"exportMetadata -b " + broker + " -t -f @D", false},
+					{"exportMetadata -b " + broker + " -g -f @D", false},
+					{"addBroker -c " + broker + " -b /nothing", false},
+					{"removeColdDataFlowCtrGroupConfig -c DefaultCluster -g AdminG1", false},
+					{"getColdDataFlowCtrInfo -c DefaultCluster", true},
+					{"switchTimerEngine -b " + broker + " -e R", false},
+					{"checkRocksdbCqWriteProgress -c DefaultCluster -n " + c.NS, false},
+					{"rocksDBConfigToJson -b " + broker, false},
+					{"removeBroker -c " + broker + " -b DefaultCluster:broker-a:1", false},
 				}...)
 			}
+			theirs, ours := t.TempDir(), t.TempDir()
 			var lines []string
 			for _, k := range cases {
-				lines = append(lines, k.line)
+				lines = append(lines, strings.ReplaceAll(k.line, "@D", theirs))
 			}
 			said := javaAdmin(t, c.NS, lines)
-			for _, k := range cases {
-				want, ok := said[k.line]
+			for i, k := range cases {
+				want, ok := said[lines[i]]
 				if !ok {
 					t.Errorf("mqadmin said nothing about %s", k.line)
 					continue
 				}
-				got := ourAdmin(t, c.NS, k.line)
+				got := ourAdmin(t, c.NS, strings.ReplaceAll(k.line, "@D", ours))
+				want, got = strings.ReplaceAll(want, theirs, "DIR"), strings.ReplaceAll(got, ours, "DIR")
 				if strings.HasPrefix(k.line, "queryMsgByOffset") { // where the body is printed differs by design
 					body := regexp.MustCompile(`(?m)^Message Body.*$`)
 					want, got = body.ReplaceAllString(want, "BODY"), body.ReplaceAllString(got, "BODY")
@@ -178,6 +200,48 @@ func TestAdminPrintsWhatMQAdminPrints(t *testing.T) {
 					t.Errorf("%s: -mqadmin +cometmq admin\n%s", k.line, d)
 				}
 			}
+			files := []string{"metadata.json", "configs.json", "metrics.json"}
+			if *everyVariant {
+				files = append(files, "topic.json", "subscriptionGroup.json")
+			}
+			for _, name := range files {
+				if d := cmp.Diff(exported(t, theirs, name), exported(t, ours, name)); d != "" {
+					t.Errorf("%s: -mqadmin +cometmq admin\n%s", name, d)
+				}
+			}
 		})
 	}
+}
+
+// exported is a file of an export, without what differs from run to run: times, versions of tables, and of the load all numbers.
+func exported(t *testing.T, dir, name string) any {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v map[string]any
+	if err := json.Unmarshal(data, &v); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, data)
+	}
+	delete(v, "exportTime")
+	delete(v, "dataVersion")
+	delete(v, "forbiddenTable")
+	if name == "metrics.json" {
+		return shape(v)
+	}
+	return v
+}
+
+// shape is what a value is made of: keys and kinds.
+func shape(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return fmt.Sprintf("%T", v)
+	}
+	out := map[string]any{}
+	for k, e := range m {
+		out[k] = shape(e)
+	}
+	return out
 }
