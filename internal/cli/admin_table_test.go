@@ -66,7 +66,7 @@ var adminLines = map[string]struct {
 	"startMonitoring": {"--count 1", 0},
 
 	"doctor": {"", -1}, "lag": {"", 0}, "tail": {"-t T --since 0 --count 1", 0}, "explain": {"-i @ID", 0}, "top": {"--count 1", 0},
-	"replay": {"-t T -b 0 -e now --to T2", 0}, "kv": {"-s ns", -1},
+	"replay": {"-t T -b 0 -e now --to T2", 0}, "kv": {"-s ns", -1}, "quota": {"-b @B --set topic:T:bytes=1048576", 0},
 }
 
 // changed is a cluster that notes what is changed in it, and does not do it.
