@@ -18,7 +18,7 @@ WITH_BIN := COMETMQ_BIN=$(CURDIR)/$(BIN)
 STAGES  := fmt-check setup arch lint unit race sim process crash conformance peer
 UNIT    := ./cmd/... ./internal/... ./test/docs/...
 
-.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table chaos loss-table conformance peer compatibility e2e compare \
+.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table chaos loss-table conformance peer compatibility web web-check e2e compare \
 	golden generate docs deviations vuln hooks clean deploy-test
 
 help: ## this list
@@ -102,6 +102,14 @@ peer: build ## unmodified Java and Go clients, and store directories swapped bot
 
 compatibility: build ## runs the peer tests and writes docs/compatibility.md from their outcome
 	$(WITH_BIN) test/peer/run.sh -every-variant -matrix $(CURDIR)/docs/compatibility.md
+
+web: ## builds the console's front end into web/dist, which is committed; needs Node 20
+	web/scripts/deps.sh
+	cd web && npm run --silent build
+
+web-check: ## front end: types, lint, unit tests, size, and that dist is what the source builds to
+	web/scripts/deps.sh
+	cd web && npm run --silent check
 
 e2e: process conformance peer ## all that talk to a running server
 

@@ -1,0 +1,35 @@
+import { QueryClientProvider } from '@tanstack/react-query'
+import { createRouter, RouterProvider } from '@tanstack/react-router'
+import { StrictMode, Suspense } from 'react'
+import { createRoot } from 'react-dom/client'
+import { newQueryClient } from './api/hooks'
+import { Toasts } from './components/Toasts'
+import { Messages } from './i18n'
+import { applyPrefs, followSystem } from './lib/prefs'
+import { consoleBase, parseSearch, stringifySearch } from './lib/url'
+import { routes } from './routes'
+import './styles.css'
+
+applyPrefs()
+followSystem()
+const router = createRouter({
+  routeTree: routes,
+  basepath: consoleBase(),
+  parseSearch,
+  stringifySearch,
+  defaultPreload: 'intent',
+  scrollRestoration: true,
+})
+
+createRoot(document.getElementById('root')!).render(
+  <StrictMode>
+    <Suspense fallback={null}>
+      <Messages>
+        <QueryClientProvider client={newQueryClient()}>
+          <RouterProvider router={router} />
+          <Toasts />
+        </QueryClientProvider>
+      </Messages>
+    </Suspense>
+  </StrictMode>,
+)

@@ -1,0 +1,25 @@
+import { Boxes, Gauge } from 'lucide-react'
+import type { Key } from './i18n'
+
+export interface NavItem {
+  /** $c is the cluster. */
+  path: string
+  label: Key
+  icon: typeof Gauge
+  /** Second key of the jump: g t. */
+  jump: string
+}
+
+/** The side bar, the palette and the jumps are made from this. Each path is a route of routes.tsx. */
+export const nav: { label: Key; items: NavItem[] }[] = [
+  {
+    label: 'nav.watch',
+    items: [{ path: '/c/$c', label: 'nav.overview', icon: Gauge, jump: 'o' }],
+  },
+  {
+    label: 'nav.messaging',
+    items: [
+      { path: '/c/$c/topics', label: 'nav.topics', icon: Boxes, jump: 't' },
+    ],
+  },
+]

@@ -1,0 +1,22 @@
+import { createRootRoute, createRoute, lazyRouteComponent, Outlet, type RouteComponent } from '@tanstack/react-router'
+import { NotFound, PageError } from './shell/Fallbacks'
+import { Shell } from './shell/Shell'
+
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound })
+const shell = createRoute({ getParentRoute: () => root, id: 'shell', component: Shell, notFoundComponent: NotFound })
+
+type Load = () => Promise<{ default: RouteComponent }>
+/** A page inside of the shell; its code is a chunk of its own, its default export the component. */
+const page = (path: string, load: Load) => createRoute({ getParentRoute: () => shell, path, component: lazyRouteComponent(load), errorComponent: PageError })
+/** A page without the shell. */
+const bare = (path: string, load: Load) => createRoute({ getParentRoute: () => root, path, component: lazyRouteComponent(load), errorComponent: PageError })
+
+export const routes = root.addChildren([
+  bare('/login', () => import('./pages/Login')),
+  bare('/setup', () => import('./pages/Setup')),
+  shell.addChildren([
+    page('/', () => import('./pages/Clusters')),
+    page('/c/$c', () => import('./pages/Overview')),
+    page('/c/$c/topics', () => import('./pages/Topics')),
+  ]),
+])
