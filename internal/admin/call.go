@@ -14,6 +14,14 @@ import (
 	"github.com/cometmq/cometmq/internal/mq"
 )
 
+// Target is the cluster that a command is about, and how it is reached.
+type Target struct {
+	NameServers   string        // "": the default
+	Timeout       time.Duration // 0: the default
+	TLS, Insecure bool
+	CA, Cert, Key string // files
+}
+
 // Env is what commands may use of the world.
 type Env struct {
 	In       io.Reader
@@ -25,7 +33,7 @@ type Env struct {
 	// Prog is how the tool was called, for messages.
 	Prog string
 	// Connect makes the cluster of a command.
-	Connect func(nameServers string, timeout time.Duration) mq.Cluster
+	Connect func(t *Target) (mq.Cluster, error)
 	// ReadFile reads a file that the operator names.
 	ReadFile func(name string) ([]byte, error)
 	// WriteFile writes a file and makes its folder.

@@ -69,6 +69,11 @@ var global = []Flag{
 	opt("", "output", "table, wide, json or yaml; -o where the command has no -o of its own"),
 	opt("", "timeout", "bound of one call, such as 3s; default 5s"),
 	opt("", "watch", "run again after so long, such as 2s, until interrupted"),
+	flag("", "tls", "use TLS; the server must have a certificate for its name that this machine believes"),
+	opt("", "tls-ca", "the server's certificate must be signed by an authority in this file; implies --tls"),
+	opt("", "tls-cert", "certificate to show, PEM, with --tls-key; implies --tls"),
+	opt("", "tls-key", "its private key, PEM; $COMETMQ_TLS_CLIENT_KEY_PASSWORD opens it"),
+	flag("", "tls-insecure", "believe every server; implies --tls"),
 	flag("", "dry-run", "say what would change and change nothing"),
 	flag("", "yes", "do not ask before destroying something"),
 }

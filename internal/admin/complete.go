@@ -134,29 +134,30 @@ type live struct {
 // liveNames asks the cluster of a command line, or takes what somebody asked seconds ago.
 func liveNames(ctx context.Context, env *Env, cmd *Command, args []string) live {
 	var n live
-	ns := ""
-	if env.Getenv != nil {
-		ns = env.Getenv("NAMESRV_ADDR")
-	}
-	flags := cmd.all()
+	flags, got := cmd.all(), map[string]string{}
 	for i, a := range args[1:] {
 		f, value, has := find(flags, a)
 		switch {
-		case f == nil || f.Long != "namesrvAddr":
-		case has:
-			ns = value
+		case f == nil:
+		case has || !f.Arg:
+			got[f.Long] = value
 		case i+2 < len(args):
-			ns = args[i+2]
+			got[f.Long] = args[i+2]
 		}
 	}
+	t := targetOf(env, got)
+	t.Timeout = completeWait
 	if env.Recall != nil {
-		if data := env.Recall(ns); data != nil && json.Unmarshal(data, &n) == nil {
+		if data := env.Recall(t.NameServers); data != nil && json.Unmarshal(data, &n) == nil {
 			return n
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, completeWait)
 	defer cancel()
-	c := env.Connect(ns, completeWait)
+	c, err := env.Connect(t)
+	if err != nil {
+		return n
+	}
 	defer c.Close()
 	info, err := c.NameServer("").ClusterInfo(ctx)
 	if err != nil {
@@ -188,7 +189,7 @@ func liveNames(ctx context.Context, env *Env, cmd *Command, args []string) live 
 	slices.Sort(n.Topics)
 	n.Groups, n.Clusters = sortedKeys(groups), slices.Sorted(maps.Keys(info.Clusters))
 	if data, err := json.Marshal(n); err == nil && whole && env.Keep != nil {
-		env.Keep(ns, data)
+		env.Keep(t.NameServers, data)
 	}
 	return n
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -105,7 +104,7 @@ func TestRunningInfoIsRead(t *testing.T) {
 func TestCompleteOffline(t *testing.T) {
 	t.Parallel()
 	words := func(args []string, word string) []string {
-		s := Complete(context.Background(), Env{Connect: func(string, time.Duration) mq.Cluster { t.Error("the cluster was asked"); return nil }}, args, word)
+		s := Complete(context.Background(), Env{Connect: func(*Target) (mq.Cluster, error) { t.Error("the cluster was asked"); return nil, context.Canceled }}, args, word)
 		out := make([]string, len(s.Words))
 		for i, w := range s.Words {
 			out[i], _, _ = strings.Cut(w, "\t")
@@ -137,7 +136,7 @@ func TestCompleteOffline(t *testing.T) {
 	}
 }
 
-func noCluster(string, time.Duration) mq.Cluster { return closedCluster{} }
+func noCluster(*Target) (mq.Cluster, error) { return closedCluster{}, nil }
 
 // closedCluster is for commands that ask no server.
 type closedCluster struct{ mq.Cluster }

@@ -109,13 +109,26 @@ func prepare(ctx context.Context, env *Env, cmd *Command, got map[string]string)
 	if err != nil {
 		return nil, 0, err
 	}
-	ns := got["namesrvAddr"]
-	if ns == "" {
-		ns = env.Getenv("NAMESRV_ADDR")
+	t := targetOf(env, got)
+	t.Timeout = timeout
+	cluster, err := env.Connect(t)
+	if err != nil {
+		return nil, 0, err
 	}
 	return &Call{
-		Cluster: env.Connect(ns, timeout), Ctx: ctx, cmd: cmd, env: env, args: got, format: format, out: bufio.NewWriter(env.Out),
+		Cluster: cluster, Ctx: ctx, cmd: cmd, env: env, args: got, format: format, out: bufio.NewWriter(env.Out),
 	}, every, nil
+}
+
+// targetOf reads the flags that say which cluster is meant.
+func targetOf(env *Env, got map[string]string) *Target {
+	t := &Target{NameServers: got["namesrvAddr"], CA: got["tls-ca"], Cert: got["tls-cert"], Key: got["tls-key"]}
+	if t.NameServers == "" && env.Getenv != nil {
+		t.NameServers = env.Getenv("NAMESRV_ADDR")
+	}
+	_, t.TLS = got["tls"]
+	_, t.Insecure = got["tls-insecure"]
+	return t
 }
 
 // once runs the command and prints what it found.

@@ -86,7 +86,7 @@ var seams = []struct {
 	{
 		"os",
 		[]string{"Open", "OpenFile", "Create", "Remove", "RemoveAll", "Rename", "Mkdir", "MkdirAll", "ReadFile", "WriteFile", "ReadDir", "Truncate"},
-		[]string{"internal/vfs/", "internal/cli/", "internal/node/", "internal/config/", "internal/bench/", "internal/storetool/", "internal/testkit/", "tools/", "test/", "cmd/"},
+		[]string{"internal/vfs/", "internal/cli/", "internal/node/", "internal/config/", "internal/certificate/", "internal/bench/", "internal/storetool/", "internal/testkit/", "tools/", "test/", "cmd/"},
 		"disk goes through vfs.FS",
 	},
 	{"time", []string{"Sleep"}, []string{"internal/testkit/", "test/"}, "no sleeping outside tests"},

@@ -16,7 +16,7 @@ const module = "github.com/cometmq/cometmq"
 // and what siblings lists for it; nothing else of this module.
 var level = map[string]int{
 	"mq": 0, "record": 0, "protocol": 0, "fastjson": 0, "selector": 0, "config": 0, "telemetry": 0, "vfs": 0,
-	"bufpool": 0, "bytesview": 0, "invariants": 0, "version": 0, "logicqueue": 0, "quota": 0,
+	"bufpool": 0, "bytesview": 0, "invariants": 0, "version": 0, "logicqueue": 0, "quota": 0, "certificate": 0,
 	"storage": 1, "remoting": 1, "auth": 1, "wireconf": 1, "kvfile": 1,
 	"broker": 2, "cluster": 2, "membership": 2, "nameserver": 2, "controller": 2, "replication": 2, "series": 2, "alerts": 2, "jobs": 2,
 	"api":   3,

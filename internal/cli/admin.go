@@ -103,10 +103,15 @@ func adminEnv(env *Env) admin.Env {
 		In: env.In, Out: env.Out, Err: env.Err, Getenv: os.Getenv, Prog: "cometmq admin", Terminal: isTerminal(env.In), ReadFile: readFile,
 		WriteFile: writeFile, TempDir: os.TempDir(), Progress: isTerminal(env.Err),
 		Recall: recallNames, Keep: keepNames,
-		Connect: func(nameServers string, timeout time.Duration) mq.Cluster {
+		Connect: func(t *admin.Target) (mq.Cluster, error) {
+			f := tlsFlags{on: t.TLS, insecure: t.Insecure, ca: t.CA, cert: t.Cert, key: t.Key}
+			dial, err := f.dialer(os.Environ())
+			if err != nil {
+				return nil, err
+			}
 			return cluster.New(cluster.Options{
-				NameServers: cluster.SplitAddrs(cmp.Or(nameServers, "127.0.0.1:9876")), Timeout: timeout, Credentials: credentials(os.Getenv),
-			})
+				NameServers: cluster.SplitAddrs(cmp.Or(t.NameServers, "127.0.0.1:9876")), Timeout: t.Timeout, Credentials: credentials(os.Getenv), Dial: dial,
+			}), nil
 		},
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cometmq/cometmq/internal/admin"
 	"github.com/cometmq/cometmq/internal/mq"
@@ -248,7 +247,10 @@ func (a *adminTable) watched(in string, terminal bool, args []string) (code int,
 	env.Terminal = terminal
 	env.Getenv = func(string) string { return a.node.NamesrvAddr() }
 	connect := env.Connect
-	env.Connect = func(ns string, d time.Duration) mq.Cluster { return changed{connect(ns, d), &a.log} }
+	env.Connect = func(to *admin.Target) (mq.Cluster, error) {
+		c, err := connect(to)
+		return changed{c, &a.log}, err
+	}
 	a.log = nil
 	code = admin.Run(a.t.Context(), env, args)
 	return code, o.String(), e.String()

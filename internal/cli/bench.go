@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,17 +33,20 @@ func newBenchMode(env *Env, name, short string, run func(context.Context, bench.
 	var o bench.Options
 	var ns string
 	var secs float64
+	var secure tlsFlags
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Duration = time.Duration(secs * float64(time.Second))
 			o.Create = true
+			var err error
+			if o.Dial, err = secure.dialer(os.Environ()); err != nil {
+				return err
+			}
 			if o.Broker == "" {
-				b, err := findBroker(cmd.Context(), ns)
-				if err != nil {
+				if o.Broker, err = findBroker(cmd.Context(), o.Dial, ns); err != nil {
 					return err
 				}
-				o.Broker = b
 			}
 			r, err := run(cmd.Context(), o)
 			if r != nil {
@@ -72,6 +76,7 @@ func newBenchMode(env *Env, name, short string, run func(context.Context, bench.
 	f.IntVar(&o.Pull, "pull", 32, "most messages of a pull")
 	f.StringVar(&o.SQL, "sql", "", "consume: choose messages by this SQL92 expression")
 	f.BoolVar(&o.JSON, "json-headers", false, "JSON command headers as Java clients send, instead of binary ones")
+	secure.bind(cmd)
 	return cmd
 }
 
@@ -85,8 +90,8 @@ func printJSON(env *Env, v any) error {
 }
 
 // findBroker asks a name server for a master broker.
-func findBroker(ctx context.Context, ns string) (string, error) {
-	addrs, err := bench.Masters(ctx, nil, ns, "")
+func findBroker(ctx context.Context, dial bench.Dialer, ns string) (string, error) {
+	addrs, err := bench.Masters(ctx, dial, ns, "")
 	if err != nil {
 		return "", err
 	}

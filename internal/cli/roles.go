@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -211,6 +212,7 @@ func newServerCmd(env *Env) *cobra.Command {
 			if b.Auth.Inner != "" {
 				ns["innerClientAuthenticationCredentials"] = b.Auth.Inner
 			}
+			maps.Copy(ns, b.TLSSettings())
 			n, more, err := config.LoadNamesrv(config.Sources{EnvPrefix: "COMETMQ_NAMESRV_", Env: os.Environ(), Flags: ns})
 			if err != nil {
 				return err

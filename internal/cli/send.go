@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 func newSendCmd(env *Env) *cobra.Command {
 	var ns, topic, body, tags, keys string
 	var count int
+	var secure tlsFlags
 	cmd := &cobra.Command{
 		Use: "send", Short: "Send a message", Args: noArgs,
 		Example: "  cometmq send -t hello -b 'first message'\n  echo text | cometmq send -t hello -b -",
@@ -27,7 +29,11 @@ func newSendCmd(env *Env) *cobra.Command {
 					return fmt.Errorf("read stdin: %w", err)
 				}
 			}
-			s, err := bench.NewSender(cmd.Context(), nil, ns, topic)
+			dial, err := secure.dialer(os.Environ())
+			if err != nil {
+				return err
+			}
+			s, err := bench.NewSender(cmd.Context(), dial, ns, topic)
 			if err != nil {
 				return err
 			}
@@ -49,6 +55,7 @@ func newSendCmd(env *Env) *cobra.Command {
 	f.StringVar(&tags, "tags", "", "tag")
 	f.StringVar(&keys, "keys", "", "keys, separated by spaces")
 	f.IntVar(&count, "count", 1, "how many times")
+	secure.bind(cmd)
 	return cmd
 }
 
@@ -56,13 +63,18 @@ func newTailCmd(env *Env) *cobra.Command {
 	var ns, topic, tags string
 	var fromStart bool
 	var count int
+	var secure tlsFlags
 	cmd := &cobra.Command{
 		Use: "tail", Short: "Show messages as they arrive", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if topic == "" {
 				return usageError{errors.New("--topic is needed")}
 			}
-			return bench.Tail(cmd.Context(), nil, bench.TailOptions{
+			dial, err := secure.dialer(os.Environ())
+			if err != nil {
+				return err
+			}
+			return bench.Tail(cmd.Context(), dial, bench.TailOptions{
 				Namesrv: ns, Topic: topic, Tags: tags, FromStart: fromStart, Count: count,
 			}, func(m bench.Incoming) error {
 				_, err := fmt.Fprintf(env.Out, "%s %s/%d@%d %s%s\n", m.Stored.Format("15:04:05.000"), m.Broker, m.Queue, m.Offset, m.Tag(), m.Body)
@@ -76,5 +88,6 @@ func newTailCmd(env *Env) *cobra.Command {
 	f.StringVar(&tags, "tags", "*", "tag expression, such as 'A || B'")
 	f.BoolVar(&fromStart, "from-start", false, "show what is stored already")
 	f.IntVar(&count, "count", 0, "end after so many messages")
+	secure.bind(cmd)
 	return cmd
 }

@@ -19,6 +19,7 @@ type Broker struct {
 	Replica  Replica
 	Control  Control
 	Auth     Auth
+	TLS      TLS
 	Metrics  Metrics
 	Quotas   Quotas
 	Process  Process
@@ -210,7 +211,7 @@ func DefaultBroker(h Host) Broker {
 			CheckCRC: true, Index: true, IndexSlots: 5000000, IndexCapacity: 20000000, BlockCache: 64 << 20,
 		},
 		Replica: defaultReplica(),
-		Auth:    defaultAuth(), Control: defaultControl(),
+		Auth:    defaultAuth(), TLS: defaultTLS(), Control: defaultControl(),
 		// Differs from Java: the page for Prometheus is there unless it is switched off. A port that is taken costs the page and a
 		// warning, not the start of the broker.
 		Metrics: defaultMetrics(MetricsPage), Quotas: Quotas{MaxDelay: 500 * time.Millisecond},

@@ -332,7 +332,7 @@ func TestFormatIsReadBackAlike(t *testing.T) {
 func TestEnvName(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[string]string{
-		"listenPort": "LISTEN_PORT", "brokerIP1": "BROKER_IP1", "useTLS": "USE_TLS", "enableDLegerCommitLog": "ENABLE_D_LEGER_COMMIT_LOG",
+		"listenPort": "LISTEN_PORT", "brokerIP1": "BROKER_IP1", "useTLS": "USE_TLS", "tls.server.keyPath": "TLS_SERVER_KEY_PATH", "enableDLegerCommitLog": "ENABLE_D_LEGER_COMMIT_LOG",
 		"checkCRCOnRecover": "CHECK_CRC_ON_RECOVER", "namesrvAddr": "NAMESRV_ADDR",
 	} {
 		if got := EnvName(key); got != want {

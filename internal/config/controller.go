@@ -44,6 +44,7 @@ type Controller struct {
 	LogLevels    []string      `key:"logLevels" sep:"," doc:"other levels for single components, such as store=debug,broker=warn"`
 	Metrics      Metrics
 	Bounds       FixedBounds
+	TLS          TLS
 
 	// What the keys of either kind come to.
 
@@ -80,7 +81,7 @@ func DefaultController(h Host) Controller {
 		JPeers:    []string{"localhost:9880", "localhost:9881", "localhost:9882"},
 		JAddrs:    []string{"localhost:9770", "localhost:9771", "localhost:9772"},
 		JElection: time.Second, JSnapshot: time.Hour,
-		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text", Metrics: defaultMetrics(MetricsOff),
+		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text", Metrics: defaultMetrics(MetricsOff), TLS: defaultTLS(),
 	}
 }
 
@@ -106,6 +107,7 @@ func (l *loader) controller() *Controller {
 	}
 	cfg.ReadByLog = cfg.ReadByLog || cfg.ReadByLog2
 	l.checkMetrics(&cfg.Metrics, set)
+	l.checkTLS(&cfg.TLS, set)
 	l.checkLogLevels(cfg.LogLevels, set)
 	l.checkProxies(cfg.Bounds.Proxies, set)
 	if cfg.Address == "" {

@@ -14,12 +14,13 @@ type Host struct {
 	Home         string // home folder
 	RocketMQHome string
 	NameServers  []string
+	TLSFile      string // Java's tls.properties, which is read if it is there; "" = none
 }
 
 // ThisHost asks the operating system. env is os.Environ() or what stands for it: Java's NAMESRV_ADDR and ROCKETMQ_HOME are
 // honoured.
 func ThisHost(env []string) Host {
-	h := Host{Name: "DEFAULT_BROKER", IP: "127.0.0.1"}
+	h := Host{Name: "DEFAULT_BROKER", IP: "127.0.0.1", TLSFile: "/etc/rocketmq/tls.properties"}
 	if name, err := os.Hostname(); err == nil && name != "" {
 		h.Name = name
 	}

@@ -108,7 +108,6 @@ var fates = []struct {
 		clientChannelMaxIdleTimeSeconds clientSocketSndBufSize clientSocketRcvBufSize clientPooledByteBufAllocatorEnable
 		clientCloseSocketIfTimeout disableCallbackExecutor disableNettyWorkerGroup maxReconnectIntervalTimeSeconds
 		enableReconnectForGoAway`},
-	{refused, "encrypted connections are not implemented yet", `useTLS`},
 	{refused, "connections through a SOCKS proxy are not implemented", `socksProxyConfig`},
 	{refused, "ACL 1.0 ended with Java 5.3: set authenticationEnabled, authorizationEnabled and migrateAuthFromV1Enabled", `aclEnable`},
 	{accepted, "users and policies are kept in files of the broker, and each request is checked anew", `

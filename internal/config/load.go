@@ -140,6 +140,7 @@ func load[T any](l *loader, cfg *T) settings {
 	for _, k := range slices.Sorted(maps.Keys(l.sources.Flags)) {
 		set[k] = entry{l.sources.Flags[k], "flag"}
 	}
+	l.readTLSFile(set)
 	v := reflect.ValueOf(cfg).Elem()
 	fields := fieldsOf(v.Type())
 	for _, key := range slices.Sorted(maps.Keys(set)) {
@@ -273,7 +274,7 @@ func (l *loader) readEnv(set settings) {
 	}
 }
 
-// EnvName returns the upper snake form of a key: listenPort is LISTEN_PORT.
+// EnvName returns the upper snake form of a key: listenPort is LISTEN_PORT, tls.server.mode TLS_SERVER_MODE.
 func EnvName(key string) string {
 	var b strings.Builder
 	upper := func(i int) bool { return i >= 0 && i < len(key) && key[i] >= 'A' && key[i] <= 'Z' }
@@ -283,7 +284,7 @@ func EnvName(key string) string {
 		}
 		b.WriteByte(key[i])
 	}
-	return strings.ToUpper(b.String())
+	return strings.ToUpper(strings.ReplaceAll(b.String(), ".", "_"))
 }
 
 // foreign judges a key that the struct does not have.

@@ -23,7 +23,10 @@ func Markdown() string {
 		fmt.Fprintf(&b, "## Keys of a %s\n\n### In effect\n\n| key | what | allowed | live |\n| --- | --- | --- | --- |\n", role.kind)
 		for _, f := range role.fields {
 			name := f.key
-			if !java[name] {
+			switch where := javasTLS(name); {
+			case where != "":
+				name += " (" + where + ")"
+			case !java[name]:
 				name += " (ours)"
 			}
 			live := ""

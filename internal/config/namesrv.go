@@ -34,6 +34,7 @@ type Namesrv struct {
 	LogLevels    []string      `key:"logLevels" sep:"," doc:"other levels for single components, such as store=debug,broker=warn"`
 	Metrics      Metrics
 	Bounds       FixedBounds
+	TLS          TLS
 
 	// Controller is the controller of the same process, nil without enableControllerInNamesrv.
 	Controller *Controller `key:"-"`
@@ -47,6 +48,6 @@ func DefaultNamesrv(h Host) Namesrv {
 		StorePath: filepath.Join(h.Home, "namesrv", "namesrv.properties"),
 		Product:   "center", ReturnOrder: true, Scan: 5 * time.Second, AllTopicList: true, TopicList: true,
 		WaitService: 45 * time.Second, Blacklist: "configBlackList;configStorePath;kvConfigPath",
-		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text", Metrics: defaultMetrics(MetricsOff),
+		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text", Metrics: defaultMetrics(MetricsOff), TLS: defaultTLS(),
 	}
 }

@@ -28,6 +28,7 @@ type Replica struct {
 	Members      time.Duration `key:"syncBrokerMemberGroupPeriod" unit:"ms" min:"1" max:"3600000" doc:"with enableSlaveActingMaster: time between questions to the name servers who is in the set"`
 	Inactive     time.Duration `key:"brokerNotActiveTimeoutMillis" unit:"ms" min:"1" max:"3600000" doc:"with enableSlaveActingMaster: after how much silence the name servers forget this broker"`
 	Auto         bool          `key:"enableAutoInSyncReplicas" doc:"with enableSlaveActingMaster: a SYNC_MASTER waits for fewer logs while fewer are in sync, but not for fewer than minInSyncReplicas"`
+	TLS          bool          `key:"tls.ha.enable" doc:"the log is copied over TLS only, with the certificates of tls.server and tls.client; for sets without Java's brokers, the same on all of them"`
 }
 
 // defaultReplica returns Java's defaults.

@@ -133,7 +133,7 @@ func (u *Update) foreign(l *loader, key string, e entry, before Setting, fields 
 }
 
 // secretKeys hold passwords.
-var secretKeys = []string{"initAuthenticationUser", "innerClientAuthenticationCredentials", "metricsGrpcExporterHeader"}
+var secretKeys = []string{"initAuthenticationUser", "innerClientAuthenticationCredentials", "metricsGrpcExporterHeader", "tls.server.keyPassword", "tls.client.keyPassword"}
 
 // Hidden stands for a value that is not told to anybody.
 const Hidden = "******"

@@ -58,7 +58,7 @@ func TestAnUpdateIsRefusedAsAWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	for k, v := range map[string]string{
-		"autoCreateTopicEnable": "x", "maxMessageSize": "0", "deleteWhen": "25", "namesrvAddr": "here", "useTLS": "true", "brokerName": "",
+		"autoCreateTopicEnable": "x", "maxMessageSize": "0", "deleteWhen": "25", "namesrvAddr": "here", "tls.server.mode": "perhaps", "brokerName": "",
 	} {
 		u, err := b.Plan(b, map[string]string{k: v, "fileReservedTime": "9"})
 		var bad *ValueError

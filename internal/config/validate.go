@@ -35,6 +35,10 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 	l.checkControl(c, set)
 	l.checkAuth(c, set)
 	l.checkMetrics(&c.Metrics, set)
+	l.checkTLS(&c.TLS, set)
+	if c.Replica.TLS && c.TLS.Mode == TLSDisabled {
+		bad("tls.ha.enable", "true", "false with tls.server.mode = disabled")
+	}
 	l.checkLogLevels(c.Process.LogLevels, set)
 	l.checkQuotas(&c.Quotas, set)
 	for _, a := range c.Routes.NameServers {
@@ -94,6 +98,7 @@ func (l *loader) checkPaths(c *Broker, set settings) {
 
 func (l *loader) validateNamesrv(c *Namesrv, set settings) {
 	l.checkMetrics(&c.Metrics, set)
+	l.checkTLS(&c.TLS, set)
 	l.checkInner(c.Inner, set)
 	l.checkLogLevels(c.LogLevels, set)
 	l.checkProxies(c.Bounds.Proxies, set)

@@ -107,7 +107,7 @@ func (g *group) start(id string) {
 	l, err := h.Listen(p.Addr)
 	must(g.tb, err)
 	log := g.log.With("self", id)
-	r := &running{mux: raftlog.NewMux(l, log), client: remoting.NewClient(remoting.ClientOptions{Dial: h.Dial, Log: log})}
+	r := &running{mux: raftlog.NewMux(l, log, false), client: remoting.NewClient(remoting.ClientOptions{Dial: h.Dial, Log: log})}
 	r.c, err = New(Options{
 		Group: "group1", Properties: g.props, Client: r.client, Log: log,
 		Open: func(m raftlog.Machine, changed func()) (Log, error) {

@@ -49,6 +49,7 @@ type brokerPart struct {
 	cuts      chan cut
 	access    *access // nil: everybody may do everything
 	quotas    *quota.Table
+	secure    *secure
 
 	syncs *telemetry.Histogram // of the log, ns
 
@@ -80,6 +81,9 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 			p.abandon()
 		}
 	}()
+	if p.secure, err = openSecure(&c.TLS, p.log); err != nil {
+		return nil, err
+	}
 	// Listen before the store is opened: two brokers that were started twice by mistake differ in port or store.
 	if err = p.listen(ctx); err != nil {
 		return nil, err
@@ -88,7 +92,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 		return nil, fmt.Errorf("access control: %w", err)
 	}
 	p.client = remoting.NewClient(remoting.ClientOptions{
-		Dial: o.Dial, Log: p.log, Sign: signer(&c.Auth),
+		Dial: p.secure.dial(o.Dial), Log: p.log, Sign: signer(&c.Auth),
 		OnClose: func(addr string, _ *remoting.Conn) { p.registrar.Lost(addr) }, // only the registrar opens connections
 	})
 	p.registrar = membership.New(membership.Options{
@@ -101,7 +105,9 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	})
 	p.peers = membership.NewPeers(p.registrar, c.Consume.ForwardTimeout)
 	p.joinSet()
-	p.server = remoting.NewServer(remoting.ServerOptions{Log: p.log, IdleTimeout: c.Listen.Idle, Admit: p.access.admit()})
+	p.server = remoting.NewServer(remoting.ServerOptions{
+		Log: p.log, IdleTimeout: c.Listen.Idle, Admit: p.access.admit(), TLS: p.secure.server(), TLSMode: p.secure.mode,
+	})
 	p.bound(&c.Quotas)
 	role := roleOf(c)
 	if c.Control.On {
@@ -151,6 +157,9 @@ func (p *brokerPart) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("haListenPort=%d: %w", port, err)
 	}
+	if c.Replica.TLS {
+		ha = p.secure.listenHA(ha)
+	}
 	p.ha = &trunk{l: ha, log: p.log}
 	p.addr = reachable(main.Addr(), c.Identity.IP1)
 	if p.advertised, err = netip.ParseAddrPort(p.addr); err != nil {
@@ -168,6 +177,7 @@ func (p *brokerPart) run() error {
 	}
 	g.Go(func() error { return quiet(p.ha.serve(ctx)) })
 	g.Go(func() error { return quiet(p.access.run(ctx)) })
+	g.Go(func() error { return quiet(p.secure.run(ctx)) })
 	defer context.AfterFunc(ctx, p.stopKnown)()
 	g.Go(func() error {
 		defer close(p.left)

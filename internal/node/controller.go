@@ -21,17 +21,26 @@ type controllerPart struct {
 	mux    *raftlog.Mux
 	ctl    *controller.Controller
 	client *remoting.Client
+	secure *secure
 	ctx    context.Context // the lifetime of the part, ended by stop
 	cancel context.CancelFunc
 }
 
 func startController(ctx context.Context, o *Options, c *config.Controller) (*controllerPart, error) {
 	log := o.Log.With("role", "controller")
+	sec, err := openSecure(&c.TLS, log)
+	if err != nil {
+		return nil, err
+	}
 	l, err := o.Listen(ctx, "tcp", c.Listen())
 	if err != nil {
 		return nil, fmt.Errorf("port %d of controller %s: %w", c.Port, c.Self, err)
 	}
-	p := &controllerPart{group: c.Name, self: c.Self, mux: raftlog.NewMux(l, log), client: remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log, Sign: signer(c)})}
+	dial := sec.dial(o.Dial)
+	p := &controllerPart{
+		group: c.Name, self: c.Self, secure: sec, client: remoting.NewClient(remoting.ClientOptions{Dial: dial, Log: log, Sign: signer(c)}),
+		mux: raftlog.NewMux(sec.listenMixed(l), log, sec.mode == remoting.TLSEnforcing),
+	}
 	peers := make([]raftlog.Peer, 0, len(c.Members))
 	for _, m := range c.Members {
 		peers = append(peers, raftlog.Peer{ID: m.ID, Addr: m.Addr})
@@ -40,7 +49,7 @@ func startController(ctx context.Context, o *Options, c *config.Controller) (*co
 		Group: c.Name, Properties: c.Properties(), FS: o.FS, Client: p.client, Log: log,
 		Open: func(m raftlog.Machine, changed func()) (controller.Log, error) {
 			return raftlog.Open(ctx, raftlog.Options{
-				Dir: c.Folder(), Group: c.Name, Self: c.Self, Peers: peers, Machine: m, Listener: p.mux.Raft(), Dial: o.Dial,
+				Dir: c.Folder(), Group: c.Name, Self: c.Self, Peers: peers, Machine: m, Listener: p.mux.Raft(), Dial: dial,
 				Log: log, Changed: changed, Election: c.Election, SnapshotEvery: c.Snapshot, Memory: o.ControllerMemory,
 			})
 		},
@@ -49,7 +58,7 @@ func startController(ctx context.Context, o *Options, c *config.Controller) (*co
 		p.client.Close()
 		return nil, errors.Join(err, p.mux.Close())
 	}
-	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Idle, OnClose: p.ctl.Closed})
+	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Idle, OnClose: p.ctl.Closed, TLS: sec.server(), TLSMode: sec.mode})
 	p.server.Limit(limits(config.Bounds(c.Bounds)))
 	p.ctl.Attach(p.server)
 	p.addr = reachable(l.Addr(), "")
@@ -59,7 +68,7 @@ func startController(ctx context.Context, o *Options, c *config.Controller) (*co
 }
 
 func (p *controllerPart) run() error {
-	errs := make(chan error, 2)
+	errs := make(chan error, 3)
 	background := func(f func() error) {
 		go func() {
 			err := f()
@@ -69,10 +78,11 @@ func (p *controllerPart) run() error {
 	}
 	background(func() error { return p.ctl.Run(p.ctx) })
 	background(p.mux.Run)
+	background(func() error { return p.secure.run(p.ctx) })
 	err := quiet(p.server.Serve(p.ctx, p.mux.Plain()))
 	p.cancel()
 	err = errors.Join(err, p.mux.Close())
-	for range 2 {
+	for range cap(errs) {
 		err = errors.Join(err, <-errs)
 	}
 	return quietClosed(err)

@@ -55,7 +55,7 @@ func (n *Node) openPage(ctx context.Context, o *Options, c *config.Metrics, bind
 			"addr", c.Addr(bind), "err", err)
 		return
 	}
-	p := &metricsPart{log: log, addr: reachable(l.Addr(), ""), l: l}
+	p := &metricsPart{log: log, addr: reachable(l.Addr(), ""), l: n.secureOf(o).listen(l, needTLS)}
 	page := prom.Options{
 		Sources: func() []telemetry.Source { return n.sources(o, c) }, Limit: c.Limit,
 		Failed: func(err error) { log.Warn("something on the page for Prometheus is wrong", "err", err) },
@@ -115,6 +115,19 @@ func (p *exportPart) stop(ctx context.Context) error {
 		<-p.done
 	}
 	return nil
+}
+
+const needTLS = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis page needs https.\n"
+
+// secureOf is TLS of the role whose configuration counts for the process.
+func (n *Node) secureOf(o *Options) *secure {
+	switch {
+	case o.Broker != nil:
+		return n.broker.secure
+	case o.Controller != nil && o.Namesrv == nil:
+		return n.controller.secure
+	}
+	return n.namesrv.secure
 }
 
 // metricsOf is the configuration that counts for the process, and the address that its role listens on.
@@ -193,6 +206,7 @@ func connections(s *telemetry.Sink, server *remoting.Server, role string) {
 
 func (p *namesrvPart) collect(s *telemetry.Sink) {
 	connections(s, p.server, "namesrv")
+	p.secure.collect(s, "namesrv")
 	topics, brokers := p.ns.Counts()
 	s.Int(telemetry.RouteTopics, int64(topics))
 	s.Int(telemetry.RouteBrokers, int64(brokers))
@@ -200,6 +214,7 @@ func (p *namesrvPart) collect(s *telemetry.Sink) {
 
 func (p *brokerPart) collect(s *telemetry.Sink) {
 	connections(s, p.server, "broker")
+	p.secure.collect(s, "broker")
 	p.server.Collect(s)
 	p.access.collect(s)
 	s.Histogram(telemetry.FsyncTime, p.syncs)
@@ -262,5 +277,6 @@ func (p *controllerPart) labels(c *config.Metrics) map[telemetry.Scope][]telemet
 
 func (p *controllerPart) collect(s *telemetry.Sink) {
 	connections(s, p.server, "controller")
+	p.secure.collect(s, "controller")
 	p.ctl.Collect(s)
 }

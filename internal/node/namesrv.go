@@ -7,6 +7,8 @@ import (
 	"net"
 	"strconv"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/nameserver"
 	"github.com/cometmq/cometmq/internal/remoting"
@@ -19,6 +21,7 @@ type namesrvPart struct {
 	l      net.Listener
 	ns     *nameserver.Server
 	client *remoting.Client
+	secure *secure
 	ctx    context.Context // the lifetime of the part, ended by stop
 	cancel context.CancelFunc
 }
@@ -26,14 +29,18 @@ type namesrvPart struct {
 func startNamesrv(ctx context.Context, o *Options) (*namesrvPart, error) {
 	c := o.Namesrv
 	log := o.Log.With("role", "namesrv")
-	p := &namesrvPart{client: remoting.NewClient(remoting.ClientOptions{Dial: o.Dial, Log: log, Sign: signer(c)})}
+	sec, err := openSecure(&c.TLS, log)
+	if err != nil {
+		return nil, err
+	}
+	p := &namesrvPart{secure: sec, client: remoting.NewClient(remoting.ClientOptions{Dial: sec.dial(o.Dial), Log: log, Sign: signer(c)})}
 	ns, err := nameserver.New(nameserver.Options{Properties: c.Properties(), FS: o.FS, Client: p.client, Log: log})
 	if err != nil {
 		p.client.Close()
 		return nil, err
 	}
 	p.ns = ns
-	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Idle, OnClose: ns.Closed})
+	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Idle, OnClose: ns.Closed, TLS: sec.server(), TLSMode: sec.mode})
 	p.server.Limit(limits(config.Bounds(c.Bounds)))
 	ns.Attach(p.server)
 	if p.l, err = o.Listen(ctx, "tcp", net.JoinHostPort(c.Address, strconv.Itoa(c.Port))); err != nil {
@@ -47,15 +54,12 @@ func startNamesrv(ctx context.Context, o *Options) (*namesrvPart, error) {
 }
 
 func (p *namesrvPart) run() error {
-	done := make(chan error, 1)
-	go func() {
-		err := p.ns.Run(p.ctx)
-		p.cancel() // no serving without it
-		done <- quiet(err)
-	}()
-	err := p.server.Serve(p.ctx, p.l)
+	g, ctx := errgroup.WithContext(p.ctx)
+	g.Go(func() error { return p.ns.Run(ctx) })
+	g.Go(func() error { return p.secure.run(ctx) })
+	err := p.server.Serve(ctx, p.l)
 	p.cancel()
-	return errors.Join(quiet(err), <-done)
+	return errors.Join(quiet(err), quiet(g.Wait()))
 }
 
 func (p *namesrvPart) stop(ctx context.Context) error {

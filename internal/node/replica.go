@@ -37,8 +37,12 @@ func (p *brokerPart) replicate(e *engine) error {
 
 func (p *brokerPart) slaveOptions(e *engine) replication.SlaveOptions {
 	c, r := p.o.Broker, &p.o.Broker.Replica
+	dial := p.o.Dial
+	if r.TLS {
+		dial = p.secure.keeper.Dial(dial)
+	}
 	return replication.SlaveOptions{
-		Store: e.store, Dial: p.o.Dial, Durable: c.Store.FlushDisk == config.FlushSync, Heartbeat: r.Heartbeat, Housekeeping: r.Housekeeping, Log: p.log,
+		Store: e.store, Dial: dial, Durable: c.Store.FlushDisk == config.FlushSync, Heartbeat: r.Heartbeat, Housekeeping: r.Housekeeping, Log: p.log,
 	}
 }
 

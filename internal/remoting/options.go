@@ -108,9 +108,9 @@ const (
 	defaultDrain        = time.Second
 	defaultDialTimeout  = 3 * time.Second
 	defaultWorkers      = 64
-	handshakeTimeout    = 30 * time.Second
-	lingerTimeout       = 5 * time.Second // for output that is queued when the peer has closed its direction
-	maxTasks            = 1024            // Conn.Go of one connection above which it is not read any more
+	handshakeTimeout    = 10 * time.Second // Netty's
+	lingerTimeout       = 5 * time.Second  // for output that is queued when the peer has closed its direction
+	maxTasks            = 1024             // Conn.Go of one connection above which it is not read any more
 )
 
 func (s settings) withDefaults() settings {

@@ -53,7 +53,7 @@ func (c *Conn) sniff() error {
 			if b[0] == tlsRecord {
 				return c.startTLS()
 			}
-			if c.core.tlsMode == TLSEnforcing {
+			if c.core.tlsMode == TLSEnforcing && !secured(c.nc) {
 				return fmt.Errorf("%w: TLS is required", ErrMalformed)
 			}
 			return nil
@@ -68,6 +68,12 @@ func (c *Conn) sniff() error {
 			return err
 		}
 	}
+}
+
+// secured reports whether TLS has ended below nc, in a listener that several protocols share.
+func secured(nc net.Conn) bool {
+	s, ok := nc.(interface{ Secured() bool })
+	return ok && s.Secured()
 }
 
 // proxyHeader parses a PROXY protocol header at the start of b. n is its length, 0 when there is none, -1 when b is too

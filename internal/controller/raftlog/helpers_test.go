@@ -142,7 +142,7 @@ func (g *group) open(id string) error {
 	g.tb.Helper()
 	l, err := g.net.Host(host(g.addr(id))).Listen(g.addr(id))
 	must(g.tb, err)
-	m := &member{mux: NewMux(l, slog.New(slog.NewTextHandler(&g.diary, nil))), words: &words{}}
+	m := &member{mux: NewMux(l, slog.New(slog.NewTextHandler(&g.diary, nil)), false), words: &words{}}
 	m.wg.Go(func() { _ = m.mux.Run() })
 	o := g.options(id, m)
 	if g.tune != nil {

@@ -25,6 +25,7 @@ var passing = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.E
 // tools and the other controllers. The first byte decides, see the greeting.
 type Mux struct {
 	l      net.Listener
+	secure bool // members must use TLS
 	log    *slog.Logger
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -45,12 +46,13 @@ type side struct {
 	close context.CancelFunc
 }
 
-// NewMux takes over l. Run it.
-func NewMux(l net.Listener, log *slog.Logger) *Mux {
+// NewMux takes over l. Run it. secure: members whose connections are not TLS are refused; those of l must say whether they are
+// (Secured).
+func NewMux(l net.Listener, log *slog.Logger, secure bool) *Mux {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	m := &Mux{l: l, log: log, room: make(chan struct{}, maxUndecided), undecided: map[net.Conn]struct{}{}}
+	m := &Mux{l: l, secure: secure, log: log, room: make(chan struct{}, maxUndecided), undecided: map[net.Conn]struct{}{}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.raft, m.plain = m.newSide(), m.newSide()
 	return m
@@ -139,6 +141,10 @@ func (m *Mux) sniff(nc net.Conn) (to *side, c net.Conn, ok bool) {
 		m.log.Warn("a connection begins like that of a controller and is not: another version?", "peer", nc.RemoteAddr(), "bytes", got)
 		return nil, nil, false
 	}
+	if m.secure && !secured(nc) {
+		m.log.Warn("a controller without TLS is refused: set useTLS = true there", "peer", nc.RemoteAddr())
+		return nil, nil, false
+	}
 	_ = nc.SetReadDeadline(time.Time{})
 	return m.raft, nc, true
 }
@@ -178,6 +184,14 @@ func (s *side) Addr() net.Addr { return s.m.l.Addr() }
 type prefixed struct {
 	net.Conn
 	pre []byte
+}
+
+// Secured reports whether the connection is TLS.
+func (p *prefixed) Secured() bool { return secured(p.Conn) }
+
+func secured(nc net.Conn) bool {
+	s, ok := nc.(interface{ Secured() bool })
+	return ok && s.Secured()
 }
 
 func (p *prefixed) Read(b []byte) (int, error) {

@@ -1,14 +1,18 @@
 package raftlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/cometmq/cometmq/internal/testkit/memnet"
 )
 
 func (g *group) dialRaw(to string) net.Conn {
@@ -179,5 +183,63 @@ func TestGreetingIsAsDocumented(t *testing.T) {
 	}
 	if binary.BigEndian.Uint32([]byte(magic)) < 16<<20 {
 		t.Error("it could be the length of a remoting frame")
+	}
+}
+
+// encrypted is a listener whose connections say that they are TLS, or not.
+type encrypted struct {
+	net.Listener
+	secured bool
+}
+
+func (l *encrypted) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	return &encryptedConn{nc, l.secured}, err
+}
+
+type encryptedConn struct {
+	net.Conn
+	secured bool
+}
+
+func (c *encryptedConn) Secured() bool { return c.secured }
+
+// TestMembersMustUseTLS where that is wanted; others are told apart by whoever serves them.
+func TestMembersMustUseTLS(t *testing.T) {
+	t.Parallel()
+	for _, isTLS := range []bool{true, false} {
+		n := memnet.New()
+		l, err := n.Listen(":0")
+		must(t, err)
+		var log bytes.Buffer
+		m := NewMux(&encrypted{l, isTLS}, slog.New(slog.NewTextHandler(&log, nil)), true)
+		done := make(chan error, 1)
+		go func() { done <- m.Run() }()
+		c, err := n.Dial(t.Context(), "tcp", l.Addr().String())
+		must(t, err)
+		_, err = io.WriteString(c, magic)
+		must(t, err)
+		if isTLS {
+			member, aerr := m.Raft().Accept()
+			must(t, aerr)
+			must(t, member.Close())
+		} else if _, rerr := c.Read(make([]byte, 1)); rerr == nil {
+			t.Error("not refused")
+		}
+		other, err := n.Dial(t.Context(), "tcp", l.Addr().String())
+		must(t, err)
+		_, err = io.WriteString(other, "\x00")
+		must(t, err)
+		got, err := m.Plain().Accept()
+		must(t, err)
+		if s, ok := got.(interface{ Secured() bool }); !ok || s.Secured() != isTLS {
+			t.Errorf("Secured of a connection that is %t", isTLS)
+		}
+		_, _, _ = got.Close(), c.Close(), other.Close()
+		must(t, m.Close())
+		must(t, <-done)
+		if said := strings.Contains(log.String(), "a controller without TLS is refused"); said == isTLS {
+			t.Errorf("TLS %t: %s", isTLS, &log)
+		}
 	}
 }
