@@ -150,9 +150,21 @@ func (c *Controller) decide(ctx context.Context, cmd *Command) (Answer, error) {
 	}
 	set := c.settings.Load()
 	s := c.State()
-	cmd.View = c.live.view(time.Now(), s.Set(cmd.Name), lead.Since)
+	now, t := time.Now(), s.Set(cmd.Name)
+	if cmd.Op == OpRegister && t != nil && t.addr(cmd.ID) == cmd.Addr {
+		c.live.registers(now, member{t.Name, cmd.ID})
+	}
+	cmd.View = c.live.view(now, t, lead.Since)
 	cmd.View.Unclean = set.unclean
-	if next, a := s.Apply(cmd); next == s && cmd.Op != OpRead {
+	next, a := s.Apply(cmd)
+	if a.Elected && !cmd.Designate && !t.first() {
+		if ids := c.live.unheard(now, t, a.Set.Master, lead.Since); len(ids) > 0 {
+			a = refuse(protocol.RespControllerElectMasterFailed,
+				"Failed to elect a new master: %d would be it, and %v have not said yet how long their logs are since it began", a.Set.Master, ids)
+			return a, nil
+		}
+	}
+	if next == s && cmd.Op != OpRead {
 		if !set.readByLog {
 			return a, nil
 		}

@@ -9,6 +9,7 @@
 //   - A set has one master for each master epoch, and epochs grow, also over a clean of the set.
 //   - A master is elected from the sync-state set, unless nobody of it is alive and enableElectUncleanMaster is on, or the
 //     set has no such set yet (its first election).
+//   - A broker that has begun lately is elected only when the others that may have more have said so since (liveTable.unheard).
 //   - An id is given to one broker only, for ever.
 //
 // # When a master is replaced

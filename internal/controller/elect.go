@@ -11,7 +11,8 @@ import (
 //
 //   - The first master of a set is whoever asks first.
 //   - A master that may be acting stays, unless another broker is designated.
-//   - Else the best live broker of the sync-state set, or the designated one if it is live and in it.
+//   - Else the best live broker of the sync-state set, or the designated one if it is live and in it. The leader proposes the election
+//     when it knows how long the logs are that can be longer (liveTable.unheard).
 //   - Else, with enableElectUncleanMaster, the same among all brokers: messages that were acknowledged may be lost.
 //
 // Differs from Java: a controller that has just started, or has just become the leader, has not heard from the master yet.
@@ -26,10 +27,10 @@ func (s *State) elect(c *Command) (*State, Answer) {
 		return s, refuse(protocol.RespControllerBrokerNeedToBeRegistered, "BrokerId: %d hasn't been registered in broker-set: %s", c.ID, c.Name)
 	}
 	var next int64
-	if first := t.Master == 0 && len(t.Sync) == 0; first && asked && !c.Designate {
+	if t.first() && asked && !c.Designate {
 		next = c.ID
 	} else {
-		next = t.best(c, first)
+		next = t.best(c)
 	}
 	switch {
 	case next != 0 && next == t.Master:
@@ -55,7 +56,7 @@ func (s *State) elect(c *Command) (*State, Answer) {
 }
 
 // best returns who should be master, 0 when nobody can.
-func (t *Set) best(c *Command, first bool) int64 {
+func (t *Set) best(c *Command) int64 {
 	var wanted int64
 	if c.Designate && c.ID != noID {
 		wanted = c.ID
@@ -76,7 +77,7 @@ func (t *Set) best(c *Command, first bool) int64 {
 	if id := pick(t.InSync); id != 0 {
 		return id
 	}
-	if c.View.Unclean || first {
+	if c.View.Unclean || t.first() {
 		return pick(func(int64) bool { return true })
 	}
 	return 0

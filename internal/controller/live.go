@@ -31,7 +31,10 @@ type member struct {
 
 // pulse is the last sign of life of a broker.
 type pulse struct {
-	last  time.Time
+	last  time.Time // of the last heartbeat
+	prior time.Time // of the one before
+	begun time.Time // since when the process may run that sends them: its registration, or a new connection
+	mute  bool      // no heartbeat has come since it registered: c is of the process before
 	c     Candidate
 	conns []link // open ones on which it came; none: the broker is not alive
 	left  bool   // the last connection was closed, and not by us because of silence
@@ -54,14 +57,51 @@ func (t *liveTable) beat(now time.Time, m member, c Candidate, conn link) (fresh
 	}
 	fresh = !p.alive(now)
 	// Differs from Java: it keeps the longest log that a broker ever reported, also when the broker has lost some of it.
-	p.last, p.c, p.left = now, c, false
+	p.last, p.prior, p.c, p.left, p.mute = now, p.last, c, false, false
 	if !slices.Contains(p.conns, conn) {
+		p.begun = now
 		p.conns = append(p.conns, conn)
 		if len(p.conns) > maxConns {
 			p.conns = p.conns[1:]
 		}
 	}
 	return fresh
+}
+
+// registers notes that a broker has started: what it said of its log was said before, and it may have lost the end since.
+func (t *liveTable) registers(now time.Time, m member) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.pulses[m]; p != nil {
+		p.begun, p.mute = now, true
+	}
+}
+
+// unheard returns whose word is missing before id can be made the master of set: of itself, when it has not told this leader, who leads
+// since then, how long its log is, and of those in sync that may have had more when it last began.
+//
+// A broker that lost its power comes back without what its disk did not have, while the last heartbeats of the others are as old as their
+// interval: its log seems to be the longest although theirs are longer. All that was acknowledged before it began is in what they say
+// from then on. The first heartbeat may have been under way since before; they are sent one after the other, so the second was not.
+//
+// Differs from Java: it elects by what the others said last.
+func (t *liveTable) unheard(now time.Time, set *Set, id int64, since time.Time) (ids []int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.pulses[member{set.Name, id}]
+	if p == nil || p.mute || p.last.Before(since) {
+		return []int64{id}
+	}
+	for _, r := range set.Replicas {
+		o := t.pulses[member{set.Name, r.ID}]
+		if r.ID == id || o == nil || !o.alive(now) || set.InSync(id) && !set.InSync(r.ID) {
+			continue
+		}
+		if o.mute || !o.prior.After(p.begun) {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
 }
 
 func (p *pulse) alive(now time.Time) bool { return len(p.conns) > 0 && now.Sub(p.last) <= p.c.Lease }
@@ -153,7 +193,7 @@ func (t *liveTable) view(now time.Time, set *Set, since time.Time) View {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range set.Replicas {
-		if p := t.pulses[member{set.Name, r.ID}]; p != nil && p.alive(now) {
+		if p := t.pulses[member{set.Name, r.ID}]; p != nil && p.alive(now) && !p.mute {
 			v.Alive = append(v.Alive, p.c)
 		}
 	}

@@ -105,6 +105,9 @@ func (t *Set) addr(id int64) string {
 	return r.Addr
 }
 
+// first reports whether the set has never had a master.
+func (t *Set) first() bool { return t.Master == 0 && len(t.Sync) == 0 }
+
 // InSync reports whether a broker is in the sync-state set.
 func (t *Set) InSync(id int64) bool { return slices.Contains(t.Sync, id) }
 

@@ -196,7 +196,7 @@ func TestBestCandidate(t *testing.T) {
 		{"the lower id", []Candidate{c(2, 2, 100, 4), c(1, 2, 100, 4)}, 1},
 	} {
 		set := &Set{Name: "s", MasterEpoch: 3, Sync: []int64{1, 2}, Replicas: []Replica{{ID: 1}, {ID: 2}}}
-		if got := set.best(&Command{ID: noID, View: View{MasterEpoch: 3, Alive: tc.in}}, false); got != tc.want {
+		if got := set.best(&Command{ID: noID, View: View{MasterEpoch: 3, Alive: tc.in}}); got != tc.want {
 			t.Errorf("%s: %d, want %d", tc.name, got, tc.want)
 		}
 	}

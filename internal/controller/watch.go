@@ -99,6 +99,9 @@ func (c *Controller) replace(ctx context.Context, t *Set) {
 	case a.Elected:
 		c.log.Info("new master elected", "broker", t.Name, "old", t.Master, "new", a.Set.Master, "addr", a.Set.addr(a.Set.Master), "epoch", a.Set.MasterEpoch)
 		c.tell(a.Set)
+	case a.Code == protocol.RespControllerElectMasterFailed:
+		c.log.Info("the election of a new master waits", "broker", t.Name, "old", t.Master, "reason", a.Remark)
+		time.AfterFunc(retryLook, c.look)
 	case a.Code == protocol.RespControllerMasterNotAvailable:
 		c.log.Warn("no broker can become master", "broker", t.Name, "old", t.Master, "in_sync", t.Sync)
 	}
