@@ -64,6 +64,7 @@ var only = map[string][]string{
 	"alerts":      {"mq", "kvfile", "vfs"},
 	"jobs":        {"mq", "record", "vfs"},
 	"admin":       {"mq", "record", "selector", "quota", "logicqueue"},
+	"api/httpapi": {"mq", "record", "selector", "fastjson", "auth", "jobs", "series", "alerts", "kvfile"},
 }
 
 type listed struct {

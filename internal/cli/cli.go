@@ -15,6 +15,7 @@ import (
 type Env struct {
 	In       io.Reader
 	Out, Err io.Writer
+	Pages    Pages
 }
 
 // output is a command's standard output. It remembers its first error, so that commands need not look at each line that
@@ -84,7 +85,7 @@ func newRootCmd(env *Env) *cobra.Command {
 	root.SetErr(env.Err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		newServerCmd(env), newNamesrvCmd(env), newControllerCmd(env), newBrokerCmd(env), newDemoCmd(env), newDevCmd(env),
+		newServerCmd(env), newNamesrvCmd(env), newControllerCmd(env), newBrokerCmd(env), newDemoCmd(env), newDevCmd(env), newDashboardCmd(env),
 		newAdminCmd(env), newSendCmd(env), newTailCmd(env), newBenchCmd(env), newStoreCmd(env), newConfigCmd(env), newAuthCmd(env), newVersionCmd(env),
 	)
 	return root

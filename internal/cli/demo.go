@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cometmq/cometmq/internal/api/httpapi"
 	"github.com/cometmq/cometmq/internal/bench"
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/node"
@@ -61,6 +62,7 @@ type demoResult struct {
 
 func newDemoCmd(env *Env) *cobra.Command {
 	var once, asJSON bool
+	var df dashboardFlags
 	var count int64
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Start everything on a temporary store, send and consume real messages, keep serving", Args: noArgs,
@@ -74,10 +76,17 @@ func newDemoCmd(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			d, err := df.dashboard(env, cmd.Flags().Changed("dashboard"))
+			if err != nil {
+				return err
+			}
+			if once {
+				d = nil
+			}
 			t0 := time.Now()
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
-			return serve(ctx, node.Options{Namesrv: ns, Broker: b, Log: newLogger(env, "warn")}, func(n *node.Node) error {
+			return serve(ctx, node.Options{Namesrv: ns, Broker: b, Dashboard: d, Log: newLogger(env, "warn")}, func(n *node.Node) error {
 				if once {
 					defer cancel()
 				}
@@ -89,6 +98,7 @@ func newDemoCmd(env *Env) *cobra.Command {
 	f.BoolVar(&once, "once", false, "end after the round trip")
 	f.BoolVar(&asJSON, "json", false, "print one line of JSON")
 	f.Int64Var(&count, "count", 100_000, "messages of the round trip")
+	df.bind(cmd, "dashboard", httpapi.AuthNone)
 	return cmd
 }
 
@@ -127,12 +137,13 @@ func demo(ctx context.Context, env *Env, n *node.Node, dir string, start time.Du
 		return nil
 	}
 	say("\nname server  %s\nbroker       %s\nmetrics      %s\nstore        %s (removed at the end)\n", res.Namesrv, res.Broker, page(n), res.Store)
-	say("dashboard    not part of this version yet\n\ntry: cometmq tail -n %s -t hello\n     cometmq send -n %s -t hello -b 'first message'\n\nserving; Ctrl-C ends\n", res.Namesrv, res.Namesrv)
+	say("dashboard    %s\n\ntry: cometmq tail -n %s -t hello\n     cometmq send -n %s -t hello -b 'first message'\n\nserving; Ctrl-C ends\n", dashboardLine(n), res.Namesrv, res.Namesrv)
 	return nil
 }
 
 func newDevCmd(env *Env) *cobra.Command {
 	var nsPort, brokerPort int
+	var df dashboardFlags
 	var dir string
 	var set []string
 	cmd := &cobra.Command{
@@ -154,8 +165,12 @@ func newDevCmd(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), node.Options{Namesrv: ns, Broker: b, Log: newLogger(env, b.Process.LogLevel)}, func(n *node.Node) error {
-				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nmetrics     %s\nstore       %s\nserving; Ctrl-C ends\n", n.NamesrvAddr(), n.BrokerAddr(), page(n), store)
+			d, err := df.dashboard(env, cmd.Flags().Changed("dashboard"))
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), node.Options{Namesrv: ns, Broker: b, Dashboard: d, Log: newLogger(env, b.Process.LogLevel)}, func(n *node.Node) error {
+				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nmetrics     %s\ndashboard   %s\nstore       %s\nserving; Ctrl-C ends\n", n.NamesrvAddr(), n.BrokerAddr(), page(n), dashboardLine(n), store)
 				return err
 			})
 		},
@@ -165,5 +180,6 @@ func newDevCmd(env *Env) *cobra.Command {
 	f.IntVar(&brokerPort, "broker-port", 10911, "port of the broker, 0 = any free one")
 	f.StringVar(&dir, "dir", "", "keep the store here instead of in a temporary folder")
 	f.StringArrayVar(&set, "set", nil, "a broker key=value (repeatable)")
+	df.bind(cmd, "dashboard", httpapi.AuthNone)
 	return cmd
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cometmq/cometmq/internal/api/httpapi"
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/node"
 	"github.com/cometmq/cometmq/internal/telemetry"
@@ -190,8 +191,9 @@ func newBrokerCmd(env *Env) *cobra.Command {
 
 func newServerCmd(env *Env) *cobra.Command {
 	var f roleFlags
+	var df dashboardFlags
 	cmd := &cobra.Command{
-		Use: "server", Short: "Run everything in one process: name server and broker", Args: noArgs,
+		Use: "server", Short: "Run everything in one process: name server, broker and dashboard", Args: noArgs,
 		Long: "Run everything in one process. The configuration file is a broker's; the name server listens on --set\n" +
 			"namesrvPort=9876 and the broker registers with it, and with the other name servers of namesrvAddr if there are any.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -224,14 +226,19 @@ func newServerCmd(env *Env) *cobra.Command {
 			logs := newLogs(env, b.Process.LogLevel, b.Process.LogFormat, b.Process.LogLevels)
 			log, level := logs.log, logs.level
 			report(cmd.Context(), log, append(notices, more...))
-			o := node.Options{Namesrv: n, Broker: b, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log, Level: level, Levels: logs.levels}
+			d, err := df.dashboard(env, cmd.Flags().Changed("dashboard"))
+			if err != nil {
+				return err
+			}
+			o := node.Options{Namesrv: n, Broker: b, Dashboard: d, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log, Level: level, Levels: logs.levels}
 			return serve(cmd.Context(), o, func(n *node.Node) error {
-				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nmetrics     %s\n", n.NamesrvAddr(), n.BrokerAddr(), page(n))
+				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nmetrics     %s\ndashboard   %s\n", n.NamesrvAddr(), n.BrokerAddr(), page(n), dashboardLine(n))
 				return err
 			})
 		},
 	}
 	f.bind(cmd, true)
+	df.bind(cmd, "dashboard", httpapi.AuthFile)
 	return cmd
 }
 

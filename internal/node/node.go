@@ -21,6 +21,7 @@ type Options struct {
 	Namesrv    *config.Namesrv
 	Controller *config.Controller // default: that of Namesrv, when it has one (enableControllerInNamesrv)
 	Broker     *config.Broker
+	Dashboard  *Dashboard
 
 	// ControllerMemory is the disk of the controller, for simulations: its files are not behind FS. Nil: its folder.
 	ControllerMemory *raftlog.Memory
@@ -73,7 +74,8 @@ type Node struct {
 	controller *controllerPart
 	broker     *brokerPart
 	metrics    *metricsPart // nil: nobody gets figures
-	parts      []part       // in the order of their start
+	dashboard  *dashboardPart
+	parts      []part // in the order of their start
 
 	wg     sync.WaitGroup
 	failed chan error
@@ -88,7 +90,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	if o.Controller == nil && o.Namesrv != nil {
 		o.Controller = o.Namesrv.Controller
 	}
-	if o.Namesrv == nil && o.Broker == nil && o.Controller == nil {
+	if o.Namesrv == nil && o.Broker == nil && o.Controller == nil && o.Dashboard == nil {
 		return nil, errors.New("no role to play")
 	}
 	fail := func(err error) (*Node, error) {
@@ -123,6 +125,14 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		p.announce(ctx)
 	}
 	n.openMetrics(ctx, &o)
+	if o.Dashboard != nil {
+		p, err := startDashboard(ctx, &o, n.NamesrvAddr())
+		if err != nil {
+			return fail(fmt.Errorf("dashboard: %w", err))
+		}
+		n.dashboard = p
+		n.add(p)
+	}
 	return n, nil
 }
 
