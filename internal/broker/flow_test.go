@@ -137,7 +137,7 @@ func TestAWriteThatTakesTooLongIsBusy(t *testing.T) {
 	gate.wait()
 	now.Store("ahead", 2*time.Second)
 	res, _ := r.send(message("T", 0, "x"))
-	if e := res[0].Err; e == nil || e.Kind != mq.KindBusy || !strings.HasPrefix(e.Detail, "[PCBUSY_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: 200") ||
+	if e := res[0].Err; e == nil || e.Kind != mq.KindBusy || !strings.HasPrefix(e.Detail, "[PCBUSY_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: 2") ||
 		!strings.Contains(e.Detail, "size of queue: 4, append queue: a write to the commit log takes longer than 1s") {
 		t.Errorf("%+v", e)
 	}
