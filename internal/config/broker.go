@@ -50,7 +50,7 @@ type Listen struct {
 
 // Routes is how the broker registers with the name servers.
 type Routes struct {
-	NameServers []string      `key:"namesrvAddr" sep:";" doc:"name servers, host:port;host:port"`
+	NameServers []string      `key:"namesrvAddr" sep:";" live:"true" doc:"name servers, host:port;host:port"`
 	Period      time.Duration `key:"registerNameServerPeriod" unit:"ms" live:"true" min:"1" max:"3600000" doc:"time between full registrations, 10 s to 60 s"`
 	Beat        time.Duration `key:"brokerHeartbeatInterval" unit:"ms" min:"10" max:"3600000" doc:"time between heartbeats, to controllers and, of a set with an acting master, to name servers"`
 	BeatCall    time.Duration `key:"sendHeartbeatTimeoutMillis" unit:"ms" min:"10" max:"3600000" doc:"how long the answer to a heartbeat is waited for"`

@@ -100,8 +100,9 @@ func (l *loader) controller() *Controller {
 	cfg := DefaultController(l.sources.host())
 	def := cfg
 	set := load(l, &cfg)
+	l.changesIntoFile(&cfg.StoreConfig, set)
 	if l.isWithin {
-		// These two are the other role's, Java's controller would write its changes into the same file.
+		// These two are the other role's: two that write into one file would lose changes.
 		cfg.StoreConfig, cfg.Port = def.StoreConfig, def.Port
 		delete(set, "listenPort")
 	}

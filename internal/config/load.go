@@ -73,6 +73,7 @@ func LoadNamesrv(s Sources) (*Namesrv, []Notice, error) {
 	cfg := DefaultNamesrv(s.host())
 	l := loader{sources: s, kind: KindNamesrv}
 	set := load(&l, &cfg)
+	l.changesIntoFile(&cfg.StorePath, set)
 	l.validateNamesrv(&cfg, set)
 	if cfg.InProcess {
 		in := loader{sources: s, kind: KindController, within: KindNamesrv, isWithin: true}
@@ -86,6 +87,16 @@ func LoadNamesrv(s Sources) (*Namesrv, []Notice, error) {
 func LoadController(s Sources) (*Controller, []Notice, error) {
 	l := loader{sources: s, kind: KindController}
 	return finish(&l, l.controller())
+}
+
+// changesIntoFile has changes of the running configuration written into the operator's file, if the key does not say otherwise: it is what
+// the next start reads. Java's name server does so whatever the key says.
+//
+// Differs from Java: its controller writes them into a file that it does not read.
+func (l *loader) changesIntoFile(to *string, set settings) {
+	if _, said := set["configStorePath"]; !said && l.sources.File != "" {
+		*to = l.sources.File
+	}
 }
 
 func (s *Sources) host() Host {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
-	"github.com/cometmq/cometmq/internal/vfs"
 )
 
 // UPDATE_CONTROLLER_CONFIG 1009 and GET_CONTROLLER_CONFIG 1010: the body is Java properties text, each controller has its
@@ -48,7 +47,7 @@ func (c *Controller) change(changes map[string]string) {
 	}
 	err := c.opts.FS.MkdirAll(path.Dir(name))
 	if err == nil {
-		err = vfs.WriteFileAtomic(c.opts.FS, name, next.text(), true)
+		err = next.store(c.opts.FS, name, changes, c.opts.Edit)
 	}
 	if err != nil {
 		c.log.Error("store the changed configuration", "err", err)

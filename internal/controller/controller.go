@@ -46,6 +46,8 @@ type Options struct {
 	Properties map[string]string
 	// FS holds configStorePath, if that is set.
 	FS vfs.FS
+	// Edit sets values in the text of a properties file and leaves the rest as it is. Nil: configStorePath is written anew.
+	Edit func(file []byte, values map[string]string) []byte
 	// Client tells brokers about a new master; nil: they are not told and find out when they ask.
 	Client Client
 	Log    *slog.Logger

@@ -132,7 +132,7 @@ func (b *Bridge) known(ctx context.Context, topic string) ([]bridgeEnd, error) {
 		return r.to, nil
 	}
 	var errs []error
-	for _, s := range b.r.servers {
+	for _, s := range b.r.servers() {
 		to, err := b.ask(ctx, s, topic)
 		if err != nil {
 			errs = append(errs, err)

@@ -57,7 +57,7 @@ func (p *Peers) addr(ctx context.Context, broker string) (string, error) {
 		return addr, nil
 	}
 	var errs []error
-	for _, s := range p.r.servers {
+	for _, s := range p.r.servers() {
 		addrs, err := masters(ctx, s)
 		if err != nil {
 			errs = append(errs, err)

@@ -18,7 +18,7 @@ import (
 
 // goOnline makes the broker known when it may be.
 func (m *SetMember) goOnline(ctx context.Context) {
-	if m.o.Direct || len(m.o.NameServers) == 0 {
+	if m.o.Direct || len(m.names()) == 0 {
 		m.open(ctx, m.o.ID == 0)
 		return
 	}

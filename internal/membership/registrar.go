@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,10 +90,14 @@ type Registrar struct {
 	o       Options
 	as      atomic.Pointer[identity]
 	epoch   atomic.Int32 // of the master, see SetEpoch
-	servers []*server
+	list    atomic.Pointer[[]*server]
+	changed chan struct{} // has room for one: the list is another one
 	routes  routeCache
 	tried   chan struct{}
 }
+
+// servers are the name servers of the moment.
+func (r *Registrar) servers() []*server { return *r.list.Load() }
 
 // identity is as what a broker registers.
 type identity struct {
@@ -104,28 +109,93 @@ type identity struct {
 // New returns a Registrar; Run makes it work.
 func New(o Options) *Registrar {
 	o = o.withDefaults()
-	r := &Registrar{o: o, tried: make(chan struct{})}
+	r := &Registrar{o: o, tried: make(chan struct{}), changed: make(chan struct{}, 1)}
 	r.as.Store(&identity{o.ID, o.Period, o.Perm})
-	for _, addr := range o.NameServers {
-		r.servers = append(r.servers, newServer(r, addr))
-	}
+	r.list.Store(&[]*server{})
+	r.Use(o.NameServers)
 	r.routes.init()
 	return r
+}
+
+// Use replaces the name servers: the new ones get everything at once, those that are left out are told that the broker goes. Two calls
+// must not be made at the same time.
+func (r *Registrar) Use(addrs []string) {
+	old := r.servers()
+	next := make([]*server, 0, len(addrs))
+	for _, addr := range addrs {
+		at := func(s *server) bool { return s.addr == addr }
+		if slices.ContainsFunc(next, at) {
+			continue
+		}
+		if i := slices.IndexFunc(old, at); i >= 0 {
+			next = append(next, old[i])
+		} else {
+			next = append(next, newServer(r, addr))
+		}
+	}
+	r.list.Store(&next)
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
 }
 
 // Run registers with all name servers and keeps doing it until ctx ends. It does not unregister.
 func (r *Registrar) Run(ctx context.Context) error {
 	var all, first sync.WaitGroup
-	first.Add(len(r.servers))
-	for _, s := range r.servers {
-		all.Go(func() { s.run(ctx, first.Done) })
+	running := map[*server]context.CancelFunc{}
+	begin := func(s *server, tried func()) {
+		own, stop := context.WithCancel(ctx)
+		running[s] = stop
+		all.Go(func() {
+			defer stop()
+			s.run(own, tried)
+			if ctx.Err() == nil {
+				r.drop(ctx, s)
+			}
+		})
+	}
+	servers := r.servers()
+	first.Add(len(servers))
+	for _, s := range servers {
+		begin(s, first.Done)
 	}
 	all.Go(func() {
 		first.Wait()
 		close(r.tried)
 	})
-	all.Wait()
-	return nil
+	for {
+		select {
+		case <-ctx.Done():
+			all.Wait()
+			return nil
+		case <-r.changed:
+		}
+		servers = r.servers()
+		for s, stop := range running {
+			if !slices.Contains(servers, s) {
+				stop()
+				delete(running, s)
+			}
+		}
+		for _, s := range servers {
+			if running[s] == nil {
+				begin(s, func() {})
+			}
+		}
+	}
+}
+
+// drop tells a name server that is left out of the list that the broker goes. If it is taken into the list again meanwhile, the next probe
+// finds that it has forgotten the broker.
+func (r *Registrar) drop(ctx context.Context, s *server) {
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	if err := s.leave(ctx); err != nil {
+		r.o.Log.Warn("unregister from a name server that is not used any more", "peer", s.addr, "err", err)
+		return
+	}
+	r.o.Log.Info("name server is not used any more", "peer", s.addr)
 }
 
 // Become makes the broker known under another id, with another period between registrations: at once, without waiting for that. A
@@ -134,7 +204,7 @@ func (r *Registrar) Run(ctx context.Context) error {
 func (r *Registrar) Become(id int64, period time.Duration) {
 	r.as.Store(&identity{id, min(max(period, minPeriod), maxPeriod), r.as.Load().perm})
 	_, v := r.o.Topics()
-	for _, s := range r.servers {
+	for _, s := range r.servers() {
 		s.post(nil, v)
 	}
 }
@@ -182,7 +252,7 @@ func (r *Registrar) Register(ctx context.Context, changed []mq.TopicConfig) erro
 func (r *Registrar) Announce(ctx context.Context, changed []mq.TopicConfig, version mq.DataVersion) error {
 	r.routes.forget(changed)
 	var waits []<-chan error
-	for _, s := range r.servers {
+	for _, s := range r.servers() {
 		if done := s.post(changed, version); done != nil {
 			waits = append(waits, done)
 		}
@@ -224,7 +294,7 @@ var errSlow = fmt.Errorf("no answer from a name server within %v", announceTimeo
 // Lost tells that the connection to a name server has ended: the server forgets this broker when that happens, so it
 // registers again at once. It is meant for remoting.ClientOptions.OnClose and does not block.
 func (r *Registrar) Lost(addr string) {
-	for _, s := range r.servers {
+	for _, s := range r.servers() {
 		if s.addr == addr {
 			s.lost(time.Now())
 		}
@@ -236,7 +306,7 @@ func (r *Registrar) Unregister(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, s := range r.servers {
+	for _, s := range r.servers() {
 		if s.as < 0 {
 			continue
 		}

@@ -504,3 +504,38 @@ func TestTheMasterOfTheNewerEpochKeepsItsPlace(t *testing.T) {
 		stop()
 	}, ns1)
 }
+
+// Another list of name servers while the broker runs: the new one gets everything, the one that is left out forgets the broker, and one that
+// stays is not asked again.
+func TestNameServersAreReplacedWhileTheBrokerRuns(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(t *testing.T, w *world) {
+		stop1, stop2 := w.serve(ns1), w.serve(ns2)
+		defer stop1()
+		defer stop2()
+		time.Sleep(5 * time.Second)
+		w.want(ns1, "T U W")
+		w.want(ns2, "")
+
+		w.reg.Use([]string{ns2, ns1, ns2})
+		time.Sleep(5 * time.Second)
+		w.want(ns1, "T U W")
+		w.want(ns2, "T U W")
+		if changed, _ := w.add(topic("V", 1)); w.reg.Register(t.Context(), changed) != nil {
+			t.Error("a topic was not announced")
+		}
+		w.want(ns1, "T U V W")
+		w.want(ns2, "T U V W")
+
+		w.reg.Use([]string{ns2})
+		time.Sleep(5 * time.Second)
+		w.want(ns1, "")
+		w.want(ns2, "T U V W")
+		if n := w.log.count("name server is not used any more"); n != 1 {
+			t.Errorf("%d servers were left", n)
+		}
+		w.reg.Use([]string{ns1, ns2})
+		time.Sleep(10 * time.Second)
+		w.want(ns1, "T U V W")
+	}, ns1)
+}

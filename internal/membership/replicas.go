@@ -17,7 +17,7 @@ func (r *Registrar) Replicas(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
 	defer cancel()
 	var errs []error
-	for _, s := range r.servers {
+	for _, s := range r.servers() {
 		var peers []string
 		err := s.call(ctx, &remoting.Command{
 			Code:   protocol.ReqGetBrokerMemberGroup,

@@ -79,7 +79,7 @@ func (c *routeCache) answered(i int) {
 // no name server knows. Answers are remembered for 30 s, and for as long as no name server can be reached. The
 // caller must not change the slice.
 func (r *Registrar) Routes(ctx context.Context, topic string) ([]mq.Queue, error) {
-	if len(r.servers) == 0 {
+	if len(r.servers()) == 0 {
 		return r.ownQueues(topic), nil
 	}
 	now := time.Now()
@@ -108,9 +108,10 @@ func (r *Registrar) Routes(ctx context.Context, topic string) ([]mq.Queue, error
 func (r *Registrar) askRoute(ctx context.Context, topic string) ([]mq.Queue, error) {
 	var errs []error
 	first := r.routes.first()
-	for n := range r.servers {
-		i := (first + n) % len(r.servers)
-		queues, err := r.servers[i].route(ctx, topic)
+	servers := r.servers()
+	for n := range servers {
+		i := (first + n) % len(servers)
+		queues, err := servers[i].route(ctx, topic)
 		if err == nil {
 			r.routes.answered(i)
 			return queues, nil

@@ -74,8 +74,9 @@ type SetOptions struct {
 // is; Java's goes on until it hears of the new registration, and what it delivers in between is delivered again. And a master waits
 // 30 s for each slave, then goes on without it; Java's waits for ever.
 type SetMember struct {
-	o    SetOptions
-	poke chan struct{}
+	o       SetOptions
+	poke    chan struct{}
+	servers atomic.Pointer[[]string] // the name servers of the moment
 
 	alive   atomic.Int32
 	settled atomic.Bool // a slave's master is known to be the master
@@ -95,8 +96,14 @@ func NewSetMember(o SetOptions) *SetMember {
 	}
 	m := &SetMember{o: o, poke: make(chan struct{}, 1)}
 	m.alive.Store(1)
+	m.Use(o.NameServers)
 	return m
 }
+
+// Use replaces the name servers that are asked who is there.
+func (m *SetMember) Use(addrs []string) { m.servers.Store(&addrs) }
+
+func (m *SetMember) names() []string { return *m.servers.Load() }
 
 // Alive is how many brokers of the set there are, this one included.
 func (m *SetMember) Alive() int { return int(m.alive.Load()) }
@@ -227,8 +234,9 @@ func (m *SetMember) members(ctx context.Context) (map[int64]string, error) {
 	all := map[int64]string{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	errs := make([]error, len(m.o.NameServers))
-	for i, ns := range m.o.NameServers {
+	names := m.names()
+	errs := make([]error, len(names))
+	for i, ns := range names {
 		wg.Go(func() {
 			addrs, err := m.membersAt(ctx, ns)
 			errs[i] = err

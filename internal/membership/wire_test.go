@@ -54,7 +54,7 @@ func TestManyTopicsAreRegisteredInParts(t *testing.T) {
 	v := mq.DataVersion{Counter: 5, Timestamp: 1000}
 	rec := &recorder{}
 	r := New(Options{NameServers: []string{"a"}, Client: rec, Topics: func() ([]mq.TopicConfig, mq.DataVersion) { return topics, v }})
-	if err := r.servers[0].register(t.Context(), topics, v); err != nil {
+	if err := r.servers()[0].register(t.Context(), topics, v); err != nil {
 		t.Fatal(err)
 	}
 	total := 0

@@ -5,7 +5,6 @@ import (
 
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
-	"github.com/cometmq/cometmq/internal/vfs"
 )
 
 // UPDATE_NAMESRV_CONFIG 318 and GET_NAMESRV_CONFIG 319. The body is Java properties text. A change takes effect at once
@@ -49,7 +48,7 @@ func (s *Server) change(changes map[string]string) {
 	}
 	err := s.fs.MkdirAll(path.Dir(name))
 	if err == nil {
-		err = vfs.WriteFileAtomic(s.fs, name, next.text(), true)
+		err = next.store(s.fs, name, changes, s.edit)
 	}
 	if err != nil {
 		s.log.Error("store the changed configuration", "err", err)

@@ -32,6 +32,8 @@ type Options struct {
 	Properties map[string]string
 	// FS holds kvConfigPath and configStorePath, as far as these are set.
 	FS vfs.FS
+	// Edit sets values in the text of a properties file and leaves the rest as it is. Nil: configStorePath is written anew.
+	Edit func(file []byte, values map[string]string) []byte
 	// Client tells brokers about a new smallest broker id (notifyMinBrokerIdChanged); nil: they are not told.
 	Client Client
 	Log    *slog.Logger
@@ -42,6 +44,7 @@ type Server struct {
 	log     *slog.Logger
 	client  Client
 	fs      vfs.FS
+	edit    func(file []byte, values map[string]string) []byte
 	kv      *kvTable
 	seed    maphash.Seed
 	started time.Time
@@ -60,7 +63,7 @@ func New(o Options) (*Server, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		log: o.Log, client: o.Client, fs: o.FS, seed: maphash.MakeSeed(), started: time.Now(),
+		log: o.Log, client: o.Client, fs: o.FS, edit: o.Edit, seed: maphash.MakeSeed(), started: time.Now(),
 		notices: make(chan *notice, maxNotices), writing: make(chan struct{}, 1), routes: newRoutes(),
 	}
 	s.settings.Store(newSettings(o.Properties))

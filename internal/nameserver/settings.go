@@ -1,14 +1,18 @@
 package nameserver
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/magiconair/properties"
+
+	"github.com/cometmq/cometmq/internal/vfs"
 )
 
 // javaDefaults holds every key that Java's name server prints for GET_NAMESRV_CONFIG, with its default. Keys that mean
@@ -162,6 +166,27 @@ func (s *settings) text() []byte {
 		b = append(b, '\n')
 	}
 	return b
+}
+
+// store writes a change into a file. What else stands there stays, comments and order too, if edit can do that; a file that is not there
+// gets all keys, as in Java.
+//
+// Differs from Java: it writes the whole configuration anew, and what the operator has written into the file is gone.
+func (s *settings) store(fs vfs.FS, name string, changes map[string]string, edit func(file []byte, values map[string]string) []byte) error {
+	old, err := vfs.ReadFile(fs, name)
+	switch {
+	case errors.Is(err, os.ErrNotExist), err == nil && edit == nil:
+		return vfs.WriteFileAtomic(fs, name, s.text(), true)
+	case err != nil:
+		return err
+	}
+	values := map[string]string{}
+	for k := range changes {
+		if v, known := s.props[k]; known {
+			values[k] = v
+		}
+	}
+	return vfs.WriteFileAtomic(fs, name, edit(old, values), true)
 }
 
 // parseProperties reads the body of UPDATE_NAMESRV_CONFIG.

@@ -139,6 +139,14 @@ func (p *brokerPart) retune(ctx context.Context) {
 	if own, bad := config.ParseLogLevels(o.Broker.Process.LogLevels); o.Levels != nil && bad == "" {
 		o.Levels.Replace(own)
 	}
+	names := o.Broker.Routes.NameServers
+	if o.ownNames != "" {
+		names = knownTo(o.Broker, o.ownNames).Routes.NameServers
+	}
+	p.registrar.Use(names)
+	if p.set != nil {
+		p.set.Use(names)
+	}
 	p.registrar.Retune(mq.Perm(o.Broker.Identity.Permission), p.registerPeriod(role.Kind))
 	p.bound(&o.Broker.Quotas)
 	e.api.Retrace(o.Broker.Topics.TraceOn)

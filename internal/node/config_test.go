@@ -9,8 +9,10 @@ import (
 
 	"github.com/cometmq/cometmq/internal/bench"
 	"github.com/cometmq/cometmq/internal/config"
+	"github.com/cometmq/cometmq/internal/controller/raftlog"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/remoting"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
@@ -144,4 +146,95 @@ func operated(t *testing.T, w *world) Options {
 	o.Broker.Process.ConfigPath, o.Broker.Set = "/conf/broker.conf", nil
 	o.Level = new(slog.LevelVar)
 	return o
+}
+
+// TestNameServersChangeWhileTheBrokerRuns: namesrvAddr counts at once, and the name server of the same process is always among them.
+func TestNameServersChangeWhileTheBrokerRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n := w.start(operated(t, w))
+		const second = "127.0.0.2:9876"
+		ns, _, err := config.LoadNamesrv(config.Sources{Flags: map[string]string{"bindAddress": "127.0.0.2", "kvConfigPath": "/2/kv.json", "configStorePath": "/2/ns.properties"}, Host: &host})
+		must(t, err)
+		o := w.options(nil)
+		o.Namesrv, o.Broker = ns, nil
+		other := w.start(o)
+		c := w.caller(t)
+		knows := func(addr string) bool {
+			t.Helper()
+			r := c.call(addr, protocol.ReqGetBrokerClusterInfo, nil, nil)
+			return r.Code == 0 && strings.Contains(string(r.Body), brokerAddr)
+		}
+		update := func(text string, code int32) {
+			t.Helper()
+			if r := c.call(brokerAddr, protocol.ReqUpdateBrokerConfig, nil, []byte(text)); r.Code != code {
+				t.Errorf("%q: answered %d %q, want %d", text, r.Code, r.Remark, code)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		if time.Sleep(time.Second); !knows(nsAddr) || knows(second) {
+			t.Error("at the start the broker is not known to its name server only")
+		}
+		update("namesrvAddr=nowhere", protocol.RespInvalidParameter)
+		update("namesrvAddr="+second, 0)
+		if !knows(nsAddr) || !knows(second) {
+			t.Error("the broker is not known to the name server of its process and to the new one")
+		}
+		update("namesrvAddr="+nsAddr, 0)
+		if !knows(nsAddr) || knows(second) {
+			t.Error("the broker is known to a name server that it was told to leave")
+		}
+		file, err := vfs.ReadFile(w.mem, "/conf/broker.conf")
+		if err != nil || !strings.Contains(string(file), "namesrvAddr="+nsAddr+"\n") || !strings.HasPrefix(string(file), "# ours, do not touch\n") {
+			t.Errorf("file %q, %v", file, err)
+		}
+		must(t, other.Shutdown(t.Context()))
+		must(t, n.Shutdown(t.Context()))
+	})
+}
+
+// TestTheFileOfANameServerAndAControllerKeepsItsComments: a change is written into the operator's file, and nothing else of it changes.
+func TestTheFileOfANameServerAndAControllerKeepsItsComments(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		must(t, w.mem.MkdirAll("/conf"))
+		files := map[string]string{
+			"/conf/namesrv.conf": "# ours\nbindAddress=127.0.0.1\n\n# lists\nenableTopicList = true\n",
+			"/conf/controller.conf": "# ours too\nbindAddress=127.0.0.1\ncontrollerDLegerGroup=g\ncontrollerDLegerPeers=n0-127.0.0.1:9878\n" +
+				"controllerDLegerSelfId=n0\n! elections\nenableElectUncleanMaster=false\n",
+		}
+		source := func(name string) config.Sources {
+			must(t, vfs.WriteFileAtomic(w.mem, name, []byte(files[name]), false))
+			return config.Sources{Host: &host, File: name, ReadFile: func(name string) ([]byte, error) { return vfs.ReadFile(w.mem, name) }}
+		}
+		ns, _, err := config.LoadNamesrv(source("/conf/namesrv.conf"))
+		must(t, err)
+		ctl, _, err := config.LoadController(source("/conf/controller.conf"))
+		must(t, err)
+		o := w.options(nil)
+		o.Namesrv, o.Controller, o.Broker, o.ControllerMemory = ns, ctl, nil, new(raftlog.Memory)
+		n := w.start(o)
+		time.Sleep(time.Second)
+		cl := remoting.NewClient(remoting.ClientOptions{Dial: w.net.Dial})
+		for _, c := range []struct {
+			addr, name, text, want string
+			code                   int32
+		}{
+			{nsAddr, "/conf/namesrv.conf", "enableTopicList=false\norderMessageEnable=TRUE\nnobodyKnows=1\n",
+				"# ours\nbindAddress=127.0.0.1\n\n# lists\nenableTopicList=false\norderMessageEnable=true\n", protocol.ReqUpdateNamesrvConfig},
+			{n.ControllerAddr(), "/conf/controller.conf", "enableElectUncleanMaster=true\n",
+				strings.Replace(files["/conf/controller.conf"], "Master=false", "Master=true", 1), protocol.ReqUpdateControllerConfig},
+		} {
+			r, err := cl.Invoke(t.Context(), c.addr, &remoting.Command{Code: c.code, Body: []byte(c.text)})
+			must(t, err)
+			file, err := vfs.ReadFile(w.mem, c.name)
+			if r.Code != 0 || err != nil || string(file) != c.want {
+				t.Errorf("answered %d %q; file %q, %v, want %q", r.Code, r.Remark, file, err, c.want)
+			}
+		}
+		cl.Close()
+		must(t, n.Shutdown(t.Context()))
+	})
 }

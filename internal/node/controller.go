@@ -46,7 +46,7 @@ func startController(ctx context.Context, o *Options, c *config.Controller) (*co
 		peers = append(peers, raftlog.Peer{ID: m.ID, Addr: m.Addr})
 	}
 	p.ctl, err = controller.New(controller.Options{
-		Group: c.Name, Properties: c.Properties(), FS: o.FS, Client: p.client, Log: log,
+		Group: c.Name, Properties: c.Properties(), FS: o.FS, Edit: config.Edit, Client: p.client, Log: log,
 		Open: func(m raftlog.Machine, changed func()) (controller.Log, error) {
 			return raftlog.Open(ctx, raftlog.Options{
 				Dir: c.Folder(), Group: c.Name, Self: c.Self, Peers: peers, Machine: m, Listener: p.mux.Raft(), Dial: dial,

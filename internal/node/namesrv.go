@@ -34,7 +34,7 @@ func startNamesrv(ctx context.Context, o *Options) (*namesrvPart, error) {
 		return nil, err
 	}
 	p := &namesrvPart{secure: sec, client: remoting.NewClient(remoting.ClientOptions{Dial: sec.dial(o.Dial), Log: log, Sign: signer(c)})}
-	ns, err := nameserver.New(nameserver.Options{Properties: c.Properties(), FS: o.FS, Client: p.client, Log: log})
+	ns, err := nameserver.New(nameserver.Options{Properties: c.Properties(), FS: o.FS, Edit: config.Edit, Client: p.client, Log: log})
 	if err != nil {
 		p.client.Close()
 		return nil, err

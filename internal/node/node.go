@@ -37,6 +37,9 @@ type Options struct {
 	Level  *slog.LevelVar // of Log, for the key logLevel; nil: it cannot change
 	// Levels are those of components in Log, for the key logLevels; nil: they cannot change.
 	Levels *telemetry.Levels
+
+	// ownNames is the name server of this process, with which its broker registers whatever namesrvAddr says.
+	ownNames string
 }
 
 func (o *Options) defaults() {
@@ -114,7 +117,8 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	}
 	if o.Broker != nil {
 		if n.namesrv != nil {
-			o.Broker = knownTo(o.Broker, n.namesrv.addr)
+			o.ownNames = n.namesrv.addr
+			o.Broker = knownTo(o.Broker, o.ownNames)
 		}
 		p, err := startBroker(ctx, &o)
 		if err != nil {
