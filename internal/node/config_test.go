@@ -222,10 +222,14 @@ func TestTheFileOfANameServerAndAControllerKeepsItsComments(t *testing.T) {
 			addr, name, text, want string
 			code                   int32
 		}{
-			{nsAddr, "/conf/namesrv.conf", "enableTopicList=false\norderMessageEnable=TRUE\nnobodyKnows=1\n",
-				"# ours\nbindAddress=127.0.0.1\n\n# lists\nenableTopicList=false\norderMessageEnable=true\n", protocol.ReqUpdateNamesrvConfig},
-			{n.ControllerAddr(), "/conf/controller.conf", "enableElectUncleanMaster=true\n",
-				strings.Replace(files["/conf/controller.conf"], "Master=false", "Master=true", 1), protocol.ReqUpdateControllerConfig},
+			{
+				nsAddr, "/conf/namesrv.conf", "enableTopicList=false\norderMessageEnable=TRUE\nnobodyKnows=1\n",
+				"# ours\nbindAddress=127.0.0.1\n\n# lists\nenableTopicList=false\norderMessageEnable=true\n", protocol.ReqUpdateNamesrvConfig,
+			},
+			{
+				n.ControllerAddr(), "/conf/controller.conf", "enableElectUncleanMaster=true\n",
+				strings.Replace(files["/conf/controller.conf"], "Master=false", "Master=true", 1), protocol.ReqUpdateControllerConfig,
+			},
 		} {
 			r, err := cl.Invoke(t.Context(), c.addr, &remoting.Command{Code: c.code, Body: []byte(c.text)})
 			must(t, err)
