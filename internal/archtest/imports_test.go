@@ -39,7 +39,7 @@ var siblings = map[string][]string{
 	"telemetry/otlp":    {"telemetry"},
 	"storage/commitlog": {"storage/segment"},
 	"storage":           {"storage/segment", "storage/commitlog", "storage/consumequeue", "storage/keyindex", "storage/compaction"},
-	"broker":            {"broker/meta", "broker/clients", "broker/longpoll", "broker/rebalance", "broker/delay", "broker/tx", "broker/pop", "broker/stats", "broker/tablefeed"},
+	"broker":            {"broker/meta", "broker/clients", "broker/longpoll", "broker/rebalance", "broker/delay", "broker/tx", "broker/pop", "broker/stats", "broker/tablefeed", "broker/lite"},
 	"broker/meta":       {"broker/journalfile", "broker/tablefeed"},
 	"broker/pop":        {"broker/journalfile", "broker/tablefeed"},
 	"broker/tx":         {"broker/meta"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cometmq/cometmq/internal/broker/clients"
 	"github.com/cometmq/cometmq/internal/broker/delay"
+	"github.com/cometmq/cometmq/internal/broker/lite"
 	"github.com/cometmq/cometmq/internal/broker/longpoll"
 	"github.com/cometmq/cometmq/internal/broker/meta"
 	"github.com/cometmq/cometmq/internal/broker/pop"
@@ -134,6 +135,7 @@ type Options struct {
 	LightQuota          int64  // maxLmqConsumeQueueNum if enableLmqQuota, else 0: no limit
 
 	Quotas *quota.Table // what may be sent a second; nil: no limits
+	Lite   LiteOptions  // lite topics
 
 	// Announce tells the name servers about changed topics; nil when there is none.
 	Announce func(ctx context.Context, changed []mq.TopicConfig, v mq.DataVersion) error
@@ -190,6 +192,7 @@ func (o Options) withDefaults() Options {
 		o.HotBytes = 3 << 30
 	}
 	o.Timers.setDefaults()
+	o.Lite.setDefaults()
 	if len(o.DelayLevels) == 0 {
 		o.DelayLevels = delay.JavaLevels()
 	}
@@ -264,6 +267,11 @@ type Broker struct {
 
 	feed     *tablefeed.Feed
 	follower *tableFollower // nil in a master
+
+	lites     *lite.Table
+	litePops  *pop.Engine
+	liteWaits *longpoll.Fifo
+	liteDirty atomic.Bool // positions of lite topics have changed since SyncPops
 
 	pops     *pop.Engine
 	popWaits *longpoll.Fifo
@@ -396,6 +404,7 @@ func (b *Broker) arrived(q *storage.Queue, d *storage.Dispatched) {
 		b.polls.Arrived(q.Topic(), q.ID(), d.Index, d.TagsCode, d.Props)
 		b.popWaits.Arrived(q.Topic(), q.ID(), d.TagsCode, d.Props)
 	}
+	b.liteArrived(q.Topic())
 	if q.Topic() == b.debts.topic {
 		b.debts.arrived()
 	}

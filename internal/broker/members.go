@@ -82,7 +82,12 @@ func (b *Broker) Leave(_ context.Context, s *mq.Session, producerGroup, consumer
 }
 
 // Detach implements mq.Service.
-func (b *Broker) Detach(s *mq.Session) { b.clients.Detach(s) }
+func (b *Broker) Detach(s *mq.Session) {
+	b.clients.Detach(s)
+	if s.Peer != nil {
+		b.lites.Forget(s.Peer)
+	}
+}
 
 // Members implements mq.Service.
 func (b *Broker) Members(_ context.Context, group string) ([]string, error) {

@@ -27,7 +27,7 @@ func (b *Broker) openParts() error {
 		return err
 	}
 	b.openTransactions()
-	return errors.Join(b.openDelays(), b.openTimer(), b.openPops())
+	return errors.Join(b.openDelays(), b.openTimer(), b.openPops(), b.openLites())
 }
 
 // openOwnQueues opens the queues whose positions the parts keep. One that cannot be opened looks empty: its part would begin

@@ -194,6 +194,9 @@ func (b *Broker) Pop(_ context.Context, r *mq.PopRequest, res *mq.PopResult) err
 		r.BornTime = now
 	}
 	res.PopTime = now
+	if r.LiteClient != "" {
+		return b.popLite(c, now)
+	}
 	if now-r.BornTime-r.PollTime > popOverdue {
 		return mq.Errorf(mq.KindPollingTimeout, "the broker[%s] pop message is timeout too much", b.o.Addr.Addr())
 	}
@@ -452,7 +455,7 @@ func (c *popCall) fresh(s *pop.Shard, q *queue, source, room int) {
 		return
 	}
 	old := len(c.given)
-	c.given = appendIndexes(c.given, (*dst)[at:])
+	c.given = appendIndexes(c.given, q.store, (*dst)[at:])
 	s.HandOut(c.lease, found.Next, c.given[old:])
 	c.left -= found.Count
 	c.res.Count += found.Count
@@ -485,29 +488,30 @@ func (c *popCall) describe(flag byte, queue int32) {
 	res.StartOffsets = strconv.AppendInt(head(res.StartOffsets), int64(least), 10)
 }
 
-// ordered reads one queue of an ordered group.
-func (c *popCall) ordered(s *pop.Shard, q *queue) {
+// readOrdered reads the next batch of an ordered group: the one that was out if it is not blocked any more, else a new one. It returns
+// false when there is none; c.given are the indexes.
+func (c *popCall) readOrdered(s *pop.Shard, q *storage.Queue) bool {
 	if at, ok := c.b.meta.Offsets.TakeReset(s.Group(), s.Topic(), s.Queue()); ok {
 		s.StartAt(at)
 	}
 	at, ok := s.FollowOrdered()
 	if !ok {
-		if at, ok = c.b.popStart(q.store, c.r.FromMax); !ok {
-			return
+		if at, ok = c.b.popStart(q, c.r.FromMax); !ok {
+			return false
 		}
 		s.StartAt(at)
 	}
 	if s.Blocked(c.r.AttemptID, c.lease.PopTime) {
-		c.res.Rest += max(0, int64(q.store.Max()-at))
-		return
+		c.res.Rest += max(0, int64(q.Max()-at))
+		return false
 	}
 	read := storage.Read{From: at, MaxCount: c.left, MaxBytes: c.room, MaxScan: max(800, c.left), Match: c.match, Props: c.props}
 	start := len(c.res.Records)
-	found := c.b.store.Read(q.store, &read, c.res.Records)
+	found := c.b.store.Read(q, &read, c.res.Records)
 	if found.Status == storage.OffsetTooSmall || found.Status == storage.OffsetOverflowBadly {
 		read.From = found.Next
 		s.StartAt(found.Next)
-		found = c.b.store.Read(q.store, &read, c.res.Records)
+		found = c.b.store.Read(q, &read, c.res.Records)
 	}
 	c.res.Records = found.Records
 	c.res.Rest += max(0, int64(found.Max-found.Next))
@@ -515,17 +519,25 @@ func (c *popCall) ordered(s *pop.Shard, q *queue) {
 		if found.Next > read.From {
 			s.StartAt(found.Next) // nothing the group wants
 		}
+		return false
+	}
+	c.given = appendIndexes(c.given[:0], q, c.res.Records[start:])
+	c.left -= found.Count
+	c.room -= len(c.res.Records) - start
+	c.res.Count += found.Count
+	return true
+}
+
+// ordered reads one queue of an ordered group.
+func (c *popCall) ordered(s *pop.Shard, q *queue) {
+	if !c.readOrdered(s, q.store) {
 		return
 	}
-	c.given = appendIndexes(c.given[:0], c.res.Records[start:])
 	id := q.store.ID()
 	least := s.HandOutOrdered(c.lease, c.r.AttemptID, c.given, func(at mq.Index, n int32) {
 		c.res.OrderCounts = appendOrderCount(c.res.OrderCounts, id, int64(at), n)
 	})
 	c.res.OrderCounts = appendOrderCount(c.res.OrderCounts, id, -1, least)
-	c.left -= found.Count
-	c.room -= len(c.res.Records) - start
-	c.res.Count += found.Count
 	c.describe(retryNone, id)
 }
 
@@ -595,6 +607,9 @@ func (b *Broker) queueHas(s *pop.Shard, q *storage.Queue, r *mq.PopRequest, sour
 
 // ParkPop implements mq.Service.
 func (b *Broker) ParkPop(r *mq.PopRequest, w *mq.Waiter) mq.PopPark {
+	if r.LiteClient != "" {
+		return b.parkLite(r, w)
+	}
 	now := b.o.Now()
 	if b.live.Load().NoLongPolling || r.PollTime <= 0 || r.Deadline().Sub(now) < popLeast {
 		return mq.PopTimeout

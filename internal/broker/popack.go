@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"math/bits"
 	"strconv"
 
@@ -64,6 +65,9 @@ func noteOf(out pop.Outcome, popTime int64) string {
 // Differs from Java: a handle is validated. One that cannot be read, or of another queue or broker, is refused; one that is not
 // valid any more settles nothing, with the reason in the remark. Java writes an acknowledgement that matches nothing.
 func (b *Broker) Ack(_ context.Context, r *mq.AckRequest) (string, error) {
+	if !isBlank(r.LiteTopic) {
+		return b.ackLite(r)
+	}
 	rc, s, refusal := b.popped(r, 1)
 	switch {
 	case refusal != nil:
@@ -130,6 +134,9 @@ func (b *Broker) AckBatch(_ context.Context, r *mq.BatchAck) (string, error) {
 
 // ChangeInvisible implements mq.Service.
 func (b *Broker) ChangeInvisible(_ context.Context, r *mq.ChangeInvisibleRequest) (mq.ChangeInvisibleResult, error) {
+	if !isBlank(r.LiteTopic) {
+		return b.changeLite(r)
+	}
 	rc, s, refusal := b.popped(&r.AckRequest, 0)
 	if refusal != nil {
 		return mq.ChangeInvisibleResult{}, refusal
@@ -152,7 +159,14 @@ func (b *Broker) ChangeInvisible(_ context.Context, r *mq.ChangeInvisibleRequest
 
 // SyncPops implements mq.Service.
 func (b *Broker) SyncPops() error {
-	if err := b.pops.Flush(); err != nil {
+	err := b.pops.Flush()
+	if b.liteDirty.Load() && b.liteDirty.Swap(false) {
+		if serr := b.meta.Offsets.Sync(); serr != nil {
+			b.liteDirty.Store(true)
+			err = errors.Join(err, serr)
+		}
+	}
+	if err != nil {
 		return mq.Errorf(mq.KindInternal, "acknowledgements are not written: %s", err.Error())
 	}
 	return nil

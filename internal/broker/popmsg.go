@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"strconv"
@@ -14,8 +15,11 @@ import (
 	"github.com/cometmq/cometmq/internal/storage"
 )
 
-// appendIndexes appends the indexes of stored records.
-func appendIndexes(dst []mq.Index, records []byte) []mq.Index {
+// appendIndexes appends the indexes in q of stored records.
+func appendIndexes(dst []mq.Index, q *storage.Queue, records []byte) []mq.Index {
+	if storage.IsLight(q.Topic()) {
+		return appendLightIndexes(dst, q.Topic(), records)
+	}
 	for len(records) > 0 {
 		h, err := record.Header(records)
 		if err != nil || h.Size > len(records) {
@@ -23,6 +27,32 @@ func appendIndexes(dst []mq.Index, records []byte) []mq.Index {
 		}
 		dst = append(dst, h.Index)
 		records = records[h.Size:]
+	}
+	return dst
+}
+
+// appendLightIndexes is appendIndexes for a light queue: a record's own index is that of the queue of its topic.
+func appendLightIndexes(dst []mq.Index, queue string, records []byte) []mq.Index {
+	var m record.Message
+	for len(records) > 0 {
+		n, err := record.Decode(records, &m, false)
+		if err != nil || n <= 0 || n > len(records) {
+			return dst // the store checked them
+		}
+		records = records[n:]
+		names, indexes := m.Props.Multi()
+		for more := true; more; {
+			var name, index []byte
+			name, names, more = bytes.Cut(names, []byte(","))
+			index, indexes, _ = bytes.Cut(indexes, []byte(","))
+			if string(name) != queue {
+				continue
+			}
+			if at, err := strconv.ParseInt(bytesview.String(index), 10, 64); err == nil {
+				dst = append(dst, mq.Index(at))
+			}
+			break
+		}
 	}
 	return dst
 }

@@ -81,14 +81,15 @@ func (b *Broker) systemConflict(name string) *mq.Error {
 	return nil
 }
 
-// DeleteTopic implements mq.TopicAdmin. The pop retry topics of the topic's groups go with it.
-func (b *Broker) DeleteTopic(_ context.Context, name string) error {
+// DeleteTopic implements mq.TopicAdmin. The pop retry topics of the topic's groups and its lite topics go with it.
+func (b *Broker) DeleteTopic(ctx context.Context, name string) error {
 	if isBlank(name) {
 		return mq.Errorf(mq.KindInvalidParameter, "The specified topic is blank.")
 	}
 	if refusal := b.systemConflict(name); refusal != nil {
 		return refusal
 	}
+	children := b.childrenOf(name)
 	doomed := []string{name}
 	for _, g := range b.meta.Offsets.Groups(name) {
 		for _, sep := range []string{"+", "_"} {
@@ -103,6 +104,7 @@ func (b *Broker) DeleteTopic(_ context.Context, name string) error {
 			return mq.Errorf(mq.KindInternal, "%s", err.Error())
 		}
 	}
+	b.deleteLites(ctx, children)
 	b.awaitDeleted()
 	return nil
 }

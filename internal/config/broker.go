@@ -14,6 +14,7 @@ type Broker struct {
 	Transact Transactions
 	Consume  Consume
 	Pop      Pop
+	Lite     Lite
 	Delay    Delay
 	Store    Store
 	Replica  Replica
@@ -120,6 +121,20 @@ type Pop struct {
 	ShareQueues  int32  `key:"defaultPopShareQueueNum" min:"-1" max:"65535" doc:"a consumer that pops shares the queues of so many others, -1 = all"`
 }
 
+// Lite is about lite topics.
+type Lite struct {
+	Events        bool          `key:"enableLiteEventMode" doc:"a pop reads the lite topics that have news; off: all of its client, and it never waits for one"`
+	MaxEvents     int           `key:"maxClientEventCount" min:"1" max:"1000000" doc:"lite topics with news that are kept for a client, unless its group says how many"`
+	Max           int           `key:"maxLiteSubscriptionCount" min:"1" max:"100000000" doc:"subscriptions of all clients"`
+	EventCheck    time.Duration `key:"liteEventCheckInterval" unit:"ms" min:"10" max:"3600000" doc:"time between looks at clients that do not fetch their news"`
+	Refill        time.Duration `key:"liteEventFullDispatchDelayTime" unit:"ms" min:"50" max:"3600000" doc:"after so long the lite topics of a client that had too much news are looked through"`
+	WildRefill    time.Duration `key:"liteEventFullDispatchDelayTimeForWildcardGroup" unit:"ms" min:"50" max:"3600000" doc:"the same for a group that consumes all lite topics"`
+	SilentCheck   time.Duration `key:"liteSubscriptionCheckInterval" unit:"ms" min:"10" max:"86400000" doc:"time between looks for silent clients"`
+	SilentTimeout time.Duration `key:"liteSubscriptionCheckTimeoutMills" unit:"ms" min:"10" max:"86400000" doc:"the subscriptions of a client end that does not repeat them for so long"`
+	TTLCheck      time.Duration `key:"liteTtlCheckInterval" unit:"ms" min:"10" max:"86400000" doc:"time between looks for lite topics that got no message for as long as their topic says"`
+	MinTTL        time.Duration `key:"minLiteTTl" unit:"ms" min:"1" max:"86400000" doc:"no lite topic goes that got a message within this time, and none this early after a start"`
+}
+
 // Store is the store on disk.
 type Store struct {
 	Root          string        `key:"storePathRootDir" doc:"folder of the store"`
@@ -187,6 +202,10 @@ func DefaultBroker(h Host) Broker {
 		Transact: Transactions{Timeout: 6 * time.Second, Interval: 30 * time.Second, CheckMax: 15, OpSize: 4096},
 		Pop: Pop{
 			Redeliver: PopInPlace, Inflight: 10_000, RetryPercent: 20, Polling: 1024, PollingMost: 100_000, Mode: "PULL", ShareQueues: -1, PriorityAsc: true,
+		},
+		Lite: Lite{
+			Events: true, MaxEvents: 100, Max: 100_000, EventCheck: 10 * time.Second, Refill: 10 * time.Second, WildRefill: 10 * time.Second,
+			SilentCheck: 2 * time.Minute, SilentTimeout: 3 * time.Minute, TTLCheck: 2 * time.Minute, MinTTL: 15 * time.Minute,
 		},
 		Consume: Consume{
 			AutoCreateGroup: true, SystemGroups: true, LongPolling: true, ShortPolling: time.Second, LitePull: true,

@@ -191,11 +191,9 @@ var fates = []struct {
 		maxTopicLength autoMessageVersionOnTopicLen`},
 	{accepted, "one compaction runs at a time", `compactionThreadNum`},
 	{accepted, "light queues are not among the counters of the broker's statistics", `enableLmqStats`},
-	{accepted, "messages of lite topics are kept in their light queues, but subscriptions to lite topics, which only the gRPC proxy makes, are not served yet", `
-		enableLiteEventMode liteEventCheckInterval liteTtlCheckInterval minLiteTTl liteSubscriptionCheckInterval
-		liteSubscriptionCheckTimeoutMills maxLiteSubscriptionCount enableLitePopLog maxClientEventCount
-		liteEventFullDispatchDelayTime liteEventFullDispatchDelayTimeForWildcardGroup liteLagLatencyCollectEnable
-		liteLagLatencyMetricsEnable liteLagCountMetricsEnable liteLagLatencyTopK`},
+	{accepted, "how far groups are behind in lite topics is not measured, only told when an operator asks", `
+		liteLagLatencyCollectEnable liteLagLatencyMetricsEnable liteLagCountMetricsEnable liteLagLatencyTopK`},
+	{accepted, "pops of lite topics are not logged", `enableLitePopLog`},
 	{accepted, "timers are served by one goroutine, a delivery is tried until it succeeds, and what cannot be read is reported and left out", `
 		timerGetMessageThreadNum timerPutMessageThreadNum timerEnableDisruptor timerEnableRetryUntilSuccess timerSkipUnknownError
 		timerWarmEnable timerStopEnqueue timerStopDequeue timerCongestNumEachSlot timerProgressLogIntervalMs`},

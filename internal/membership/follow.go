@@ -387,12 +387,25 @@ func (a *answer) Error() string {
 }
 
 // SameLog asks the master for the message at off, the last one that the slave has, and compares it with rec. It returns nil
-// when it is the same, or when the address of the master is not known yet.
-func (f *Follower) SameLog(ctx context.Context, off mq.Offset, rec []byte) error {
+// when it is the same. Before anybody has said where clients find the master, guess is asked, if it is not empty: what another broker
+// answers there is no reason to take the logs for different ones.
+func (f *Follower) SameLog(ctx context.Context, guess string, off mq.Offset, rec []byte) error {
 	addr := f.addr()
-	if addr == "" {
-		return nil
+	switch {
+	case addr != "":
+		return f.sameLog(ctx, addr, off, rec)
+	case guess == "":
+		return errNotCompared
 	}
+	if err := f.sameLog(ctx, guess, off, rec); err != nil {
+		return fmt.Errorf("%w, and at %s: %w", errNotCompared, guess, err)
+	}
+	return nil
+}
+
+var errNotCompared = errors.New("the log is not compared with the master's yet: no name server has said where the master is")
+
+func (f *Follower) sameLog(ctx context.Context, addr string, off mq.Offset, rec []byte) error {
 	resp, err := f.call(ctx, addr, &remoting.Command{
 		Code: protocol.ReqViewMessageByID, Header: &protocol.ViewMessageRequestHeader{Offset: int64(off)},
 	})

@@ -9,6 +9,8 @@ import (
 type Peer interface {
 	// ConsumerIDsChanged tells the client that members of group came or went (code 40, one-way).
 	ConsumerIDsChanged(group string)
+	// UnsubscribeLite tells the client that it has lost a lite topic to another one of its group (code 200073, one-way).
+	UnsubscribeLite(group, clientID, lite string)
 	// ResetPositions tells the client where to go on in a topic (code 220, one-way).
 	ResetPositions(r *PositionReset, to []QueuePosition)
 

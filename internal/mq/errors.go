@@ -34,6 +34,7 @@ const (
 	KindIllegalOperation                  // 604 ILLEGAL_OPERATION
 	KindPollingFull                       // 209 POLLING_FULL: too many requests wait
 	KindPollingTimeout                    // 210 POLLING_TIMEOUT: a pop has waited long enough
+	KindLiteQuota                         // 2018 LITE_SUBSCRIPTION_QUOTA_EXCEEDED: too many subscriptions to lite topics
 	KindNotLeader                         // 501 NOT_LEADER_FOR_QUEUE: another broker leads this logical queue
 	kindCount
 )

@@ -88,14 +88,15 @@ type LiteSubscriber struct {
 type LiteClient struct {
 	LastAccess  int64    `json:"lastAccessMs"` // 0: never
 	LastConsume int64    `json:"lastConsumeMs"`
-	Count       int32    `json:"count"` // of its topics, all of them
+	Count       int32    `json:"count"` // of its topics, all of them; -1: the client is not known
 	Topics      []string `json:"topics"`
 }
 
 // LiteGroup is how far behind a group is.
 type LiteGroup struct {
-	Behind   int64 `json:"behind"`
-	Earliest int64 `json:"earliestMs"` // store time of the oldest message that it has not consumed, <= 0: none
+	Parent   string `json:"-"` // its topic, as the broker itself says it
+	Behind   int64  `json:"behind"`
+	Earliest int64  `json:"earliestMs"` // store time of the oldest message that it has not consumed, <= 0: none
 	// Topic is set when one topic was asked for and the group has a position there.
 	Topic   *LitePosition `json:"topic,omitempty"`
 	Most    []LiteLag     `json:"most"` // the most behind, by number and by age

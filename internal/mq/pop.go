@@ -50,7 +50,10 @@ type PopRequest struct {
 	ExpressionType string
 	Order          bool
 	AttemptID      string
-	ClientHost     netip.AddrPort
+	// LiteClient pops the lite topics that the client of this id has subscribed to, Topic being their parent; "" = none. Only Group,
+	// Topic, the times, MaxMessages and AttemptID count then.
+	LiteClient string
+	ClientHost netip.AddrPort
 }
 
 // Deadline is when the request has waited long enough.
@@ -93,6 +96,7 @@ type AckRequest struct {
 	QueueID    int32
 	Index      Index
 	Receipt    string
+	LiteTopic  string // the message is of this lite topic of Topic; "" = of Topic itself
 	ClientHost netip.AddrPort
 }
 

@@ -7,6 +7,7 @@ type Service interface {
 	Retries
 	Timers
 	Pops
+	Lites
 	Replies
 	StaticQueues
 
@@ -90,6 +91,7 @@ type Admin interface {
 	ClientAdmin
 	PositionAdmin
 	ReplicaAdmin
+	RemoteLite // lite topics (Java's LiteManagerProcessor)
 	OperatorAdmin
 	StatsAdmin
 }

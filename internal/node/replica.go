@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/config"
@@ -88,12 +89,26 @@ func (e *engine) sameLog(ctx context.Context) error {
 	if err != nil || rec == nil {
 		return err
 	}
-	return e.follower.SameLog(ctx, off, rec)
+	return e.follower.SameLog(ctx, besideHA(e.slave.State().Master), off, rec)
+}
+
+// besideHA is where clients find a master that serves its slaves at haAddr, if it has the usual ports: haListenPort is listenPort + 1
+// unless it is set. It is asked when no name server can be.
+func besideHA(haAddr string) string {
+	host, port, err := net.SplitHostPort(haAddr)
+	if err != nil {
+		return ""
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n < 2 {
+		return ""
+	}
+	return net.JoinHostPort(host, strconv.FormatUint(n-1, 10))
 }
 
 // sameRecord asks the master whether it has the record rec at off.
 func (e *engine) sameRecord(ctx context.Context, off record.Offset, rec []byte) error {
-	return e.follower.SameLog(ctx, off, rec)
+	return e.follower.SameLog(ctx, "", off, rec)
 }
 
 // slavePeriod is how often a slave registers: with the answer it learns where its master is.

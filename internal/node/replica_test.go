@@ -103,3 +103,60 @@ func TestSlaveWithAnotherLogIsStopped(t *testing.T) {
 		must(t, m.Shutdown(t.Context()))
 	})
 }
+
+// A slave that has been told where its master is by its configuration compares its log before it copies, also when no name server says
+// where clients find the master: it asks beside the HA port.
+func TestSlaveComparesItsLogWithoutANameServer(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, haPort, err string
+		other             bool // the slave has a log of its own
+	}{
+		{name: "its master's log", haPort: "10912"},
+		{name: "another log", haPort: "10912", other: true, err: "the logs have parted"},
+		{name: "unusual ports", haPort: "10999", err: "is not compared with the master's yet"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				end := w.mute()
+				start := func(set map[string]string) *Node {
+					o := w.options(set)
+					o.Namesrv = nil
+					return w.start(o)
+				}
+				follow := map[string]string{"haMasterAddress": "127.0.0.1:" + c.haPort}
+				if c.other {
+					n := start(map[string]string{"storePathRootDir": "/slave"})
+					w.roundTrip(n, "theirs")
+					must(t, n.Shutdown(t.Context()))
+				}
+				m := start(map[string]string{"haListenPort": c.haPort})
+				w.roundTrip(m, "ours")
+				had := w.slave("/slave", follow)
+				time.Sleep(time.Minute)
+				if !c.other { // there was nothing to compare
+					if a, b := m.broker.now().store.Appended(), had.broker.now().store.Appended(); a != b {
+						t.Errorf("an empty slave copied %d of %d", b, a)
+					}
+				}
+				must(t, had.Shutdown(t.Context()))
+				before := had.broker.now().store.Appended()
+				w.roundTrip(m, "more")
+				s := w.slave("/slave", follow)
+				time.Sleep(time.Minute)
+				st, at, want := s.broker.now().slave.State(), s.broker.now().store.Appended(), m.broker.now().store.Appended()
+				switch {
+				case c.err == "" && (at != want || !st.Connected):
+					t.Errorf("the slave is at %d of %d: %+v", at, want, st)
+				case c.err != "" && (at != before || st.Connected || st.Err == nil || !strings.Contains(st.Err.Error(), c.err)):
+					t.Errorf("the slave is at %d, it was at %d: %+v", at, before, st)
+				}
+				must(t, s.Shutdown(t.Context()))
+				must(t, m.Shutdown(t.Context()))
+				end()
+			})
+		})
+	}
+}

@@ -40,7 +40,13 @@ func brokerOptions(o *Options, role *Role, host netip.AddrPort) broker.Options {
 	if c.Store.LightQuota {
 		quota = c.Store.LightMax
 	}
+	l := &c.Lite
 	b := broker.Options{
+		Lite: broker.LiteOptions{
+			NoEvents: !l.Events, MaxEvents: l.MaxEvents, MaxSubscriptions: l.Max, EventCheck: l.EventCheck, RefillDelay: l.Refill,
+			WildcardRefillDelay: l.WildRefill, SubscriptionCheck: l.SilentCheck, SubscriptionTimeout: l.SilentTimeout,
+			TTLCheck: l.TTLCheck, MinTTL: l.MinTTL, MaxQueues: c.Store.LightMax,
+		},
 		NoCompaction: !c.Store.Compaction, LightTopics: c.Store.LightQueues, LightDispatch: c.Store.LightQueues && c.Store.LightDispatch, LightQuota: quota,
 		Name: c.Identity.Name, Cluster: c.Identity.Cluster, ID: max(role.ID, 0), Addr: host, Version: version.WireName,
 		Region: c.Identity.Region, TraceOn: t.TraceOn, FS: o.FS, Dir: filepath.Clean(c.Store.Root),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -60,7 +61,7 @@ func TestConformance(t *testing.T) {
 		{"tx", txCases, nil, nil},
 		{"pop", popCases, nil, nil},
 		{"filter", filterCases, filterConf, nil},
-		{"kinds", kindCases, kindConf, nil},
+		{"kinds", slices.Concat(kindCases, liteCases), kindConf, nil},
 		{"delay", delayCases, delayConf, nil},
 		{"static", staticCases, nil, nil},
 		{"acting", actingCases, map[string]string{}, actingNSConf},

@@ -300,7 +300,6 @@ var refusals = map[string]string{
 	"getSyncStateSet":                          "request type 1005 not supported",
 	"cloneGroupOffset":                         "Group G9 not exist!",
 	"switchTimerEngine -b @B@ -e R":            "timerRocksDBEnable must be configured true",
-	"getBrokerLiteInfo":                        "not supported",
 	"createUser":                               noAuth,
 	"updateUser":                               noAuth,
 	"getUser":                                  noAuth,

@@ -18,24 +18,30 @@ func popMessage(a *API, s *session, r *remoting.Request) {
 		s.fail(r, err)
 		return
 	}
-	q := mq.PopRequest{
+	s.pop(r, &mq.PopRequest{
 		Group: h.ConsumerGroup, Topic: h.Topic, QueueID: h.QueueID, MaxMessages: h.MaxMsgNums, Invisible: h.InvisibleTime,
 		PollTime: min(h.PollTime, maxSuspend), BornTime: h.BornTime, FromMax: h.InitMode == popFromMax,
 		Expression: h.Expression, ExpressionType: h.ExpressionType, Order: h.Order, AttemptID: h.AttemptID, ClientHost: s.conn.Remote(),
-	}
+	})
+}
+
+// pop answers a pop, or lets it wait.
+func (s *session) pop(r *remoting.Request, q *mq.PopRequest) {
 	to := r.ReplyTo()
-	buf, err := s.popNow(&q, &s.popRes)
+	buf, err := s.popNow(q, &s.popRes)
 	switch {
 	case err != nil:
 		s.fail(r, err)
 	case buf != nil:
-		s.popFound(s.laterPop(replyPop, to), &s.popRes, buf)
+		p := s.laterPop(replyPop, to)
+		p.lite = q.LiteClient != ""
+		s.popFound(p, &s.popRes, buf)
 		if len(s.pops) >= maxPopReplies {
 			s.flushPops()
 		}
 	case to.Oneway():
 	default:
-		s.parkPop(to, &q, &s.popRes)
+		s.parkPop(to, q, &s.popRes)
 	}
 }
 
@@ -101,6 +107,7 @@ func (s *session) keepPop(to remoting.ReplyTo, q *mq.PopRequest, ask bool) *park
 	}
 	p.s, p.to, p.req, p.ask, p.Match, p.Props = s, to, *q, ask, nil, nil
 	p.req.Topic, p.req.Group = s.intern(q.Topic), s.intern(q.Group)
+	p.req.LiteClient = s.intern(q.LiteClient)
 	p.req.Expression, p.req.ExpressionType, p.req.AttemptID = s.intern(q.Expression), s.intern(q.ExpressionType), s.intern(q.AttemptID)
 	s.parked.Add(1)
 	return p
@@ -173,7 +180,7 @@ func (p *parkedPop) again() bool {
 	case err != nil:
 		s.failLater(p.to, err)
 	case buf != nil:
-		p.reply = popReply{to: p.to, kind: replyPop, texts: p.reply.texts}
+		p.reply = popReply{to: p.to, kind: replyPop, lite: p.req.LiteClient != "", texts: p.reply.texts}
 		s.popFound(&p.reply, &p.res, buf)
 		s.answerPop(&p.reply, s.a.svc.SyncPops())
 	default:
@@ -194,7 +201,11 @@ func (p *parkedPop) answer(st mq.PopPark) {
 			code = protocol.RespPollingFull
 		}
 		h := popHeader(&p.res, "", "", "")
-		s.conn.Reply(p.to, code, "", &h, nil)
+		if p.req.LiteClient != "" {
+			s.conn.Reply(p.to, code, "NO_MESSAGE_IN_QUEUE", liteHeader(&h), nil)
+		} else {
+			s.conn.Reply(p.to, code, "", &h, nil)
+		}
 	}
 	p.free()
 }

@@ -16,7 +16,8 @@ func ackMessage(a *API, s *session, r *remoting.Request) {
 		return
 	}
 	s.ack = mq.AckRequest{
-		Group: h.ConsumerGroup, Topic: h.Topic, QueueID: h.QueueID, Index: mq.Index(h.Offset), Receipt: h.ExtraInfo, ClientHost: s.conn.Remote(),
+		Group: h.ConsumerGroup, Topic: h.Topic, QueueID: h.QueueID, Index: mq.Index(h.Offset), Receipt: h.ExtraInfo, LiteTopic: h.LiteTopic,
+		ClientHost: s.conn.Remote(),
 	}
 	note, err := a.svc.Ack(a.ctx, &s.ack)
 	if err != nil {
@@ -66,7 +67,8 @@ func changeInvisibleTime(a *API, s *session, r *remoting.Request) {
 	}
 	res, err := a.svc.ChangeInvisible(a.ctx, &mq.ChangeInvisibleRequest{
 		AckRequest: mq.AckRequest{
-			Group: h.ConsumerGroup, Topic: h.Topic, QueueID: h.QueueID, Index: mq.Index(h.Offset), Receipt: h.ExtraInfo, ClientHost: s.conn.Remote(),
+			Group: h.ConsumerGroup, Topic: h.Topic, QueueID: h.QueueID, Index: mq.Index(h.Offset), Receipt: h.ExtraInfo, LiteTopic: h.LiteTopic,
+			ClientHost: s.conn.Remote(),
 		},
 		Invisible: h.InvisibleTime, Suspend: h.Suspend,
 	})

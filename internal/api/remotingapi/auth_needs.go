@@ -69,8 +69,9 @@ func get(f protocol.Fields, key string) []byte {
 // DefaultAuthorizationContextBuilder says what that is.
 //
 // Differs from Java: code 361 (lite pull) needs what a pull needs, code 25 (change the configuration) Update on the cluster and code
-// 27601 (tables for a slave) Get on it; code 513 (static topic) needs what code 17 needs. Java's builder does not know the first two and
-// the last, so that every user may do them.
+// 27601 (tables for a slave) Get on it; code 513 (static topic) needs what code 17 needs, and codes 200070 and 200071 (lite topics) Sub on
+// topic and group, the questions of operators about lite topics Get and code 200079 Update on the cluster. Java's builder does not know
+// them, so that every user may do them.
 func (q *asker) needsOf(r *remoting.Request) error {
 	f := r.Fields
 	switch {
@@ -78,6 +79,8 @@ func (q *asker) needsOf(r *remoting.Request) error {
 		return q.may(auth.Cluster(q.cluster), auth.ActionsOf(auth.Update))
 	case r.Code == protocol.ReqFollowTables:
 		return q.may(auth.Cluster(q.cluster), auth.ActionsOf(auth.Get))
+	case r.Code >= protocol.ReqPopLiteMessage && r.Code <= protocol.ReqTriggerLiteDispatch && r.Code != protocol.ReqNotifyUnsubscribeLite:
+		return q.liteNeeds(r)
 	case len(f) == 0:
 		return nil
 	}

@@ -56,6 +56,8 @@ func codeOf(k mq.Kind) int32 {
 		return protocol.RespSuccess
 	case mq.KindIllegalOperation:
 		return protocol.RespIllegalOperation
+	case mq.KindLiteQuota:
+		return protocol.RespLiteSubscriptionQuotaExceeded
 	case mq.KindNotLeader:
 		return protocol.RespNotLeaderForQueue
 	case mq.KindInternal:

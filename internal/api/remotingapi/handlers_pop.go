@@ -14,5 +14,13 @@ func popHandlers() map[int32]handler {
 		protocol.ReqPollingInfo:                pollingInfo,
 		protocol.ReqSetMessageRequestMode:      setRequestMode,
 		protocol.ReqGetAllMessageRequestMode:   allRequestModes,
+		protocol.ReqPopLiteMessage:             popLiteMessage,
+		protocol.ReqLiteSubscriptionCtl:        controlLite,
+		protocol.ReqGetBrokerLiteInfo:          brokerLiteInfo,
+		protocol.ReqGetParentTopicInfo:         parentTopicInfo,
+		protocol.ReqGetLiteTopicInfo:           liteTopicInfo,
+		protocol.ReqGetLiteClientInfo:          liteClientInfo,
+		protocol.ReqGetLiteGroupInfo:           liteGroupInfo,
+		protocol.ReqTriggerLiteDispatch:        triggerLite,
 	}
 }

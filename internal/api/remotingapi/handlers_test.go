@@ -18,7 +18,7 @@ func TestEveryKindHasItsCode(t *testing.T) {
 		mq.KindSubscriptionIllegal: 23, mq.KindSubscriptionNotExist: 24, mq.KindSubscriptionNotLatest: 25, mq.KindGroupNotExist: 26,
 		mq.KindFilterDataNotExist: 27, mq.KindFilterDataNotLatest: 28, mq.KindInvalidParameter: 29, mq.KindConsumerNotOnline: 206,
 		mq.KindTimeout: 207, mq.KindNoMessage: 208, mq.KindNotMaster: 11, mq.KindIgnored: 0,
-		mq.KindIllegalOperation: 604, mq.KindPollingFull: 209, mq.KindPollingTimeout: 210, mq.KindNotLeader: 501,
+		mq.KindIllegalOperation: 604, mq.KindPollingFull: 209, mq.KindPollingTimeout: 210, mq.KindNotLeader: 501, mq.KindLiteQuota: 2018,
 	}
 	if len(want) != mq.Kinds {
 		t.Errorf("%d kinds, the test knows %d", mq.Kinds, len(want))

@@ -28,6 +28,12 @@ func (p *peer) ConsumerIDsChanged(group string) {
 	_ = p.conn.Oneway(protocol.ReqNotifyConsumerIDsChanged, &protocol.NotifyConsumerIdsChangedRequestHeader{ConsumerGroup: group}, nil)
 }
 
+// UnsubscribeLite sends NOTIFY_UNSUBSCRIBE_LITE (200073).
+func (p *peer) UnsubscribeLite(group, clientID, lite string) {
+	h := protocol.NotifyUnsubscribeLiteRequestHeader{LiteTopic: lite, ConsumerGroup: group, ClientID: clientID}
+	_ = p.conn.Oneway(protocol.ReqNotifyUnsubscribeLite, &h, nil)
+}
+
 // ResetPositions sends RESET_CONSUMER_CLIENT_OFFSET (220). Clients in C++ want the positions as a list.
 func (p *peer) ResetPositions(r *mq.PositionReset, to []mq.QueuePosition) {
 	var body []byte

@@ -12,6 +12,7 @@ type popReply struct {
 	to     remoting.ReplyTo
 	remark string
 	kind   uint8
+	lite   bool // of a pop of lite topics
 	pop    protocol.PopMessageResponseHeader
 	change protocol.ChangeInvisibleTimeResponseHeader
 	buf    *bufpool.Buf
@@ -56,6 +57,9 @@ func (s *session) flushPops() {
 // answerPop gives one answer. Messages are given even when the journal cannot be written: after a kill they come twice at worst.
 func (s *session) answerPop(p *popReply, err error) {
 	switch {
+	case p.lite:
+		s.conn.ReplyBuf(p.to, protocol.RespSuccess, "FOUND", liteHeader(&p.pop), p.buf)
+		p.buf = nil
 	case p.kind == replyPop:
 		s.conn.ReplyBuf(p.to, protocol.RespSuccess, "FOUND", &p.pop, p.buf)
 		p.buf = nil

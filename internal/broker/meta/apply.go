@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/cometmq/cometmq/internal/broker/journalfile"
 	"github.com/cometmq/cometmq/internal/broker/tablefeed"
@@ -96,6 +97,8 @@ func (t *table[C]) applyLocked(rec []byte) (out Applied, err error) {
 			name := string(r.Bytes())
 			if r.Err() == nil && t.dropLocked(name) {
 				out.Gone, out.Changed = append(out.Gone, name), true
+			} else if r.Err() == nil && strings.HasPrefix(name, lightPrefix) {
+				out.Gone = append(out.Gone, name) // it never has an entry
 			}
 		default:
 			if t.more == nil {

@@ -174,6 +174,13 @@ func (o *Offsets) Queues(group, topic string) map[int32]mq.Index {
 	return out
 }
 
+// Pairs is how many groups have positions in how many topics.
+func (o *Offsets) Pairs() int {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return len(o.pairs)
+}
+
 // Topics returns the topics in which group has positions, sorted.
 func (o *Offsets) Topics(group string) []string {
 	return o.names(func(k pairKey) (string, bool) { return k.topic, k.group == group })

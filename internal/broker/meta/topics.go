@@ -62,6 +62,16 @@ func (t *Topics) Delete(name string) (deleted bool, v mq.DataVersion, err error)
 	return t.remove(name, nil)
 }
 
+// DeleteLight tells slaves that a light queue, which is a topic without an entry here, is deleted.
+func (t *Topics) DeleteLight(name string) error {
+	t.mu.Lock()
+	t.pending = appendBytes(append(t.pending, recDelete), name)
+	t.seq++
+	seq := t.seq
+	t.mu.Unlock()
+	return t.persist(seq)
+}
+
 func cloneTopic(c mq.TopicConfig) mq.TopicConfig {
 	c.Name = strings.Clone(c.Name)
 	c.Filter = strings.Clone(c.Filter)

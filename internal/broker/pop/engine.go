@@ -48,6 +48,9 @@ type Options struct {
 	// OrderFold is how old consumerOrderInfo.json may be; default 5 s.
 	OrderFold time.Duration
 
+	// Volatile keeps nothing in files: what is handed out is forgotten at the end.
+	Volatile bool
+
 	// Feed tells slaves what is handed out and acknowledged; may be nil.
 	Feed *tablefeed.Feed
 
@@ -118,7 +121,10 @@ func Open(o Options) (*Engine, error) {
 	e.clock.init()
 	e.spills.more = make(chan struct{}, 1)
 	e.j = newJournal(o.FS, o.Dir, o.Sync, o.Log)
-	e.j.feed = o.Feed
+	e.j.feed, e.j.off = o.Feed, o.Volatile
+	if o.Volatile {
+		return e, nil
+	}
 	if err := e.j.load(e.replay); err != nil {
 		return nil, err
 	}
@@ -192,6 +198,26 @@ func (e *Engine) addLocked(k key, id uint64) *Shard {
 // process loses none of it.
 func (e *Engine) Flush() error { return e.j.flush() }
 
+// Drop forgets what a volatile engine knows of groups in a topic. Who has a shard of it in use may go on with that.
+func (e *Engine) Drop(topic string, groups []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, g := range groups {
+		k := key{g, topic, 0}
+		if s := e.shards[k]; s != nil {
+			delete(e.shards, k)
+			delete(e.byID, s.id)
+		}
+	}
+}
+
+// Shards is how many queues of groups the engine knows.
+func (e *Engine) Shards() int {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return len(e.shards)
+}
+
 // Held is how many messages are handed out and not acknowledged, of all groups.
 func (e *Engine) Held() int {
 	e.mu.RLock()
@@ -211,8 +237,13 @@ func (e *Engine) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { e.runClock(ctx) })
 	wg.Go(func() { e.runSpills(ctx) })
-	wg.Go(func() { e.runJournal(ctx) })
+	if !e.o.Volatile {
+		wg.Go(func() { e.runJournal(ctx) })
+	}
 	wg.Wait()
+	if e.o.Volatile {
+		return nil
+	}
 	return errors.Join(e.j.flush(), e.orders.fold(e))
 }
 
@@ -293,5 +324,8 @@ func (e *Engine) list() []*Shard {
 
 // Close writes what is left and gives the journal back. Run has returned or was never called.
 func (e *Engine) Close() error {
+	if e.o.Volatile {
+		return nil
+	}
 	return errors.Join(e.j.flush(), e.orders.fold(e), e.j.close())
 }

@@ -70,6 +70,7 @@ type journal struct {
 	log   *slog.Logger
 	feed  *tablefeed.Feed // may be nil
 	dirty chan struct{}   // something waits that nobody may flush
+	off   bool            // nothing is kept
 
 	mu    sync.Mutex // guards the fields below
 	buf   []byte
@@ -119,6 +120,11 @@ func (j *journal) end(b []byte) {
 
 // endHere is end for records that are of no use to a slave.
 func (j *journal) endHere(b []byte) {
+	if j.off {
+		j.buf = b[:0]
+		j.mu.Unlock()
+		return
+	}
 	n := len(b) - len(j.buf)
 	first := len(j.buf) == 0
 	if len(b) > maxUnwritten {

@@ -193,6 +193,42 @@ func (s *Shard) ChangeOrdered(at mq.Index, popTime, visibleAt int64) Outcome {
 	return Done
 }
 
+// SuspendOrdered hides the whole batch until visibleAt (ms), as if it had been handed out for so long. That it comes again then does
+// not count as another time.
+func (s *Shard) SuspendOrdered(popTime, visibleAt int64) Outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.order
+	if o == nil || o.popTime != popTime {
+		return Stale
+	}
+	for at, n := range o.counts {
+		if n > 0 {
+			o.counts[at] = n - 1
+		}
+	}
+	o.next, o.invisible = nil, visibleAt-o.popTime
+	s.orderChangedLocked()
+	return Done
+}
+
+// HasBatch reports whether a batch is known that was handed out in order.
+func (s *Shard) HasBatch() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.order != nil
+}
+
+// ForgetOrdered ends the block of the batch that is out.
+func (s *Shard) ForgetOrdered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.order != nil {
+		s.order = nil
+		s.orderChangedLocked()
+	}
+}
+
 // orderChangedLocked puts the state into the journal and lets the clock look when the block ends.
 func (s *Shard) orderChangedLocked() {
 	b := s.e.j.begin(recOrder, s.id)
