@@ -18,10 +18,10 @@ import (
 func (e *env) lites(attributes ...string) {
 	e.Helper()
 	e.createKind("+message.type=LITE,+lite.topic.expiration=30", 2)
-	all := fmt.Sprintf(`"+lite.bind.topic":"%s"`, e.topic)
+	all := `"+lite.bind.topic":"` + e.topic + `"`
 	for _, a := range attributes {
 		k, v, _ := strings.Cut(a, "=")
-		all += fmt.Sprintf(`,"+%s":"%s"`, k, v)
+		all += `,"+` + k + `":"` + v + `"`
 	}
 	body := fmt.Sprintf(`{"attributes":{%s},"brokerId":0,"consumeBroadcastEnable":true,"consumeEnable":true,"consumeFromMinEnable":true,"groupName":"%s",`+
 		`"notifyConsumerIdsChangedEnable":true,"retryMaxTimes":16,"retryQueueNums":1,"whichBrokerWhenConsumeSlowly":1}`, all, e.group)

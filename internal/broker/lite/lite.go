@@ -353,7 +353,7 @@ func (t *Table) Subscribers(queue string) []Client {
 	parent, _, _ := Split(queue)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var list []Client
+	list := make([]Client, 0, len(t.queues[queue])+len(t.wild[parent]))
 	for c := range t.queues[queue] {
 		list = append(list, Client{c.id, c.group.Name})
 	}
