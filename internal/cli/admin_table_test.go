@@ -60,7 +60,7 @@ var adminLines = map[string]struct {
 	"updateColdDataFlowCtrGroupConfig": {"-b @B -g G -v 1", 0}, "removeColdDataFlowCtrGroupConfig": {"-b @B -g G", 0},
 	"setCommitLogReadAheadMode": {"-b @B -m 1", 0}, "switchTimerEngine": {"-b @B -e F", 0},
 
-	"getBrokerLiteInfo": {"-b @B", 1}, "getParentTopicInfo": {"-p T", 1}, "getLiteTopicInfo": {"-p T -l l", 1}, "getLiteClientInfo": {"-p T -g G -c c", 1},
+	"getBrokerLiteInfo": {"-b @B", 0}, "getParentTopicInfo": {"-p T", 1}, "getLiteTopicInfo": {"-p T -l l", 1}, "getLiteClientInfo": {"-p T -g G -c c", 1},
 	"getLiteGroupInfo": {"-p T -g G", 1}, "triggerLiteDispatch": {"-p T -g G", 0},
 	"startMonitoring": {"--count 1", 0},
 
