@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,15 +29,21 @@ func javaClient(t *testing.T, set string, args ...string) map[string]any {
 // javaMain runs the main class of a file in java/ or java-5.5.0/ and returns the last line that it prints, which is JSON.
 func javaMain(t *testing.T, set, class string, args ...string) map[string]any {
 	t.Helper()
+	return javaMainWith(t, set, nil, class, args...)
+}
+
+// javaMainWith is javaMain with more flags for the JVM.
+func javaMainWith(t *testing.T, set string, jvm []string, class string, args ...string) map[string]any {
+	t.Helper()
 	cp := target.NeedJava(t, set)
 	classes := filepath.Join("..", "..", "build", "classes-"+set)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	home := t.TempDir()
-	cmd := exec.CommandContext(ctx, "java", append([]string{
+	cmd := exec.CommandContext(ctx, "java", slices.Concat(jvm, []string{
 		"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.home=" + home, "-Drocketmq.client.logRoot=" + home,
 		"-cp", classes + ":" + cp, "Run", class,
-	}, args...)...)
+	}, args)...)
 	out, err := cmd.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	last := lines[len(lines)-1]

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -28,10 +29,16 @@ func JavaServer(tb testing.TB, class string, conf map[string]string, heap string
 // MQAdmin runs Java's mqadmin against a name server and returns what it prints.
 func MQAdmin(tb testing.TB, ns string, args ...string) string {
 	tb.Helper()
+	return MQAdminWith(tb, nil, ns, args...)
+}
+
+// MQAdminWith is MQAdmin with more flags for the JVM.
+func MQAdminWith(tb testing.TB, jvm []string, ns string, args ...string) string {
+	tb.Helper()
 	cp, dir := jars(tb), tb.TempDir()
-	cmd := exec.CommandContext(tb.Context(), "java", append([]string{
+	cmd := exec.CommandContext(tb.Context(), "java", slices.Concat(jvm, []string{
 		"-Xmx256m", "-Duser.home=" + dir, "-Djava.io.tmpdir=" + dir, "-cp", cp, "org.apache.rocketmq.tools.command.MQAdminStartup",
-	}, args...)...)
+	}, args)...)
 	cmd.Env = append(os.Environ(), "ROCKETMQ_HOME="+dir, "NAMESRV_ADDR="+ns)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
