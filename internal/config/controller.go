@@ -36,7 +36,6 @@ type Controller struct {
 	JAddrs       []string      `key:"jRaftControllerRPCAddr" sep:"," doc:"jRaft: addresses of all controllers, in the same order"`
 	JElection    time.Duration `key:"jRaftElectionTimeoutMs" unit:"ms" min:"50" max:"600000" doc:"jRaft: after how long without a leader the controllers elect one; half of it is used, up to twice that can pass"`
 	JSnapshot    time.Duration `key:"jRaftSnapshotIntervalSecs" unit:"s" min:"1" max:"604800" doc:"jRaft: longest time between snapshots"`
-	Inner        string        `key:"innerClientAuthenticationCredentials" doc:"what this one signs its notices to brokers with, as in broker.conf; for brokers with authenticationEnabled"`
 	Home         string        `key:"rocketmqHome" doc:"where Java's controller is installed; unused"`
 	ShutdownWait time.Duration `key:"shutdownWaitTimeSeconds" unit:"s" min:"0" max:"3600" doc:"deadline of a graceful stop"`
 	LogLevel     string        `key:"logLevel" live:"true" enum:"debug info warn error" doc:"what is logged"`
@@ -44,6 +43,7 @@ type Controller struct {
 	LogLevels    []string      `key:"logLevels" sep:"," doc:"other levels for single components, such as store=debug,broker=warn"`
 	Metrics      Metrics
 	Bounds       FixedBounds
+	Auth         Auth
 	TLS          TLS
 
 	// What the keys of either kind come to.
@@ -81,7 +81,7 @@ func DefaultController(h Host) Controller {
 		JPeers:    []string{"localhost:9880", "localhost:9881", "localhost:9882"},
 		JAddrs:    []string{"localhost:9770", "localhost:9771", "localhost:9772"},
 		JElection: time.Second, JSnapshot: time.Hour,
-		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text", Metrics: defaultMetrics(MetricsOff), TLS: defaultTLS(),
+		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text", Metrics: defaultMetrics(MetricsOff), Auth: defaultAuth(), TLS: defaultTLS(),
 	}
 }
 
@@ -191,7 +191,7 @@ func (c *Controller) has(id string) bool {
 
 // checkMembers checks the group and takes the port from the address of this controller.
 func (l *loader) checkMembers(c *Controller, set settings) {
-	l.checkInner(c.Inner, set)
+	l.checkAuth(&c.Auth, filepath.Join(c.StorePath, "auth", filepath.Base(c.Folder())), c.Home, len(c.Members) > 1, set)
 	key, text := "controllerDLegerPeers", strings.Join(c.PeerList, ";")
 	if c.Type == ControllerJRaft {
 		key, text = "jRaftInitConf", strings.Join(c.JPeers, ",")

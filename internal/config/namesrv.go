@@ -26,7 +26,6 @@ type Namesrv struct {
 	DeleteTopics bool          `key:"deleteTopicWithBrokerRegistration" live:"true" doc:"forget topics that a broker no longer registers"`
 	Blacklist    string        `key:"configBlackList" doc:"keys that cannot be changed in a running name server"`
 	InProcess    bool          `key:"enableControllerInNamesrv" doc:"run a controller in the same process; its keys stand in the same file"`
-	Inner        string        `key:"innerClientAuthenticationCredentials" doc:"what this one signs its notices to brokers with, as in broker.conf; for brokers with authenticationEnabled"`
 	Home         string        `key:"rocketmqHome" doc:"where Java's name server is installed; unused"`
 	ShutdownWait time.Duration `key:"shutdownWaitTimeSeconds" unit:"s" min:"0" max:"3600" doc:"deadline of a graceful stop"`
 	LogLevel     string        `key:"logLevel" live:"true" enum:"debug info warn error" doc:"what is logged"`
@@ -34,6 +33,7 @@ type Namesrv struct {
 	LogLevels    []string      `key:"logLevels" sep:"," doc:"other levels for single components, such as store=debug,broker=warn"`
 	Metrics      Metrics
 	Bounds       FixedBounds
+	Auth         Auth
 	TLS          TLS
 
 	// Controller is the controller of the same process, nil without enableControllerInNamesrv.
@@ -48,6 +48,6 @@ func DefaultNamesrv(h Host) Namesrv {
 		StorePath: filepath.Join(h.Home, "namesrv", "namesrv.properties"),
 		Product:   "center", ReturnOrder: true, Scan: 5 * time.Second, AllTopicList: true, TopicList: true,
 		WaitService: 45 * time.Second, Blacklist: "configBlackList;configStorePath;kvConfigPath",
-		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text", Metrics: defaultMetrics(MetricsOff), TLS: defaultTLS(),
+		Home: h.RocketMQHome, ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text", Metrics: defaultMetrics(MetricsOff), Auth: defaultAuth(), TLS: defaultTLS(),
 	}
 }

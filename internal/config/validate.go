@@ -33,7 +33,7 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 	}
 	l.checkRole(c, set)
 	l.checkControl(c, set)
-	l.checkAuth(c, set)
+	l.checkAuth(&c.Auth, filepath.Join(c.Store.Root, "auth"), c.Process.Home, c.Control.On || c.Replica.Acting || c.Identity.Role == RoleSlave, set)
 	l.checkMetrics(&c.Metrics, set)
 	l.checkTLS(&c.TLS, set)
 	if c.Replica.TLS && c.TLS.Mode == TLSDisabled {
@@ -99,7 +99,7 @@ func (l *loader) checkPaths(c *Broker, set settings) {
 func (l *loader) validateNamesrv(c *Namesrv, set settings) {
 	l.checkMetrics(&c.Metrics, set)
 	l.checkTLS(&c.TLS, set)
-	l.checkInner(c.Inner, set)
+	l.checkAuth(&c.Auth, filepath.Join(filepath.Dir(c.KVPath), "auth"), c.Home, false, set)
 	l.checkLogLevels(c.LogLevels, set)
 	l.checkProxies(c.Bounds.Proxies, set)
 	if c.Address == "" {

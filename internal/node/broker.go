@@ -88,7 +88,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	if err = p.listen(ctx); err != nil {
 		return nil, err
 	}
-	if p.access, err = openAccess(o); err != nil {
+	if p.access, err = openAccess(o, &c.Auth, c.Process.Home, o.Log.With("role", "auth", "broker", c.Identity.Name)); err != nil {
 		return nil, fmt.Errorf("access control: %w", err)
 	}
 	p.client = remoting.NewClient(remoting.ClientOptions{
@@ -106,7 +106,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	p.peers = membership.NewPeers(p.registrar, c.Consume.ForwardTimeout)
 	p.joinSet()
 	p.server = remoting.NewServer(remoting.ServerOptions{
-		Log: p.log, IdleTimeout: c.Listen.Idle, Admit: p.access.admit(), TLS: p.secure.server(), TLSMode: p.secure.mode,
+		Log: p.log, IdleTimeout: c.Listen.Idle, Admit: p.access.admit(c.Identity.Cluster), TLS: p.secure.server(), TLSMode: p.secure.mode,
 	})
 	p.bound(&c.Quotas)
 	role := roleOf(c)

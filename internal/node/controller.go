@@ -22,11 +22,14 @@ type controllerPart struct {
 	ctl    *controller.Controller
 	client *remoting.Client
 	secure *secure
+	access *access         // nil: everybody may do everything
+	own    *access         // access, unless it is that of the name server of the same process
 	ctx    context.Context // the lifetime of the part, ended by stop
 	cancel context.CancelFunc
 }
 
-func startController(ctx context.Context, o *Options, c *config.Controller) (*controllerPart, error) {
+// startController starts a controller. shared is access control of the name server whose file has the keys of the controller, too.
+func startController(ctx context.Context, o *Options, c *config.Controller, shared *access) (*controllerPart, error) {
 	log := o.Log.With("role", "controller")
 	sec, err := openSecure(&c.TLS, log)
 	if err != nil {
@@ -38,12 +41,20 @@ func startController(ctx context.Context, o *Options, c *config.Controller) (*co
 	}
 	dial := sec.dial(o.Dial)
 	p := &controllerPart{
-		group: c.Name, self: c.Self, secure: sec, client: remoting.NewClient(remoting.ClientOptions{Dial: dial, Log: log, Sign: signer(c)}),
+		group: c.Name, self: c.Self, secure: sec, client: remoting.NewClient(remoting.ClientOptions{Dial: dial, Log: log, Sign: signer(&c.Auth)}),
 		mux: raftlog.NewMux(sec.listenMixed(l), log, sec.mode == remoting.TLSEnforcing),
 	}
 	peers := make([]raftlog.Peer, 0, len(c.Members))
 	for _, m := range c.Members {
 		peers = append(peers, raftlog.Peer{ID: m.ID, Addr: m.Addr})
+	}
+	if p.access = shared; c != sharedConfig(o) {
+		p.access, err = openAccess(o, &c.Auth, c.Home, log)
+		p.own = p.access
+	}
+	if err != nil {
+		p.client.Close()
+		return nil, errors.Join(fmt.Errorf("access control: %w", err), p.mux.Close())
 	}
 	p.ctl, err = controller.New(controller.Options{
 		Group: c.Name, Properties: c.Properties(), FS: o.FS, Edit: config.Edit, Client: p.client, Log: log,
@@ -56,19 +67,30 @@ func startController(ctx context.Context, o *Options, c *config.Controller) (*co
 	})
 	if err != nil {
 		p.client.Close()
-		return nil, errors.Join(err, p.mux.Close())
+		return nil, errors.Join(err, p.mux.Close(), p.own.close())
 	}
-	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Idle, OnClose: p.ctl.Closed, TLS: sec.server(), TLSMode: sec.mode})
+	p.server = remoting.NewServer(remoting.ServerOptions{
+		Log: log, IdleTimeout: c.Idle, OnClose: p.ctl.Closed, Admit: p.access.admitStrictly("controller"), TLS: sec.server(), TLSMode: sec.mode,
+	})
 	p.server.Limit(limits(config.Bounds(c.Bounds)))
 	p.ctl.Attach(p.server)
+	p.access.attach(p.server)
 	p.addr = reachable(l.Addr(), "")
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	log.Info("controller serves", "addr", l.Addr(), "group", c.Name, "self", c.Self, "members", len(c.Members))
 	return p, nil
 }
 
+// sharedConfig is the controller of the name server's file, nil without.
+func sharedConfig(o *Options) *config.Controller {
+	if o.Namesrv == nil {
+		return nil
+	}
+	return o.Namesrv.Controller
+}
+
 func (p *controllerPart) run() error {
-	errs := make(chan error, 3)
+	errs := make(chan error, 4)
 	background := func(f func() error) {
 		go func() {
 			err := f()
@@ -79,6 +101,7 @@ func (p *controllerPart) run() error {
 	background(func() error { return p.ctl.Run(p.ctx) })
 	background(p.mux.Run)
 	background(func() error { return p.secure.run(p.ctx) })
+	background(func() error { return p.own.run(p.ctx) })
 	err := quiet(p.server.Serve(p.ctx, p.mux.Plain()))
 	p.cancel()
 	err = errors.Join(err, p.mux.Close())
@@ -94,7 +117,7 @@ func (p *controllerPart) stop(ctx context.Context) error {
 	err := p.server.Shutdown(ctx)
 	p.cancel()
 	p.client.Close()
-	return errors.Join(err, quietClosed(p.mux.Close()), p.ctl.Close())
+	return errors.Join(err, quietClosed(p.mux.Close()), p.ctl.Close(), p.own.close())
 }
 
 // quietClosed drops the error of closing a listener twice.

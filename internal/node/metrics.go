@@ -160,7 +160,7 @@ func (p *metricsPart) stop(ctx context.Context) error {
 
 // sources are the roles that are played.
 func (n *Node) sources(o *Options, c *config.Metrics) []telemetry.Source {
-	list := []telemetry.Source{{Collect: n.collectProcess}}
+	list := []telemetry.Source{{Collect: n.collectProcess}, {Collect: n.collectAccess}}
 	if n.namesrv != nil {
 		list = append(list, telemetry.Source{Collect: n.namesrv.collect})
 	}
@@ -190,6 +190,21 @@ func withOperators(labels []telemetry.Label, c *config.Metrics) []telemetry.Labe
 	return labels
 }
 
+// collectAccess tells what all roles have refused.
+func (n *Node) collectAccess(s *telemetry.Sink) {
+	var all []*access
+	if n.namesrv != nil {
+		all = append(all, n.namesrv.access)
+	}
+	if n.controller != nil {
+		all = append(all, n.controller.own)
+	}
+	if n.broker != nil {
+		all = append(all, n.broker.access)
+	}
+	collectAccess(s, all)
+}
+
 func (n *Node) collectProcess(s *telemetry.Sink) {
 	telemetry.CollectProcess(s, n.started, version.Get().Short())
 }
@@ -216,7 +231,6 @@ func (p *brokerPart) collect(s *telemetry.Sink) {
 	connections(s, p.server, "broker")
 	p.secure.collect(s, "broker")
 	p.server.Collect(s)
-	p.access.collect(s)
 	s.Histogram(telemetry.FsyncTime, p.syncs)
 	e := p.now()
 	if e == nil {

@@ -22,6 +22,7 @@ type namesrvPart struct {
 	ns     *nameserver.Server
 	client *remoting.Client
 	secure *secure
+	access *access         // nil: everybody may do everything
 	ctx    context.Context // the lifetime of the part, ended by stop
 	cancel context.CancelFunc
 }
@@ -33,19 +34,26 @@ func startNamesrv(ctx context.Context, o *Options) (*namesrvPart, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &namesrvPart{secure: sec, client: remoting.NewClient(remoting.ClientOptions{Dial: sec.dial(o.Dial), Log: log, Sign: signer(c)})}
+	p := &namesrvPart{secure: sec, client: remoting.NewClient(remoting.ClientOptions{Dial: sec.dial(o.Dial), Log: log, Sign: signer(&c.Auth)})}
+	if p.access, err = openAccess(o, &c.Auth, c.Home, log); err != nil {
+		p.client.Close()
+		return nil, fmt.Errorf("access control: %w", err)
+	}
 	ns, err := nameserver.New(nameserver.Options{Properties: c.Properties(), FS: o.FS, Edit: config.Edit, Client: p.client, Log: log})
 	if err != nil {
 		p.client.Close()
-		return nil, err
+		return nil, errors.Join(err, p.access.close())
 	}
 	p.ns = ns
-	p.server = remoting.NewServer(remoting.ServerOptions{Log: log, IdleTimeout: c.Idle, OnClose: ns.Closed, TLS: sec.server(), TLSMode: sec.mode})
+	p.server = remoting.NewServer(remoting.ServerOptions{
+		Log: log, IdleTimeout: c.Idle, OnClose: ns.Closed, Admit: p.access.admitStrictly("namesrv"), TLS: sec.server(), TLSMode: sec.mode,
+	})
 	p.server.Limit(limits(config.Bounds(c.Bounds)))
 	ns.Attach(p.server)
+	p.access.attach(p.server)
 	if p.l, err = o.Listen(ctx, "tcp", net.JoinHostPort(c.Address, strconv.Itoa(c.Port))); err != nil {
 		p.client.Close()
-		return nil, fmt.Errorf("listenPort=%d: %w", c.Port, err)
+		return nil, errors.Join(fmt.Errorf("listenPort=%d: %w", c.Port, err), p.access.close())
 	}
 	p.addr = reachable(p.l.Addr(), "")
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -57,6 +65,7 @@ func (p *namesrvPart) run() error {
 	g, ctx := errgroup.WithContext(p.ctx)
 	g.Go(func() error { return p.ns.Run(ctx) })
 	g.Go(func() error { return p.secure.run(ctx) })
+	g.Go(func() error { return p.access.run(ctx) })
 	err := p.server.Serve(ctx, p.l)
 	p.cancel()
 	return errors.Join(quiet(err), quiet(g.Wait()))
@@ -66,7 +75,7 @@ func (p *namesrvPart) stop(ctx context.Context) error {
 	err := p.server.Shutdown(ctx)
 	p.cancel()
 	p.client.Close()
-	return err
+	return errors.Join(err, p.access.close())
 }
 
 // quiet drops what a part returns when it was ended on purpose.

@@ -108,7 +108,11 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		n.add(p)
 	}
 	if o.Controller != nil {
-		p, err := startController(ctx, &o, o.Controller)
+		var shared *access
+		if n.namesrv != nil {
+			shared = n.namesrv.access
+		}
+		p, err := startController(ctx, &o, o.Controller, shared)
 		if err != nil {
 			return fail(fmt.Errorf("controller: %w", err))
 		}

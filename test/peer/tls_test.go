@@ -23,7 +23,7 @@ func TestJavaClientsOverTLS(t *testing.T) {
 
 	t.Run("permissive", func(t *testing.T) {
 		t.Parallel()
-		covers(t, java55, "TLS: permissive, enforcing with certificates of both sides")
+		covers(t, java55, "TLS in test mode")
 		c := newCluster(t, target.Options{Kind: target.Ours}) // no key of TLS is set: test mode on both sides
 		tlsOn := []string{"-Dtls.enable=true"}
 		want(t, javaMainWith(t, java55, tlsOn, "PeerClient", "send", c.NS, "tls_t", "tls_p", "50"), "ok", 50)
@@ -32,6 +32,7 @@ func TestJavaClientsOverTLS(t *testing.T) {
 
 	t.Run("enforcing", func(t *testing.T) {
 		t.Parallel()
+		covers(t, java55, "TLS with certificates of both sides, also mqadmin")
 		dir, a := certs.Folder(t)
 		at := func(name string) string { return filepath.Join(dir, name) }
 		cert, key := a.IssueRSA(t, "localhost") // as most are

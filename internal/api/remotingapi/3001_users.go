@@ -30,6 +30,16 @@ func authHandlers() map[int32]handler {
 	}
 }
 
+// HandleUsers serves the requests about users and policies on a server that is no broker.
+//
+// Differs from Java: its name servers and controllers have no users.
+func HandleUsers(rs *remoting.Server, g *auth.Guard) {
+	a := &API{o: Options{Auth: g}}
+	for code, h := range authHandlers() {
+		rs.Handle(code, func(c *remoting.Conn, r *remoting.Request) { h(a, &session{a: a, conn: c}, r) })
+	}
+}
+
 const (
 	textNoAuth    = "An system error occurred, please try again later." // Java's, when no metadata provider is configured
 	textBlankUser = "The username is blank"

@@ -14,12 +14,20 @@ import (
 type Gate struct {
 	guard   *auth.Guard
 	cluster string
+	strict  bool
 	pool    sync.Pool // *auth.Scratch
 }
 
 // NewGate returns a gate of a broker in the cluster.
 func NewGate(g *auth.Guard, cluster string) *Gate {
 	return &Gate{guard: g, cluster: cluster, pool: sync.Pool{New: func() any { return new(auth.Scratch) }}}
+}
+
+// Strict makes g a gate of a server that is no broker, where Java has none: what no annotation of Java speaks of needs a permission on
+// the cluster, too. It returns g.
+func (g *Gate) Strict() *Gate {
+	g.strict = true
+	return g
 }
 
 // Admit is for remoting.ServerOptions. What it refuses is answered with code 16 and Java's text.
@@ -44,6 +52,6 @@ func (g *Gate) Check(r *remoting.Request, from netip.Addr) error {
 		return nil
 	}
 	name, named := r.Fields.Get(auth.FieldAccessKey)
-	q := asker{guard: g.guard, account: a, name: name, named: named, from: from, cluster: g.cluster}
+	q := asker{guard: g.guard, account: a, name: name, named: named, from: from, cluster: g.cluster, strict: g.strict}
 	return q.needsOf(r)
 }

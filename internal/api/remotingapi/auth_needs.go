@@ -20,6 +20,15 @@ var (
 	actFind = auth.ActionsOf(auth.Pub, auth.Sub, auth.Get)
 )
 
+// readers are the requests to name servers and controllers that change nothing and that Java has not annotated.
+var readers = map[int32]bool{
+	protocol.ReqGetBrokerClusterInfo: true, protocol.ReqGetAllTopicListFromNameServer: true, protocol.ReqGetTopicsByCluster: true,
+	protocol.ReqGetSystemTopicListFromNS: true, protocol.ReqGetUnitTopicList: true, protocol.ReqGetHasUnitSubTopicList: true,
+	protocol.ReqGetHasUnitSubUnUnitTopicList: true, protocol.ReqGetNamesrvConfig: true, protocol.ReqGetBrokerMemberGroup: true,
+	protocol.ReqControllerGetReplicaInfo: true, protocol.ReqControllerGetMetadataInfo: true, protocol.ReqControllerGetSyncStateData: true,
+	protocol.ReqGetControllerConfig: true,
+}
+
 // errParse is Java's answer to a request whose resources cannot be told.
 var errParse = &auth.Refused{Text: "parse authorization context error."}
 
@@ -31,6 +40,7 @@ type asker struct {
 	named   bool
 	from    netip.Addr
 	cluster string
+	strict  bool                                  // see Gate.Strict
 	trace   func(r auth.Resource, a auth.Actions) // of tests: instead of deciding
 }
 
@@ -74,6 +84,16 @@ func get(f protocol.Fields, key string) []byte {
 // them, so that every user may do them.
 func (q *asker) needsOf(r *remoting.Request) error {
 	f := r.Fields
+	if q.strict && r.Code != protocol.ReqGetRouteInfoByTopic {
+		n, ok := needs[r.Code]
+		switch {
+		case ok:
+			return q.annotated(&n, f)
+		case readers[r.Code]:
+			return q.may(auth.Cluster(q.cluster), auth.ActionsOf(auth.Get))
+		}
+		return q.may(auth.Cluster(q.cluster), auth.ActionsOf(auth.Update))
+	}
 	switch {
 	case r.Code == protocol.ReqUpdateBrokerConfig:
 		return q.may(auth.Cluster(q.cluster), auth.ActionsOf(auth.Update))
