@@ -1,11 +1,18 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cometmq/cometmq/internal/cluster"
+	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/storetool"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
@@ -79,18 +86,30 @@ func newStoreVerifyCmd(env *Env, log *string, args cobra.PositionalArgs) *cobra.
 	var other storetool.Place
 	var asJSON, repair bool
 	cmd := &cobra.Command{
-		Use: "verify DIR --against DIR", Short: "Compare the log with that of another replica, message by message", Args: args,
+		Use: "verify DIR --against DIR|HOST:PORT", Short: "Compare the log with that of another replica, message by message", Args: args,
 		Long: `Compare the log with that of another replica, message by message.
 
 Brokers of one set have the same log, byte for byte. One may begin later, because old files were deleted, or end earlier, because it was
 behind: only what both have is compared. It fails when they differ there or when one is damaged. With --repair the damaged parts
-of DIR are written anew from the other log, if that has them whole and the two are the same elsewhere.`,
+of DIR are written anew from the other log, if that has them whole and the two are the same elsewhere.
+
+With an address the log is compared with that of the broker that runs there, ours or Java's, which is asked for each message. It may serve
+meanwhile.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if other.Root == "" {
 				return usageError{errors.New("want --against with the directory of another replica")}
 			}
 			p := storetool.Place{Root: args[0], Log: *log}
-			c, err := storetool.Verify(cmd.Context(), vfs.OS(), p, other)
+			verify := func() (*storetool.Comparison, error) {
+				return storetool.Verify(cmd.Context(), vfs.OS(), p, other)
+			}
+			if isAddress(other.Root) {
+				if repair {
+					return usageError{errors.New("--repair wants the directory of the other replica: a broker that runs goes on writing")}
+				}
+				verify = func() (*storetool.Comparison, error) { return verifyRemote(cmd.Context(), env, p, other.Root) }
+			}
+			c, err := verify()
 			if err != nil {
 				return err
 			}
@@ -118,11 +137,60 @@ of DIR are written anew from the other log, if that has them whole and the two a
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&other.Root, "against", "", "the other store directory (storePathRootDir)")
+	f.StringVar(&other.Root, "against", "", "the other store directory (storePathRootDir), or the address of a running broker")
 	f.StringVar(&other.Log, "against-commitlog", "", "the directory of the other log when it is elsewhere")
 	f.BoolVar(&repair, "repair", false, "write damaged parts of DIR anew")
 	f.BoolVar(&asJSON, "json", false, "print one line of JSON")
 	return cmd
+}
+
+// isAddress reports whether s is host:port and no directory of that name.
+func isAddress(s string) bool {
+	if _, err := os.Stat(s); err == nil {
+		return false
+	}
+	_, port, err := net.SplitHostPort(s)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && n > 0
+}
+
+// verifyRemote compares a store with a running broker.
+func verifyRemote(ctx context.Context, env *Env, p storetool.Place, addr string) (*storetool.Comparison, error) {
+	c := cluster.New(cluster.Options{Credentials: credentials(os.Getenv)})
+	defer c.Close()
+	var progress func(off, end int64)
+	if isTerminal(env.Err) {
+		told := time.Now()
+		progress = func(off, end int64) {
+			if now := time.Now(); now.Sub(told) >= time.Second {
+				told = now
+				fmt.Fprintf(env.Err, "compared up to %d of %d\n", off, end)
+			}
+		}
+	}
+	return storetool.VerifyRemote(ctx, vfs.OS(), p, addr, remoteLog{c.Broker(addr)}, progress)
+}
+
+// remoteLog is the log of a broker that is asked for its messages.
+type remoteLog struct{ b mq.RemoteBroker }
+
+func (l remoteLog) Extent(ctx context.Context) (storetool.Extent, error) {
+	info, err := l.b.RuntimeInfo(ctx)
+	if err != nil {
+		return storetool.Extent{}, err
+	}
+	first, errFirst := strconv.ParseInt(info["commitLogMinOffset"], 10, 64)
+	end, errEnd := strconv.ParseInt(info["commitLogMaxOffset"], 10, 64)
+	return storetool.Extent{First: first, End: end}, errors.Join(errFirst, errEnd)
+}
+
+func (l remoteLog) Message(ctx context.Context, off int64) ([]byte, error) {
+	rec, err := l.b.MessageAt(ctx, mq.Offset(off), nil)
+	// Java's brokers and ours answer so for a place at which no message begins.
+	if e, ok := errors.AsType[*mq.CallError](err); ok && e.Code != 0 && mq.KindOf(err) == mq.KindInternal {
+		return nil, storetool.ErrNoMessage
+	}
+	return rec, err
 }
 
 func printComparison(env *Env, c *storetool.Comparison) {
