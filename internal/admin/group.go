@@ -160,6 +160,7 @@ func updateSubGroupList(c *Call) error {
 	}
 	for _, to := range targets {
 		for i := range list {
+			c.working("groups", i, len(list))
 			g := list[i].config()
 			c.Change(func() error { return to.broker.PutGroup(c.Ctx, g) }, "create or update group %s on %s", g.Name, to.addr)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -122,7 +123,7 @@ func TestCompleteOffline(t *testing.T) {
 	}{
 		{nil, "topicSt", []string{"topicStatus"}},
 		{[]string{"nothing"}, "", []string{}},
-		{[]string{"topicStatus"}, "--t", []string{"--timeout", "--topic"}},
+		{[]string{"topicStatus"}, "--to", []string{"--topic"}},
 		{[]string{"topicStatus", "--output"}, "", []string{"json", "table", "wide", "yaml"}},
 		{[]string{"topicStatus"}, "--output=j", []string{"--output=json"}},
 		{[]string{"setConsumeMode", "-m"}, "P", []string{"POP", "PULL"}},
@@ -142,3 +143,23 @@ func noCluster(*Target) (mq.Cluster, error) { return closedCluster{}, nil }
 type closedCluster struct{ mq.Cluster }
 
 func (closedCluster) Close() {}
+
+// Long work is told about once a second at most, and only when somebody watches.
+func TestProgressIsRare(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	var errs bytes.Buffer
+	c := &Call{cmd: &Command{Name: "x"}, env: &Env{Err: &errs, Now: func() time.Time { return now }}}
+	c.working("topics", 1, 9)
+	if errs.Len() > 0 {
+		t.Errorf("nobody watches: %s", errs.String())
+	}
+	c.env.Progress = true
+	for i := range 9 {
+		c.working("topics", i, 9)
+		now = now.Add(400 * time.Millisecond)
+	}
+	if want := "x: 1 of 9 topics\nx: 4 of 9 topics\nx: 7 of 9 topics\n"; errs.String() != want {
+		t.Errorf("%q, want %q", errs.String(), want)
+	}
+}

@@ -200,7 +200,8 @@ func allProgress(c *Call) error {
 	}
 	slices.Sort(topics)
 	c.Say("%-64s  %-6s  %-24s %-5s  %-14s  %-7s  %s\n", "#Group", "#Count", "#Version", "#Type", "#Model", "#TPS", "#Diff Total")
-	for _, t := range topics {
+	for i, t := range topics {
+		c.working("topics", i, len(topics))
 		group, ok := strings.CutPrefix(t, retryPrefix)
 		if !ok {
 			continue
@@ -212,8 +213,8 @@ func allProgress(c *Call) error {
 		}
 		rows, tps := c.groupProgress(group, "", holders)
 		r := groupRow{Group: group, TPS: int64(tps)}
-		for i := range rows {
-			r.Diff += rows[i].Diff
+		for k := range rows {
+			r.Diff += rows[k].Diff
 		}
 		g, err := holders[0].broker.Consumers(c.Ctx, group)
 		if err != nil && mq.KindOf(err) != mq.KindConsumerNotOnline {

@@ -68,6 +68,9 @@ func replay(c *Call) error {
 		}
 	}
 	for i := range list {
+		r.before += int64(spans[i].hi - spans[i].lo)
+	}
+	for i := range list {
 		if _, _, err = list[i].read(c.Ctx, c.StrOr("s", "*"), spans[i].lo, spans[i].hi, r.one); err != nil {
 			break
 		}
@@ -89,12 +92,14 @@ type replaying struct {
 	to, own    string
 	queues     map[string][]source // of the topics that are sent to
 	n, skipped int64
+	before     int64 // messages in all spans
 	left       int64
 	pause      time.Duration
 	last       time.Time
 }
 
 func (r *replaying) one(m *message) error {
+	r.c.working("messages", int(r.n+r.skipped), int(r.before))
 	to := r.to
 	if to == "" {
 		if to = r.own; r.c.Has("g") {

@@ -188,7 +188,8 @@ func updateTopicList(c *Call) error {
 		return err
 	}
 	for _, to := range targets {
-		for _, j := range list {
+		for i, j := range list {
+			c.working("topics", i, len(list))
 			t := mq.TopicConfig{
 				Name: j.Name, ReadQueues: cmp.Or(j.Read, 16), WriteQueues: cmp.Or(j.Write, 16), Perm: mq.Perm(cmp.Or(j.Perm, 6)),
 				Filter: cmp.Or(j.Filter, "SINGLE_TAG"), SysFlag: j.SysFlag, Order: j.Order, Attributes: j.Attrs,
@@ -282,7 +283,8 @@ func topicList(c *Call) error {
 		return nil
 	}
 	c.Say("%-20s  %-48s  %-48s\n", "#Cluster Name", "#Topic", "#Consumer Group")
-	for _, t := range topics {
+	for i, t := range topics {
+		c.working("topics", i, len(topics))
 		if strings.HasPrefix(t, retryPrefix) || strings.HasPrefix(t, dlqPrefix) {
 			continue
 		}
