@@ -32,13 +32,12 @@ func (b *Broker) GiveBack(ctx context.Context, r *mq.GiveBackRequest, done func(
 		done(nil)
 		return
 	}
-	t, refusal := b.retryTopicFor(ctx, &gc, r.UnitMode)
-	if refusal != nil {
-		done(refusal)
+	if e, ok := b.meta.Topics.Get(retryPrefix + gc.Name); ok && !e.Config().Perm.Writable() {
+		done(errForbidden(e.Name()))
 		return
 	}
 	w := b.takeInner()
-	count, refusal := b.copyBack(ctx, w, g, t, r)
+	count, refusal := b.copyBack(ctx, w, g, r)
 	pending := false
 	if refusal == nil {
 		pending, refusal = w.store(true, func(_ *inner, st mq.SendStatus) { done(notSafe(st)) })
@@ -50,6 +49,10 @@ func (b *Broker) GiveBack(ctx context.Context, r *mq.GiveBackRequest, done func(
 		w.release()
 		done(refusal)
 	}
+}
+
+func errForbidden(topic string) *mq.Error {
+	return mq.Errorf(mq.KindNoPermission, "the topic[%s] sending message is forbidden", topic)
 }
 
 func errNoGroup(name string) *mq.Error {
@@ -80,7 +83,7 @@ func (b *Broker) retryTopicFor(ctx context.Context, gc *mq.GroupConfig, unit boo
 	}
 	e := b.ensureTopic(ctx, c)
 	if !e.Config().Perm.Writable() {
-		return nil, mq.Errorf(mq.KindNoPermission, "the topic[%s] sending message is forbidden", c.Name)
+		return nil, errForbidden(c.Name)
 	}
 	return b.topicOf(e), nil
 }
@@ -92,12 +95,12 @@ func (b *Broker) deadTopic(ctx context.Context, group string) *topic {
 	}))
 }
 
-// copyBack adds the copy of the message that r names to w: for the retry topic t, or for the dead letters. count is to be
+// copyBack adds the copy of the message that r names to w: for the group's retry topic, or for the dead letters. count is to be
 // called when it is stored.
 //
 // Differs from Java: the queue is one that the retry topic has; there it is below retryQueueNums, which may have been raised
-// since. Half messages, which nobody can have consumed, are not found.
-func (b *Broker) copyBack(ctx context.Context, w *inner, g *group, t *topic, r *mq.GiveBackRequest) (count func(), refusal *mq.Error) {
+// since. Half messages, which nobody can have consumed, are not found. A message that is not found makes no retry topic.
+func (b *Broker) copyBack(ctx context.Context, w *inner, g *group, r *mq.GiveBackRequest) (count func(), refusal *mq.Error) {
 	rec, err := b.store.ReadAt(r.At, nil)
 	var m record.Message
 	if err == nil {
@@ -108,6 +111,10 @@ func (b *Broker) copyBack(ctx context.Context, w *inner, g *group, t *topic, r *
 		return nil, mq.Errorf(mq.KindInternal, "look message by offset failed, %d", r.At)
 	}
 	gc := g.entry.Config()
+	t, refusal := b.retryTopicFor(ctx, &gc, r.UnitMode)
+	if refusal != nil {
+		return nil, refusal
+	}
 	limit, level := gc.RetryMaxTimes, r.DelayLevel
 	if r.HasMax {
 		limit = r.MaxReconsume

@@ -147,6 +147,9 @@ func TestGiveBackRefusals(t *testing.T) {
 		if _, err := r.Topic(t.Context(), "%DLQ%g"); err == nil {
 			t.Error("a dead-letter topic was made for nothing")
 		}
+		if _, err := r.Topic(t.Context(), "%RETRY%g"); err == nil {
+			t.Error("a retry topic was made for nothing")
+		}
 	})
 	t.Run("a disk that does not write", func(t *testing.T) {
 		t.Parallel()
