@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,24 @@ func TestAuthentication(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		} else {
 			refusedAs(t, err, "check signature failed.")
+		}
+	}
+}
+
+func TestFieldsThatComeTwiceAreFoundAmongMany(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{2, fewFields, fewFields + 1, 4000} {
+		var f protocol.Fields
+		for i := range n {
+			f = append(f, protocol.Field{Key: []byte(strconv.Itoa(i))})
+		}
+		var sc Scratch
+		if twice(f, &sc) {
+			t.Errorf("%d fields: all are different", n)
+		}
+		f[n-1].Key = []byte("0")
+		if !twice(f, &sc) {
+			t.Errorf("%d fields: one is there twice", n)
 		}
 	}
 }
