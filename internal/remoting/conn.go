@@ -50,6 +50,7 @@ type Conn struct {
 	want   int // bytes that the frame at r needs, 0 when unknown
 	hint   int // size of the next read buffer
 	small  int // reads in a row that used little of it
+	fed    int // bytes that have come since the connection was last seen alive
 	req    Request
 	set    *Handlers // using
 	asked  int64     // two-way requests dispatched
@@ -218,13 +219,32 @@ func (c *Conn) converse() error {
 		}
 		var n int
 		if n, err = c.read(); n > 0 {
-			c.touch()
+			if c.advances(n) {
+				c.touch()
+			}
 			if berr := c.burst(); berr != nil {
 				return berr
 			}
 		}
 	}
 	return err
+}
+
+// slowest is how many bytes of a frame a peer must send within the idle timeout to count as alive. One that sends a byte now and then
+// does not: it would keep its connection, and what it has sent, for ever.
+const slowest = 4 << 10
+
+// advances reports whether the n bytes that have come make a frame whole or are enough of one.
+func (c *Conn) advances(n int) bool {
+	c.fed += n
+	if c.fed < slowest {
+		whole, _, err := splitFrame(c.in.B[:cap(c.in.B)][c.r:c.w], c.core.maxFrame)
+		if whole == 0 && err == nil {
+			return false
+		}
+	}
+	c.fed = 0
+	return true
 }
 
 // guard runs a callback of the owner. After a panic the connection cannot be trusted: the error ends it.

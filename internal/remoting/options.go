@@ -38,7 +38,7 @@ func ParseTLSMode(s string) (m TLSMode, ok bool) {
 type ServerOptions struct {
 	MaxFrame     int           // longest frame with its four length bytes, default 16 MiB
 	MaxOutput    int           // bytes queued to one peer above which it is not read any more, default 4 MiB
-	IdleTimeout  time.Duration // without a byte in either direction, default 120 s; negative: never
+	IdleTimeout  time.Duration // without a whole frame, 4 KiB of one or a byte that the peer takes, default 120 s; negative: never
 	WriteTimeout time.Duration // without a byte taken by a peer that is being written to, default 120 s
 	DrainTimeout time.Duration // Shutdown: how long a connection waits for answers that come later, default 1 s
 	Workers      int           // most goroutines that run Conn.Go, default 64

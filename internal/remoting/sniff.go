@@ -62,9 +62,7 @@ func (c *Conn) sniff() error {
 			return ErrShutdown
 		}
 		n, err := c.read()
-		if n > 0 {
-			c.touch()
-		} else if err != nil {
+		if n == 0 && err != nil { // what comes before the first frame is no sign of life: nobody needs long for it
 			return err
 		}
 	}
