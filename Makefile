@@ -16,9 +16,9 @@ WITH_BIN := COMETMQ_BIN=$(CURDIR)/$(BIN)
 
 # Cheapest first. The tests below test/ that start servers have stages of their own.
 STAGES  := fmt-check setup arch lint unit race sim process crash conformance peer
-UNIT    := ./cmd/... ./internal/... ./test/docs/...
+UNIT    := ./cmd/... ./internal/... ./test/docs/... ./test/abuse
 
-.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table chaos loss-table conformance peer compatibility web web-check e2e compare \
+.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table chaos loss-table abuse conformance peer compatibility web web-check e2e compare \
 	golden generate docs deviations vuln hooks clean deploy-test
 
 help: ## this list
@@ -112,6 +112,9 @@ web-check: ## front end: types, lint, unit tests, size, and that dist is what th
 	cd web && npm run --silent check
 
 e2e: process conformance peer ## all that talk to a running server
+
+abuse: ## every request with bad fields, cut frames, forged signatures, slow peers, floods: the long form; prints what it did
+	$(GO) test -count=1 -timeout 30m -v ./test/abuse -long | grep -v '^=== '
 
 fuzz: ## each fuzz target for FUZZ (10s)
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \

@@ -1,6 +1,10 @@
 package protocol
 
-import "strconv"
+import (
+	"maps"
+	"slices"
+	"strconv"
+)
 
 // Request codes (Java RequestCode). The comment is Java's name.
 const (
@@ -287,6 +291,9 @@ func Widen(code int32) int32 {
 	}
 	return code
 }
+
+// RequestCodes returns every request code that has a name, sorted.
+func RequestCodes() []int32 { return slices.Sorted(maps.Keys(requestNames)) }
 
 // RequestName returns Java's name of a request code, or the number when there is none.
 func RequestName(code int32) string {
