@@ -32,6 +32,8 @@ func (b *Broker) sendTopic(ctx context.Context, s *sender, r *mq.SendRequest) *m
 }
 
 // createForSend makes the topic of a send from its template, or as a retry topic (remoting spec 4.4).
+//
+// Differs from Java: a message for a queue that the new topic would not have makes no topic.
 func (b *Broker) createForSend(ctx context.Context, r *mq.SendRequest) (*topic, *mq.Error) {
 	if refusal := checkTopicName(r.Topic); refusal != nil {
 		return nil, refusal
@@ -52,6 +54,9 @@ func (b *Broker) createForSend(ctx context.Context, r *mq.SendRequest) (*topic, 
 		if isRetry {
 			c.SysFlag = topicUnitSub
 		}
+	}
+	if _, refusal := chooseQueue(&c, r); refusal != nil {
+		return nil, refusal
 	}
 	e := b.ensureTopic(ctx, c)
 	return b.topicOf(e), nil

@@ -72,7 +72,7 @@ func (b *Broker) replyOne(p *replies, r *mq.ReplyRequest) {
 	}
 	a := &reply{done: r.Done}
 	if refusal == nil {
-		a.result.QueueID, refusal = chooseQueue(&p.send, &r.SendRequest)
+		a.result.QueueID, refusal = chooseQueue(&p.send.cfg, &r.SendRequest)
 	}
 	if refusal != nil {
 		r.Done(mq.ReplyResult{Err: refusal})

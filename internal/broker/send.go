@@ -167,7 +167,7 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 	var part *logicqueue.Item
 	logical := int32(-1)
 	if b.meta.Statics.Get(r.Topic) == nil {
-		id, res.Err = chooseQueue(s, r)
+		id, res.Err = chooseQueue(&s.cfg, r)
 	} else {
 		logical, id, part, res.Err = b.leadQueue(s, r)
 	}
@@ -221,15 +221,15 @@ func (b *Broker) admit(ctx context.Context, s *sender, i int, sb *mq.SendBatch, 
 	}
 }
 
-// chooseQueue returns the queue of a send, whose topic sendTopic has left in s.
-func chooseQueue(s *sender, r *mq.SendRequest) (int32, *mq.Error) {
-	id, n := r.QueueID, max(s.cfg.WriteQueues, s.cfg.ReadQueues)
-	if id < 0 && s.cfg.WriteQueues > 0 {
-		id = rand.Int32N(s.cfg.WriteQueues)
+// chooseQueue returns the queue of a send to a topic.
+func chooseQueue(c *mq.TopicConfig, r *mq.SendRequest) (int32, *mq.Error) {
+	id, n := r.QueueID, max(c.WriteQueues, c.ReadQueues)
+	if id < 0 && c.WriteQueues > 0 {
+		id = rand.Int32N(c.WriteQueues)
 	}
 	if id < 0 || id >= n || id >= maxQueues {
 		return 0, mq.Errorf(mq.KindInvalidParameter, "request queueId[%d] is illegal, %s Producer: %s",
-			r.QueueID, javaTopic(&s.cfg), r.BornHost.String())
+			r.QueueID, javaTopic(c), r.BornHost.String())
 	}
 	return id, nil
 }

@@ -433,3 +433,20 @@ func TestConcurrentSendersKeepTheirOrder(t *testing.T) {
 }
 
 var _ mq.Service = (*broker.Broker)(nil)
+
+func TestSendToAQueueThatIsNotThereMakesNoTopic(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for _, topic := range []string{"New", "%RETRY%g"} {
+		res, _ := r.send(message(topic, 9, "x"))
+		if mq.KindOf(res[0].Err) != mq.KindInvalidParameter || !strings.Contains(res[0].Err.Detail, "request queueId[9] is illegal, TopicConfig [topicName="+topic) {
+			t.Errorf("%s: %v", topic, res[0].Err)
+		}
+		if _, err := r.Topic(t.Context(), topic); err == nil {
+			t.Errorf("%s was made", topic)
+		}
+		if r.put(message(topic, 0, "x")); len(r.topicsAnnounced()) != 1 {
+			t.Errorf("%s was not made", topic)
+		}
+	}
+}

@@ -80,7 +80,7 @@ func (b *Broker) leadQueue(s *sender, r *mq.SendRequest) (logical, id int32, par
 	logical = r.QueueID
 	m := b.meta.Statics.Get(r.Topic)
 	if m == nil { // gone meanwhile
-		id, refusal = chooseQueue(s, r)
+		id, refusal = chooseQueue(&s.cfg, r)
 		return logical, id, nil, refusal
 	}
 	if logical < 0 {

@@ -47,12 +47,20 @@ func TestSignaturesAreOfTheWholeRequest(t *testing.T) {
 		body []byte
 	}
 	list := []forged{
-		{"no signature", without(auth.FieldSignature), body}, {"no user", without(auth.FieldAccessKey), body}, {"neither", f, body},
-		{"empty signature", set(auth.FieldSignature, ""), body}, {"another user", set(auth.FieldAccessKey, "nobody"), body},
-		{"another secret", slices.Concat(f, guess.Sign(f, body)), body}, {"a user that is none", slices.Concat(f, stranger.Sign(f, body)), body},
-		{"body", signed, []byte("hellO")}, {"no body", signed, nil}, {"longer body", signed, []byte("hello!")},
-		{"one field more", slices.Concat(signed, fields("z", "1")), body}, {"a field twice", slices.Concat(signed, fields("b", "T")), body},
-		{"user twice", slices.Concat(signed, fields(auth.FieldAccessKey, "root")), body}, {"signature in other letters", set(auth.FieldSignature, strings.ToUpper(string(signed[len(signed)-1].Val))), body},
+		{"no signature", without(auth.FieldSignature), body},
+		{"no user", without(auth.FieldAccessKey), body},
+		{"neither", f, body},
+		{"empty signature", set(auth.FieldSignature, ""), body},
+		{"another user", set(auth.FieldAccessKey, "nobody"), body},
+		{"another secret", slices.Concat(f, guess.Sign(f, body)), body},
+		{"a user that is none", slices.Concat(f, stranger.Sign(f, body)), body},
+		{"body", signed, []byte("hellO")},
+		{"no body", signed, nil},
+		{"longer body", signed, []byte("hello!")},
+		{"one field more", slices.Concat(signed, fields("z", "1")), body},
+		{"a field twice", slices.Concat(signed, fields("b", "T")), body},
+		{"user twice", slices.Concat(signed, fields(auth.FieldAccessKey, "root")), body},
+		{"signature in other letters", set(auth.FieldSignature, strings.ToUpper(string(signed[len(signed)-1].Val))), body},
 	}
 	for _, x := range f {
 		list = append(list, forged{"other " + string(x.Key), set(string(x.Key), string(x.Val)+"1"), body})

@@ -26,7 +26,7 @@ func TestThePortForSlaves(t *testing.T) {
 		}
 		return b
 	}
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a seed
+	random := rand.New(rand.NewPCG(1, 2))
 	garbage := make([]byte, 1<<20)
 	for i := range garbage {
 		garbage[i] = byte(random.Uint32())
@@ -79,7 +79,7 @@ func TestThePortOfControllers(t *testing.T) {
 	beside := w.dial(addr)
 	was := beside.state("controller")
 	goroutines, open := runtime.NumGoroutine(), files(t)
-	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a seed
+	random := rand.New(rand.NewPCG(3, 4))
 	for k := range 300 {
 		b := append([]byte(raftGreeting), make([]byte, random.IntN(2000))...)
 		for i := len(raftGreeting); i < len(b); i++ {

@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 	for _, k := range slices.Sorted(maps.Keys(counts.by)) {
 		fmt.Fprintf(&b, "abuse: %-52s %9d\n", k, counts.by[k])
 	}
-	_, _ = io.WriteString(os.Stdout, b.String())
+	_, _ = os.Stdout.WriteString(b.String())
 	os.Exit(code)
 }
 
@@ -120,7 +120,7 @@ func start(t *testing.T, set map[string]string) *world {
 	flags := map[string]string{
 		"bindAddress": "127.0.0.1", "brokerIP1": "127.0.0.1", "brokerIP2": "127.0.0.1", "brokerName": "broker-a", "listenPort": "0", "haListenPort": w.haPort,
 		"storePathRootDir": "/store", "mappedFileSizeCommitLog": "1048576", "mappedFileSizeConsumeQueue": "6000", "maxHashSlotNum": "100", "maxIndexNum": "400",
-		"blockCacheBytes": "2097152", "autoCreateTopicEnable": "false", "autoCreateSubscriptionGroup": "false", "metricsExporterType": "DISABLE",
+		"blockCacheBytes": "2097152", "autoCreateTopicEnable": "false", "autoCreateSubscriptionGroup": "false", "enableCreateSysGroup": "false", "metricsExporterType": "DISABLE",
 	}
 	maps.Copy(flags, set)
 	b, _, err := config.LoadBroker(config.Sources{Host: &h, Flags: flags})
@@ -215,7 +215,7 @@ func files(tb testing.TB) int {
 
 func freePort(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(tb, err)
 	defer func() { _ = l.Close() }()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
