@@ -23,7 +23,7 @@ export default defineConfig({
           groups: [
             { name: 'react', test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ },
             { name: 'tanstack', test: /node_modules[\\/]@tanstack[\\/]/ },
-            { name: 'ui', test: /node_modules[\\/](@radix-ui|radix-ui|@floating-ui|lucide-react|aria-hidden|react-remove-scroll.*)[\\/]/ },
+            { name: 'ui', test: /node_modules[\\/](@radix-ui|radix-ui|@floating-ui|aria-hidden|react-remove-scroll.*)[\\/]/ },
           ],
         },
       },

@@ -77,9 +77,10 @@ function metrics(q) {
   const to = Number(q.get('to') || now())
   const from = Number(q.get('from') || to - HOUR)
   const n = Math.min(720, Math.max(2, Math.floor((to - from) / step)))
-  const unit = /bytes/.test(name) ? 'bytes/s' : /latency|Latency/.test(name) ? 'ms' : /ratio/.test(name) ? 'ratio' : /lag/.test(name) ? '' : 'messages/s'
-  const scale = /bytes/.test(name) ? 9e6 : /latency/i.test(name) ? 3 : /ratio/.test(name) ? 0.4 : 20000
-  const sets = /^group|^topic/.test(name) ? [{}] : [{ broker: 'broker-a' }, { broker: 'broker-b' }]
+  const unit = /bytes/.test(name) ? 'B/s' : /\.avg|\.time/.test(name) ? 'ms' : /ratio/.test(name) ? 'ratio' : /lag/.test(name) ? '' : '1/s'
+  const scale = /bytes/.test(name) ? 9e6 : /\.avg|\.time/.test(name) ? 3 : /ratio/.test(name) ? 0.4 : 20000
+  const only = q.getAll('match').find((m) => m.startsWith('broker='))?.slice(7)
+  const sets = /^group|^topic/.test(name) ? [{}] : only ? [{ broker: only }] : [{ broker: 'broker-a' }, { broker: 'broker-b' }]
   return { name, unit, step, t0: from, source: 'embedded', series: sets.map((labels, i) => ({ labels, values: wave(n, scale * (1 - i * 0.3), scale * 0.35, i) })) }
 }
 const queues = (t) => t.brokers.flatMap((broker) => Array.from({ length: 8 }, (_, queue) => ({ broker, queue, min: String(1200 + queue * 17), max: String(9007199254740993n + BigInt(queue * 4001)), messages: String(4_180_220 + queue * 3984), lastUpdate: now() - queue * 700 })))
@@ -110,8 +111,7 @@ const session = { authenticated: true, open: false, setupRequired: false, secure
 const users = ['ada', 'grace', 'linus'].map((name, i) => ({ name, role: ['admin', 'operator', 'viewer'][i], created: now() - 900 * HOUR, lastLogin: i < 2 ? now() - i * HOUR : undefined, topicScope: i === 1 ? '^order' : undefined }))
 const tokens = [{ id: 't1', name: 'ci', user: 'ada', role: 'operator', created: now() - 300 * HOUR, expires: now() + 1000 * HOUR, lastUsed: now() - 2 * HOUR }]
 const settings = { masking: [{ kind: 'jsonPath', pattern: '$.card', topic: '^payment' }], authenticator: 'file', listen: '0.0.0.0:8080', basePath: '/', version: 'v0.9.0', commit: '9f44af2', started: now() - 400 * HOUR, auditDays: 180, nameServers: ['10.0.0.2:9876'] }
-const plan = (dryRun) => ({ dryRun, method: 'store', items: lagItems(groups[4]).filter((x) => !x.topic.startsWith('%')).map((x) => ({ topic: x.topic, broker: x.broker, queue: x.queue, before: x.committed, after: String(BigInt(x.committed) - 120000n), min: '1200', max: x.end, change: '-120000' })), messages: '1920000' })
-
+const plan = (dryRun) => ({ dryRun, online: true, method: 'broker', again: '1920000', skipped: '0', items: lagItems(groups[4]).filter((x) => !x.topic.startsWith('%')).map((x) => ({ topic: x.topic, broker: x.broker, queue: x.queue, current: x.committed, target: String(BigInt(x.committed) - 120000n), min: '1200', max: x.end, again: '120000', skipped: '0', done: !dryRun })) })
 const find = (items, name) => items.find((x) => x.name === name)
 const routes = [
   [/^\/session$/, () => session], [/^\/setup$/, () => ({ required: false })],
@@ -121,11 +121,14 @@ const routes = [
   [/\/brokers\/([^/]+)\/(\d+)$/, (m) => ({ broker: brokers.find((b) => b.name === m[1] && b.id === Number(m[2])), capabilities, runtime: { putTps: '21840.5 21700.1 21650.9', getTransferredTps: '40211.2 40100.0 39999.1', commitLogDirCapacity: 'Total : 1.8 TiB, Free : 1.1 TiB.', bootTimestamp: String(now() - 400 * HOUR), commitLogDiskRatio: '0.41', pageCacheLockTimeMills: '0', dispatchBehindBytes: '0', msgPutTotalTodayNow: '812993012' } })],
   [/\/config$/, () => config],
   [/\/ha$/, () => ({ master: true, end: '88012992014', inSyncSlaves: 1, slaves: [{ addr: '10.0.0.11:10912', acked: '88012973582', behindBytes: '18432', inSync: true, bytesPerSecond: '21840512', sentUpTo: '88012973582' }] })],
-  [/\/epoch$/, () => ({ items: [{ epoch: 3, start: '0', end: '5120000' }, { epoch: 4, start: '5120000' }] })],
+  [/\/timer$/, () => ({ broker: 'broker-a', supported: true, backlog: '4210', delivered: now() - 900, readTime: now() - 400, topics: [{ topic: 'order_created', count: '4200', updated: now() - 4000 }, { topic: 'coupon_created', count: '10', updated: now() - 90000 }] })],
+  [/\/consumeStats$/, () => ({ broker: 'broker-a', lag: '1284', inflight: '12', items: groups.slice(0, 12).map((g) => ({ group: g.name, topic: 'order_created', lag: g.lag, inflight: g.inflight, tps: g.tps, lastConsume: g.lastConsume })) })],
+  [/\/epoch$/, () => ({ cluster: 'orders-prod', broker: 'broker-a', id: 0, max: '9000000', items: [{ epoch: 3, start: '0', end: '5120000' }, { epoch: 4, start: '5120000' }] })],
   [/\/metrics\/query$/, (m, q) => metrics(q)],
-  [/\/nameservers$/, () => ({ items: settings.nameServers.concat('10.0.1.2:9876').map((addr, i) => ({ addr, reachable: i === 0, routes: 40 })) })],
+  [/\/nameservers$/, () => ({ items: settings.nameServers.concat('10.0.1.2:9876').map((addr, i) => ({ addr, reachable: i === 0, topics: 40, brokers: 4 })) })],
   [/\/kv\/([^/]+)$/, () => ({ items: [{ namespace: 'ORDER_TOPIC_CONFIG', key: 'order_created', value: 'broker-a:8;broker-b:8' }] })],
-  [/\/controllers$/, () => ({ items: [] })], [/\/syncState$/, () => ({ items: [] })],
+  [/\/controllers$/, () => ({ items: [0, 1, 2].map((i) => ({ addr: `10.0.${i}.3:9878`, reachable: i !== 2, group: 'ctl', leader: i === 0, leaderAddr: '10.0.0.3:9878', peers: ['10.0.0.3', '10.0.1.3', '10.0.2.3'] })) })],
+  [/\/syncState$/, () => ({ items: ['broker-a', 'broker-b'].map((broker, i) => ({ broker, masterId: 1, masterAddr: `10.0.${i}.10:10911`, epoch: 4, stateEpoch: 7, inSync: [{ broker, id: 1, addr: `10.0.${i}.10:10911`, alive: true }], notInSync: [{ broker, id: 2, addr: `10.0.${i}.11:10911`, alive: i === 0 }] })) })],
   [/\/topics$/, (m, q) => list(q.get('type') ? [...topics, ...system] : topics, q)],
   [/\/topics\/([^/]+)$/, (m) => { const t = find([...topics, ...system], m[1]); return t && { name: t.name, type: t.type, configs: topicConfig(t) } }],
   [/\/topics\/([^/]+)\/route$/, (m) => { const t = find(topics, m[1]) ?? topics[1]; return { brokers: t.brokers.map((name, i) => ({ name, cluster: 'orders-prod', addrs: { 0: `10.0.${i}.10:10911`, 1: `10.0.${i}.11:10911` } })), queues: t.brokers.map((broker) => ({ broker, read: 8, write: 8, perm: t.perm, sysFlag: 0 })) } }],
@@ -137,7 +140,7 @@ const routes = [
   [/\/groups\/([^/]+)\/lag$/, (m) => { const g = find(groups, m[1]) ?? groups[0]; return { items: lagItems(g), lag: g.lag, tps: g.tps } }],
   [/\/groups\/([^/]+)\/clients$/, (m) => ({ items: clients(find(groups, m[1]) ?? groups[0]) })],
   [/\/groups\/([^/]+)\/subscriptions$/, () => ({ items: [{ topic: 'order_created', expression: 'paid || shipped', expressionType: 'TAG', tags: ['paid', 'shipped'], version: String(now()) }], mismatches: [{ clientId: '10.2.0.22@4102#8812', topic: 'order_created', expression: '*', expected: 'paid || shipped' }] })],
-  [/\/groups\/([^/]+)\/offsets$/, () => plan(true)],
+  [/\/runningInfo$/, () => ({ clientId: '10.2.0.20@4100#8812', properties: { PROP_CONSUME_TYPE: 'CONSUME_PASSIVELY', PROP_THREADPOOL_CORE_SIZE: '20', PROP_CONSUMER_START_TIMESTAMP: '1795417371000' }, subscriptions: [], queues: [0, 1, 2].map((queue) => ({ topic: 'order_created', broker: 'broker-a', queue, committed: '8400000', cachedCount: 12, lastConsume: now() - 900 })), statuses: [] })],
   [/^\/alerts$/, () => ({ items: [{ id: 'a1', ruleId: 'r1', kind: 'lag', severity: 'fault', state: 'firing', cluster: 'orders-prod', target: groups[4].name, value: 1284031, threshold: 100000, since: now() - 742000 }] })],
   [/^\/audit$/, () => ({ items: [{ id: '1', time: now() - 340000, user: 'grace', address: '10.9.0.4', action: 'topic.update', target: 'order_created', cluster: 'orders-prod', result: 'ok', requestId: 'r1' }, { id: '2', time: now() - 2 * HOUR, user: 'ada', address: '10.9.0.2', action: 'group.resetOffset', target: groups[0].name, cluster: 'orders-prod', result: 'ok', requestId: 'r2' }] })],
   [/^\/users$/, () => ({ items: users })], [/^\/tokens$/, () => ({ items: tokens })], [/^\/settings$/, () => settings],
@@ -168,6 +171,7 @@ createServer(async (req, res) => {
     if (/\/topics$/.test(path) && !/"name":"[\w%|-]+"/.test(body)) return answer(400, { type: 'about:blank', title: 'Bad request', status: 400, code: 'invalid', fields: [{ name: 'name', code: 'illegalName', detail: 'only letters, digits, _ - % |' }] })
     return answer(200, steps(dryRun, req.method, path))
   }
+  if (/\/offsets$/.test(path) && req.method === 'PATCH') return answer(200, plan(dryRun))
   for (const [re, f] of [...routes].reverse()) {
     const m = re.exec(path)
     const body = m && f(m, url.searchParams)

@@ -1,4 +1,4 @@
-import { Boxes, Gauge } from 'lucide-react'
+import { Boxes, Gauge, Network, Server, Settings, Signpost, Users } from 'lucide-react'
 import type { Key } from './i18n'
 
 export interface NavItem {
@@ -20,6 +20,19 @@ export const nav: { label: Key; items: NavItem[] }[] = [
     label: 'nav.messaging',
     items: [
       { path: '/c/$c/topics', label: 'nav.topics', icon: Boxes, jump: 't' },
+      { path: '/c/$c/groups', label: 'nav.groups', icon: Users, jump: 'g' },
     ],
+  },
+  {
+    label: 'nav.servers',
+    items: [
+      { path: '/c/$c/brokers', label: 'nav.brokers', icon: Server, jump: 'b' },
+      { path: '/c/$c/nameservers', label: 'nav.nameservers', icon: Signpost, jump: 'n' },
+      { path: '/c/$c/controllers', label: 'nav.controllers', icon: Network, jump: 'r' },
+    ],
+  },
+  {
+    label: 'nav.console',
+    items: [{ path: '/settings', label: 'nav.settings', icon: Settings, jump: 's' }],
   },
 ]

@@ -17,6 +17,15 @@ export const routes = root.addChildren([
   shell.addChildren([
     page('/', () => import('./pages/Clusters')),
     page('/c/$c', () => import('./pages/Overview')),
+    page('/c/$c/brokers', () => import('./pages/Brokers')),
+    page('/c/$c/brokers/$name/$id', () => import('./pages/Broker')),
+    page('/c/$c/nameservers', () => import('./pages/NameServers')),
+    page('/c/$c/controllers', () => import('./pages/Controllers')),
     page('/c/$c/topics', () => import('./pages/Topics')),
+    page('/c/$c/topics/$t', () => import('./pages/Topic')),
+    page('/c/$c/groups', () => import('./pages/Groups')),
+    page('/c/$c/groups/$g', () => import('./pages/Group')),
+    page('/c/$c/groups/$g/reset', () => import('./pages/ResetOffsets')),
+    page('/settings', () => import('./pages/Settings')),
   ]),
 ])

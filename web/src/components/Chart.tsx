@@ -116,17 +116,19 @@ export function MetricChart({ data, label, name, ...rest }: { data: S['Metrics']
   return <Chart {...rest} label={label} t0={data.t0} step={data.step} lines={lines} unit={chartUnit(data.unit)} />
 }
 
+/** The units of internal/series. */
 function chartUnit(unit: string | undefined): Unit {
   switch (unit) {
-    case 'bytes':
-    case 'bytes/s':
+    case 'B':
+      return 'bytes'
+    case 'B/s':
+      return 'bytes/s'
+    case '1/s':
+      return 'rate'
     case 'ms':
     case 'ratio':
       return unit
-    case undefined:
-    case '':
-      return 'count'
     default:
-      return 'rate'
+      return 'count'
   }
 }

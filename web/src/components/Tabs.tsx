@@ -19,8 +19,10 @@ export function Tabs({ tabs, label }: { tabs: Tab[]; label: string }) {
           key={t.id}
           to="."
           search={(i === 0 ? {} : { tab: t.id }) as never}
-          aria-current={t.id === now ? 'page' : undefined}
-          className="-mb-px flex items-center gap-1.5 border-b-2 border-transparent pt-1 pb-2 whitespace-nowrap text-ink-2 hover:text-ink aria-[current=page]:border-accent aria-[current=page]:font-medium aria-[current=page]:text-ink"
+          // The router would call each link active whose search is part of the URL's, so also the first.
+          activeProps={{ 'aria-current': t.id === now ? 'page' : undefined }}
+          data-on={t.id === now || undefined}
+          className="-mb-px flex items-center gap-1.5 border-b-2 border-transparent pt-1 pb-2 whitespace-nowrap text-ink-2 hover:text-ink data-on:border-accent data-on:font-medium data-on:text-ink"
         >
           {t.label}
           {t.count !== undefined && <span className="rounded-full bg-sunken px-1.5 text-2xs text-ink-3">{t.count}</span>}

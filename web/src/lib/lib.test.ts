@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { decode, hexLines, prettyJSON, SHOWN } from './body'
 import { csvCell, toCSV, toJSONLines } from './export'
 import { compareValues, formats, toBig, UNKNOWN } from './format'
+import { localInput, parseLocal } from './localtime'
 import { arrange, formatSort, nextSort, parseSort } from './table'
 import { parseSearch, stringifySearch } from './url'
 
@@ -28,6 +29,20 @@ describe('formats', () => {
     expect(f.time(1_700_000_000_123)).toBe('2023-11-14 22:13:20.123')
     expect(formats({ lang: 'zh-CN', zone: 'Asia/Shanghai' }).time(1_700_000_000_123)).toBe('2023-11-15 06:13:20.123')
     expect(f.ago(1_000_000, 1_000_000 + 5 * 60_000)).toBe('5 min. ago')
+  })
+})
+
+describe('local times', () => {
+  it('are read and written in the chosen zone', () => {
+    const ms = Date.UTC(2026, 10, 23, 0, 15, 7)
+    expect(localInput(ms, 'Asia/Shanghai')).toBe('2026-11-23T08:15:07')
+    for (const zone of ['UTC', 'Asia/Shanghai', 'America/New_York', 'Asia/Kolkata']) expect(parseLocal(localInput(ms, zone), zone)).toBe(ms)
+    expect(parseLocal('2026-11-23T08:15', 'Asia/Shanghai')).toBe(Date.UTC(2026, 10, 23, 0, 15))
+    expect(parseLocal('', 'UTC')).toBeNaN()
+  })
+  it('survive the ends of summer time', () => {
+    const zone = 'America/New_York'
+    for (const ms of [Date.UTC(2026, 2, 8, 6, 59), Date.UTC(2026, 2, 8, 7, 1), Date.UTC(2026, 10, 1, 8, 0)]) expect(parseLocal(localInput(ms, zone), zone)).toBe(ms)
   })
 })
 

@@ -1,13 +1,20 @@
 import body from './body.json'
+import brokers from './brokers.json'
 import chart from './chart.json'
 import clusters from './clusters.json'
 import common from './common.json'
+import controllers from './controllers.json'
 import errors from './errors.json'
+import groups from './groups.json'
 import login from './login.json'
+import nameservers from './nameservers.json'
 import nav from './nav.json'
 import overview from './overview.json'
+import plan from './plan.json'
+import reset from './reset.json'
 import roles from './roles.json'
+import settings from './settings.json'
 import shell from './shell.json'
 import topics from './topics.json'
 
-export default { body, chart, clusters, common, errors, login, nav, overview, roles, shell, topics }
+export default { body, brokers, chart, clusters, common, controllers, errors, groups, login, nameservers, nav, overview, plan, reset, roles, settings, shell, topics }
