@@ -61,14 +61,8 @@ unit: ## unit, golden, script and property tests; fuzz targets with their seeds
 deploy-test: ## dashboard and alert rules against Prometheus' engine and a running server
 	cd test/deploy && $(GO) test -count=1 -timeout 10m ./...
 
-# Bubbles of virtual time run on one processor: on several, the timers of a bubble use one context of the detector at once, and the
-# detector crashes now and then (golang/go#78156). It orders by what happened before, not by what ran at once, so little is lost.
 race: ## the same under the race detector (it needs a C compiler)
-	@if command -v $${CC:-cc} >/dev/null || command -v gcc >/dev/null; then \
-	  all=$$($(GO) list -f '{{.ImportPath}} {{join .TestImports " "}} {{join .XTestImports " "}} ' $(UNIT)); \
-	  timed=$$(grep ' testing/synctest ' <<<"$$all" | cut -d' ' -f1); others=$$(grep -v ' testing/synctest ' <<<"$$all" | cut -d' ' -f1); \
-	  export CGO_ENABLED=1; echo "race: packages with virtual time"; $(GO) test -race -cpu 1 -timeout 15m $$timed; \
-	  echo "race: the others"; $(GO) test -race -timeout 15m $$others; \
+	@if command -v $${CC:-cc} >/dev/null || command -v gcc >/dev/null; then test/race/run.sh $(UNIT); \
 	else echo "race: SKIPPED, no C compiler on this machine"; fi
 
 sim: ## whole clusters in one process, virtual time, SIM (50) seeds of faults; SIM=1000 takes some minutes

@@ -194,6 +194,9 @@ func TestFilterSupportRetry(t *testing.T) {
 }
 
 func TestSQLPullAllocatesNothing(t *testing.T) { // not parallel: it counts allocations
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
 	r := sqlRig(t)
 	p := pull("T", 0, 0)
 	p.ExpressionType, p.Expression = sqlType, "n BETWEEN 3 AND 4 AND missing IS NULL"
