@@ -56,6 +56,9 @@ func (b *Broker) exporterTopics(s *telemetry.Sink) {
 	}
 }
 
+// rocketmq-exporter tells the number that Java's MessageModel has.
+const broadcastModel, clusteringModel = "0", "1"
+
 func (b *Broker) exporterGroups(s *telemetry.Sink, rows []lagRow) {
 	cluster, broker := b.o.Cluster, b.o.Name
 	last, count, model := "", "0", ""
@@ -63,11 +66,11 @@ func (b *Broker) exporterGroups(s *telemetry.Sink, rows []lagRow) {
 		r := &rows[i]
 		group, name := r.group.Name(), r.topic.entry.Name()
 		if group != last || i == 0 {
-			last, count, model = group, "0", "CLUSTERING"
+			last, count, model = group, "0", clusteringModel
 			if c, ok := b.clients.Group(group); ok {
 				count = strconv.Itoa(c.Members)
 				if c.Broadcast {
-					model = "BROADCASTING"
+					model = broadcastModel
 				}
 			}
 			if _, ok := b.meta.Topics.Get(dlqPrefix + group); ok {
@@ -79,14 +82,14 @@ func (b *Broker) exporterGroups(s *telemetry.Sink, rows []lagRow) {
 			continue
 		}
 		s.Int(telemetry.ExDiff, r.lag, group, name, count, model)
-		end := b.endOf(name, r.topic.entry.Config().ReadQueues)
+		at := b.endOf(name, r.topic.entry.Config().ReadQueues) - r.lag
 		gt := groupOf(r.group).topic(r.topic)
 		tps := gt.past.PerSecond(stats.Num)
 		s.Value(telemetry.ExConsumerTPS, tps, cluster, broker, name, group)
 		s.Value(telemetry.ExGroupTPS, tps, cluster, broker, name, group)
 		s.Value(telemetry.ExConsumerSize, gt.past.PerSecond(stats.Size), cluster, broker, name, group)
-		s.Int(telemetry.ExConsumerOffset, end, cluster, broker, name, group)
-		s.Int(telemetry.ExGroupOffset, end-r.lag, cluster, broker, name, group)
+		s.Int(telemetry.ExConsumerOffset, at, cluster, broker, name, group)
+		s.Int(telemetry.ExGroupOffset, at, cluster, broker, name, group)
 		s.Value(telemetry.ExSendBack, gt.backPast.PerSecond(stats.Num), cluster, broker, name, group)
 		s.Int(telemetry.ExLatency, r.lagMs, cluster, broker, name, group)
 	}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ type figures struct {
 	userPuts, userGets atomic.Int64         // messages of topics that are not the broker's own
 	past, userPast     [2]stats.Item        // puts, gets
 	longest            atomic.Int64         // ns of the longest append
+	longestGet         atomic.Int64         // ns of the longest look for messages of a pull
 	times              *telemetry.Histogram // ms that messages waited to be appended
 
 	escaped, escapeFailures atomic.Int64 // messages that other sets took, and attempts that failed
@@ -55,12 +57,44 @@ func (f *figures) init(now time.Time) {
 // put counts a successful append of n messages that took d.
 func (f *figures) put(d time.Duration, n int64) {
 	f.times.ObserveN(d.Milliseconds(), n)
-	for {
-		old := f.longest.Load()
-		if int64(d) <= old || f.longest.CompareAndSwap(old, int64(d)) {
+	raise(&f.longest, d)
+}
+
+// raise makes a at least d.
+func raise(a *atomic.Int64, d time.Duration) {
+	for old := a.Load(); int64(d) > old; old = a.Load() {
+		if a.CompareAndSwap(old, int64(d)) {
 			return
 		}
 	}
+}
+
+// putTimes is Java's text of how many messages took how long to store.
+//
+// Differs from Java: it counts anew each minute; here it is since the start.
+func (f *figures) putTimes() string {
+	var b strings.Builder
+	for i, n := range f.times.Counts() {
+		fmt.Fprintf(&b, "[%s]:%d ", putTimeNames[i], n)
+	}
+	return b.String()
+}
+
+// putTimeNames are Java's, for ExPutBounds and what is above.
+var putTimeNames = [...]string{"<=0ms", "0~10ms", "10~50ms", "50~100ms", "100~200ms", "200~500ms", "500ms~1s", "1~2s", "2~3s", "3~4s", "4~5s", "5~10s", "10s~"}
+
+// putTime is a time in ms which that share of the messages did not exceed when they were stored: the bound of the class that holds it, or
+// the longest time of all if that is less.
+func (f *figures) putTime(share float64) float64 {
+	counts, total := f.times.Counts(), f.times.Count()
+	longest := float64(f.longest.Load()) / float64(time.Millisecond)
+	seen := int64(0)
+	for i, bound := range telemetry.ExPutBounds {
+		if seen += counts[i]; float64(seen) >= share*float64(total) {
+			return min(float64(bound), longest)
+		}
+	}
+	return longest
 }
 
 func (f *figures) read(now time.Time) sample {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
@@ -57,7 +58,9 @@ func (b *Broker) pull(r *mq.PullRequest, dst []byte) (mq.Fetch, error) {
 		read.MaxCount = 1
 	}
 	read.MaxScan = max(800, int(min(r.MaxMessages, maxPullMessages)))
+	began := time.Now()
 	res := b.readSure(q.store, &read, dst)
+	raise(&b.figures.longestGet, time.Since(began))
 	b.limitCold(&res, len(dst))
 	f.Status = mq.FetchStatus(res.Status)
 	f.Records, f.Count, f.Next, f.Min, f.Max = res.Records, res.Count, res.Next, res.Min, res.Max

@@ -254,10 +254,16 @@ func (p *brokerPart) collect(s *telemetry.Sink) {
 		s.Int(telemetry.MasterEpoch, int64(role.Epoch))
 	}
 	e.core.Collect(s, p.o.Broker.Metrics.ExporterNames())
-	e.collectReplication(s)
+	c := p.o.Broker
+	e.collectReplication(s, func(slave string, behind int64) {
+		if c.Metrics.ExporterNames() {
+			s.Int(telemetry.ExLogDiff, behind, c.Identity.Cluster, slave, c.Identity.Name)
+		}
+	})
 }
 
-func (e *engine) collectReplication(s *telemetry.Sink) {
+// collectReplication tells about the slaves, or about the master. exporter is told how far a slave is behind.
+func (e *engine) collectReplication(s *telemetry.Sink, exporter func(slave string, behind int64)) {
 	flag := func(on bool) int64 {
 		if on {
 			return 1
@@ -269,11 +275,13 @@ func (e *engine) collectReplication(s *telemetry.Sink) {
 		for _, i := range e.master.Slaves() {
 			s.Int(telemetry.SlaveLag, i.Behind, i.Addr)
 			s.Int(telemetry.SlaveInSync, flag(i.InSync), i.Addr)
+			exporter(i.Addr, i.Behind)
 		}
 	case e.ruler != nil:
 		for _, i := range e.ruler.State().Slaves {
 			s.Int(telemetry.SlaveLag, i.Behind, strconv.FormatInt(i.ID, 10))
 			s.Int(telemetry.SlaveInSync, flag(i.InSync), strconv.FormatInt(i.ID, 10))
+			exporter(i.Addr, i.Behind)
 		}
 	case e.slave != nil:
 		s.Int(telemetry.SlaveConnected, flag(e.slave.State().Connected))

@@ -11,6 +11,7 @@ var (
 
 	ExBrokerTPS = ex("rocketmq_broker_tps", "messages taken a second, over the last minute", exBroker)
 	ExBrokerQPS = ex("rocketmq_broker_qps", "messages given a second, over the last minute", exBroker)
+	ExLogDiff   = ex("rocketmq_broker_commitlog_diff", "bytes of the log that a slave of this master does not have; brokerIP is the slave's address", exBroker)
 
 	ExProducerTPS    = ex("rocketmq_producer_tps", "messages taken a second, over the last minute", exTopic)
 	ExProducerSize   = ex("rocketmq_producer_message_size", "bytes taken a second, over the last minute", exTopic)
@@ -22,12 +23,12 @@ var (
 	ExConsumerTPS    = ex("rocketmq_consumer_tps", "messages given a second, over the last minute", exBoth)
 	ExGroupTPS       = ex("rocketmq_group_consume_tps", "the same", exBoth)
 	ExConsumerSize   = ex("rocketmq_consumer_message_size", "bytes given a second, over the last minute", exBoth)
-	ExConsumerOffset = ex("rocketmq_consumer_offset", "sum of the ends of the queues that the group reads", exBoth)
-	ExGroupOffset    = ex("rocketmq_group_consume_total_offset", "sum of the group's positions", exBoth)
+	ExConsumerOffset = ex("rocketmq_consumer_offset", "sum of the group's positions", exBoth)
+	ExGroupOffset    = ex("rocketmq_group_consume_total_offset", "the same", exBoth)
 	ExSendBack       = ex("rocketmq_send_back_nums", "messages given back a second, over the last minute", exBoth)
 	ExLatency        = ex("rocketmq_group_get_latency_by_storetime", "age in ms of the oldest message that the group has not consumed", exBoth)
 
-	ExDiff      = ex("rocketmq_group_diff", "messages that the group has not consumed", exDiff)
+	ExDiff      = ex("rocketmq_group_diff", "messages that the group has not consumed; msgModel: 0 broadcasting, 1 clustering", exDiff)
 	ExRetryDiff = ex("rocketmq_group_retrydiff", "the same, of its retry topic", exDiff)
 	ExDLQDiff   = ex("rocketmq_group_dlqdiff", "messages of its dead-letter topic", exDiff)
 
@@ -57,7 +58,8 @@ var (
 		"msgGetTotalTodayMorning": "msg_gettotal_todaymorning", "msgGetTotalYesterdayMorning": "msg_gettotal_yesterdaymorning",
 		"dispatchBehindBytes": "dispatch_behind_bytes", "dispatchMaxBuffer": "dispatch_maxbuffer", "putMessageSizeTotal": "put_message_size_total",
 		"putMessageAverageSize": "put_message_average_size", "putMessageTimesTotal": "putmessage_times_total",
-		"putMessageEntireTimeMax": "putmessage_entire_time_max", "pageCacheLockTimeMills": "pagecache_lock_time_mills",
+		"putMessageEntireTimeMax": "putmessage_entire_time_max", "getMessageEntireTimeMax": "getmessage_entire_time_max",
+		"putLatency99": "put_latency_99", "putLatency999": "put_latency_999", "pageCacheLockTimeMills": "pagecache_lock_time_mills",
 		"commitLogDiskRatio": "commitlog_disk_ratio", "consumeQueueDiskRatio": "consumequeue_disk_ratio",
 		"commitLogMinOffset": "commitlog_minoffset", "commitLogMaxOffset": "commitlog_maxoffset",
 		"remainTransientStoreBufferNumbs": "remain_transientstore_buffer_numbs", "earliestMessageTimeStamp": "earliest_message_timestamp",
