@@ -85,7 +85,7 @@ const maxFailures = 1_000
 // Options of an Engine. The zero value but for Dir works.
 type Options struct {
 	FS      vfs.FS
-	Dir     string        // of results; it is made when it is needed
+	Dir     string        // of results; it is made when it is needed. "": they are kept in memory
 	Running int           // at a time, 2
 	Waiting int           // 32
 	Keep    time.Duration // how long a job is known after it has ended, 24 h
@@ -127,7 +127,10 @@ type work struct {
 
 // New returns an engine that knows the jobs whose results are in its directory.
 func New(o Options) *Engine {
-	if o.FS == nil {
+	switch {
+	case o.Dir == "":
+		o.FS, o.Dir = vfs.NewMem(vfs.MemOptions{}), "/"
+	case o.FS == nil:
 		o.FS = vfs.OS()
 	}
 	if o.Running == 0 {

@@ -17,9 +17,9 @@ import (
 // and groups there are (runtime info, how far all groups are, replicas), and topics that no group reads in turns.
 type Remote struct {
 	Cluster mq.Cluster
-	Name    string // of the cluster, "" = all that the name servers know
-	// Watch returns groups whose clients are to be counted: one request each. May be nil.
-	Watch func() []string
+	Name    string // of the cluster, "" = all that the name servers know, each under its own name
+	// Watch returns groups of a cluster whose clients are to be counted: one request each. May be nil.
+	Watch func(cluster string) []string
 
 	mu     sync.Mutex // guards what follows
 	topics []string   // those that are asked in turns
@@ -46,16 +46,17 @@ func (r *Remote) Sample(ctx context.Context, b *Batch) error {
 	g := errgroup.Group{}
 	g.SetLimit(askAtOnce)
 	for _, set := range info.In(r.Name) {
+		to := b.Of(set.Cluster)
 		master := 0.0
 		if set.Master() != "" {
 			master = 1
 		}
-		b.Gauge("broker.master", master, set.Name)
+		to.Gauge("broker.master", master, set.Name)
 		if master == 0 {
 			continue
 		}
 		g.Go(func() error {
-			err := r.broker(ctx, b, set, topics)
+			err := r.broker(ctx, to, set, topics)
 			mu.Lock()
 			errs = append(errs, err)
 			mu.Unlock()
@@ -93,7 +94,7 @@ func (r *Remote) turns(ctx context.Context, ns mq.NameServerAdmin) []string {
 }
 
 // broker asks one master.
-func (r *Remote) broker(ctx context.Context, b *Batch, set mq.BrokerSet, turns []string) error {
+func (r *Remote) broker(ctx context.Context, b View, set mq.BrokerSet, turns []string) error {
 	at := r.Cluster.Broker(set.Master())
 	info, err := at.RuntimeInfo(ctx)
 	if err != nil {
@@ -133,7 +134,7 @@ func (r *Remote) broker(ctx context.Context, b *Batch, set mq.BrokerSet, turns [
 		}
 	}
 	if r.Watch != nil {
-		for _, group := range r.Watch() {
+		for _, group := range r.Watch(set.Cluster) {
 			c, err := at.Consumers(ctx, group)
 			if err != nil && mq.KindOf(err) != mq.KindConsumerNotOnline {
 				continue
@@ -156,7 +157,7 @@ var totalKeys = map[string]string{
 	"msgPutTotalTodayNow": "broker.in.tps", "msgGetTotalTodayNow": "broker.out.tps", "putMessageSizeTotal": "broker.in.bytes",
 }
 
-func runtimeFigures(b *Batch, broker string, info map[string]string) {
+func runtimeFigures(b View, broker string, info map[string]string) {
 	number := func(key string) (float64, bool) {
 		v, err := strconv.ParseFloat(strings.TrimSpace(info[key]), 64)
 		return v, err == nil && v >= 0
@@ -202,9 +203,9 @@ func parseSize(s string) (float64, bool) {
 }
 
 // groupFigures tells how far groups are, and returns where the queues of the topics end, added up.
-func groupFigures(b *Batch, broker string, all *mq.GroupsStats) map[string]float64 {
+func groupFigures(b View, broker string, all *mq.GroupsStats) map[string]float64 {
 	queueEnds := map[mq.Queue]mq.Index{}
-	now := b.now().UnixMilli()
+	now := b.b.now().UnixMilli()
 	for _, g := range all.Groups {
 		type sums struct{ lag, late, done float64 }
 		topics := map[string]*sums{}

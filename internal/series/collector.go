@@ -142,18 +142,36 @@ func (b *Batch) Begin(tick time.Time) {
 	b.round++
 }
 
+// View is a batch for the figures of one cluster.
+type View struct {
+	b       *Batch
+	cluster string
+}
+
+// Of returns the view of a cluster.
+func (b *Batch) Of(cluster string) View { return View{b, cluster} }
+
 // Gauge tells a value. labels are those of the definition without the cluster.
-func (b *Batch) Gauge(name string, v float64, labels ...string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.addLocked(name, v, labels)
+func (b *Batch) Gauge(name string, v float64, labels ...string) { b.Of(b.cluster).Gauge(name, v, labels...) }
+
+// Total is View.Total.
+func (b *Batch) Total(name, part string, v float64, labels ...string) {
+	b.Of(b.cluster).Total(name, part, v, labels...)
+}
+
+// Gauge tells a value. labels are those of the definition without the cluster.
+func (w View) Gauge(name string, v float64, labels ...string) {
+	w.b.mu.Lock()
+	defer w.b.mu.Unlock()
+	w.b.addLocked(w.cluster, name, v, labels)
 }
 
 // Total tells a number that only grows, of one part of a series; the series gets what its parts grew by in a second.
-func (b *Batch) Total(name, part string, v float64, labels ...string) {
+func (w View) Total(name, part string, v float64, labels ...string) {
+	b := w.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.key = append(append(appendIdentity(b.key[:0], name, labels...), 0), part...)
+	b.key = append(append(appendIdentity(append(append(b.key[:0], w.cluster...), 0), name, labels...), 0), part...)
 	m := b.meters[string(b.key)]
 	if m == nil {
 		m = &meter{}
@@ -167,15 +185,15 @@ func (b *Batch) Total(name, part string, v float64, labels ...string) {
 	known := !m.at.IsZero() && dt > 0 && grew >= 0 // a total that shrank is that of a broker that was started again
 	m.v, m.at, m.round = v, b.tick, b.round
 	if known {
-		b.addLocked(name, grew/dt, labels)
+		b.addLocked(w.cluster, name, grew/dt, labels)
 	}
 }
 
-func (b *Batch) addLocked(name string, v float64, labels []string) {
-	b.key = appendIdentity(b.key[:0], name, labels...)
+func (b *Batch) addLocked(cluster, name string, v float64, labels []string) {
+	b.key = appendIdentity(append(append(b.key[:0], cluster...), 0), name, labels...)
 	c := b.cells[string(b.key)]
 	if c == nil {
-		c = &cell{sample: Sample{Name: name, Labels: append([]string{b.cluster}, labels...)}}
+		c = &cell{sample: Sample{Name: name, Labels: append([]string{cluster}, labels...)}}
 		if d := find(name); d != nil {
 			c.largest = d.Merge == Largest
 		}

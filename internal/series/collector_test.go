@@ -229,7 +229,7 @@ func (f *fakeCluster) Consumers(context.Context, string) (mq.ConsumerGroup, erro
 func TestRemoteAsksAFewThingsOfEachMaster(t *testing.T) {
 	t.Parallel()
 	f := &fakeCluster{sent: 100}
-	r := &series.Remote{Cluster: f, Name: "c", Watch: func() []string { return []string{"g"} }}
+	r := &series.Remote{Cluster: f, Name: "c", Watch: func(string) []string { return []string{"g"} }}
 	b := series.NewBatch("c")
 	var got map[string]float64
 	for i := range 2 {

@@ -66,7 +66,7 @@ var takes = map[*telemetry.Metric]func(p *Process, b *Batch, s *telemetry.Sample
 	telemetry.RPCLatency: latency,
 	telemetry.FsyncTime: func(p *Process, b *Batch, s *telemetry.Sample) {
 		b.Distribution("fsync", s.Dist, func(d *telemetry.Distribution) {
-			b.addLocked("broker.fsync.p99", 1000*quantileOf(d, 0.99), []string{p.Broker})
+			b.addLocked(b.cluster, "broker.fsync.p99", 1000*quantileOf(d, 0.99), []string{p.Broker})
 		})
 	},
 }
@@ -118,17 +118,17 @@ func latency(p *Process, b *Batch, s *telemetry.Sample) {
 		return
 	}
 	b.Distribution("rpc "+code, s.Dist, func(d *telemetry.Distribution) {
-		b.addLocked("broker.rpc.avg", d.Sum/float64(d.Count), []string{p.Broker, code})
-		b.addLocked("broker.rpc.p99", quantileOf(d, 0.99), []string{p.Broker, code})
+		b.addLocked(b.cluster, "broker.rpc.avg", d.Sum/float64(d.Count), []string{p.Broker, code})
+		b.addLocked(b.cluster, "broker.rpc.p99", quantileOf(d, 0.99), []string{p.Broker, code})
 	})
 	b.Total("broker.rpc.tps", s.Labels[2], float64(s.Dist.Count), p.Broker, code)
 	if !slices.Contains(sendCodes, code) {
 		return
 	}
 	b.Distribution("put", s.Dist, func(d *telemetry.Distribution) {
-		b.addLocked("broker.put.avg", d.Sum/float64(d.Count), []string{p.Broker})
+		b.addLocked(b.cluster, "broker.put.avg", d.Sum/float64(d.Count), []string{p.Broker})
 		for name, q := range map[string]float64{"broker.put.p50": 0.5, "broker.put.p99": 0.99, "broker.put.p999": 0.999} {
-			b.addLocked(name, quantileOf(d, q), []string{p.Broker})
+			b.addLocked(b.cluster, name, quantileOf(d, q), []string{p.Broker})
 		}
 	})
 }
