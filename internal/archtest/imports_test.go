@@ -51,7 +51,7 @@ var siblings = map[string][]string{
 
 // only narrows what a package may import below its level; absent means: every lower level.
 var only = map[string][]string{
-	"api":         {"mq", "record", "protocol", "remoting", "auth", "selector", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue", "wireconf"},
+	"api":         {"mq", "record", "protocol", "remoting", "auth", "selector", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue", "wireconf", "series", "alerts", "jobs"},
 	"broker":      {"storage", "mq", "record", "selector", "vfs", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue", "quota"},
 	"storage":     {"record", "vfs", "bufpool", "bytesview", "invariants"},
 	"replication": {"storage", "vfs", "record", "bufpool"},

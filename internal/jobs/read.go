@@ -139,6 +139,19 @@ func (r *reader) spans(ctx context.Context, s *Selection) (out []span, total int
 	return out, total, nil
 }
 
+// Count returns how many messages a selection is about; of a span those whose positions fit.
+func Count(ctx context.Context, c mq.Cluster, topic string, s *Selection) (int64, error) {
+	r, err := newReader(ctx, c, topic)
+	if err != nil || s.Named() {
+		return int64(len(s.Refs) + len(s.OffsetIDs)), err
+	}
+	_, n, err := r.spans(ctx, s)
+	if s.Max > 0 {
+		n = min(n, s.Max)
+	}
+	return n, err
+}
+
 var errEnough = errors.New("enough")
 
 // each hands the messages of a selection to fn, queue after queue, and counts as failed what was named and is not there. An error of fn
@@ -225,6 +238,7 @@ const (
 	CodeNoOrigin = "noOrigin"
 	CodeRefused  = "refused"
 	CodeWeak     = "notDurable"
+	CodeDenied   = "outOfScope"
 )
 
 var (

@@ -17,6 +17,8 @@ type Resend struct {
 	Selection
 	Topic string // instead of where a message came from
 	Rate  int    // messages a second, 100
+	// Allowed says whether the user may send to a topic; nil: to all.
+	Allowed func(topic string) error
 }
 
 const usualRate = 100
@@ -79,6 +81,12 @@ func (r *Resend) Run(ctx context.Context, t *Task) error {
 		if to == "" {
 			t.Fail(item, CodeNoOrigin, errors.New("the message does not say which topic it came from: choose one"))
 			return nil
+		}
+		if r.Allowed != nil {
+			if err := r.Allowed(to); err != nil {
+				t.Fail(item, CodeDenied, err)
+				return nil
+			}
 		}
 		switch st, err := s.send(ctx, to, m); {
 		case ctx.Err() != nil:

@@ -152,7 +152,9 @@ type View struct {
 func (b *Batch) Of(cluster string) View { return View{b, cluster} }
 
 // Gauge tells a value. labels are those of the definition without the cluster.
-func (b *Batch) Gauge(name string, v float64, labels ...string) { b.Of(b.cluster).Gauge(name, v, labels...) }
+func (b *Batch) Gauge(name string, v float64, labels ...string) {
+	b.Of(b.cluster).Gauge(name, v, labels...)
+}
 
 // Total is View.Total.
 func (b *Batch) Total(name, part string, v float64, labels ...string) {

@@ -11,11 +11,15 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/alerts"
+	"github.com/cometmq/cometmq/internal/jobs"
 	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/series"
 )
 
 // Authenticators.
@@ -41,6 +45,10 @@ type Options struct {
 	BasePath string
 	// Listen is the address, for the settings page.
 	Listen string
+	// Metrics answers what charts ask; nil: nobody samples. A Prometheus in the settings is asked instead.
+	Metrics series.Asker
+	// Alerts evaluates rules; nil: nobody does.
+	Alerts *alerts.Watcher
 	// Keys tells what is known of a configuration key; nil: nothing.
 	Keys func(role, key string) (KeyInfo, bool)
 	// Version and Commit of this build.
@@ -75,7 +83,8 @@ type API struct {
 	sessions *sessions
 	logins   *loginLimit
 	repeats  *repeats
-	jobs     *jobs
+	jobs     *jobs.Engine
+	streams  streams
 	ui       *ui
 	seal     *sealer
 	scans    chan struct{} // a token for each message search
@@ -114,7 +123,11 @@ func New(o Options) (*API, error) {
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.sessions = &sessions{keep: a.keep, now: o.Now}
-	a.jobs = newJobs(a)
+	jo := jobs.Options{Now: o.Now, Log: o.Log}
+	if o.File != "" {
+		jo.Dir = filepath.Join(filepath.Dir(o.File), "jobs")
+	}
+	a.jobs = jobs.New(jo)
 	a.clients = &clientCache{a: a}
 	if a.setup, err = newSetup(a); err != nil {
 		a.cancel()
@@ -125,6 +138,7 @@ func New(o Options) (*API, error) {
 		return nil, errors.Join(err, a.keep.close())
 	}
 	a.handler = a.build()
+	a.wg.Go(func() { _ = a.jobs.Run(a.ctx) }) // it ends with the context and without an error
 	return a, nil
 }
 

@@ -3,197 +3,82 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io"
 	"net/http"
-	"slices"
-	"strings"
-	"sync"
-)
+	"strconv"
 
-// Kinds of jobs.
-const (
-	jobResend        = "dlqResend"
-	jobExportDLQ     = "dlqExport"
-	jobExportMessage = "messageExport"
-)
-
-// States of a job.
-const (
-	jobQueued    = "queued"
-	jobRunning   = "running"
-	jobDone      = "done"
-	jobFailed    = "failed"
-	jobCancelled = "cancelled"
-)
-
-const (
-	maxJobs     = 200 // that are remembered
-	jobsAtOnce  = 4
-	maxFailures = 1000     // that a job lists
-	maxResult   = 64 << 20 // bytes of what a job makes, in memory
+	"github.com/cometmq/cometmq/internal/jobs"
 )
 
 // jobAnswer is a job as callers see it.
 type jobAnswer struct {
-	ID         string       `json:"id"`
-	Kind       string       `json:"kind"`
-	State      string       `json:"state"`
-	Cluster    string       `json:"cluster"`
-	Target     string       `json:"target"`
-	User       string       `json:"user,omitempty"`
-	Created    int64        `json:"created"`
-	Started    int64        `json:"started,omitempty"`
-	Finished   int64        `json:"finished,omitempty"`
-	Total      *i64         `json:"total,omitempty"`
-	Done       i64          `json:"done"`
-	Failed     i64          `json:"failed"`
-	Detail     string       `json:"detail,omitempty"`
-	HasResult  bool         `json:"hasResult,omitempty"`
-	ResultName string       `json:"resultName,omitempty"`
-	Failures   []jobFailure `json:"failures,omitempty"`
+	ID         string         `json:"id"`
+	Kind       string         `json:"kind"`
+	State      jobs.State     `json:"state"`
+	Cluster    string         `json:"cluster"`
+	Target     string         `json:"target"`
+	User       string         `json:"user,omitempty"`
+	Created    int64          `json:"created"`
+	Started    int64          `json:"started,omitempty"`
+	Finished   int64          `json:"finished,omitempty"`
+	Total      *i64           `json:"total,omitempty"`
+	Done       i64            `json:"done"`
+	Failed     i64            `json:"failed"`
+	Detail     string         `json:"detail,omitempty"`
+	HasResult  bool           `json:"hasResult,omitempty"`
+	ResultName string         `json:"resultName,omitempty"`
+	Failures   []jobs.Failure `json:"failures,omitempty"`
 }
 
-type jobFailure struct {
-	Item   string `json:"item"`
-	Code   string `json:"code"`
-	Detail string `json:"detail"`
-}
-
-// job is work that takes longer than a request.
-type job struct {
-	owner  *jobs
-	cancel context.CancelFunc
-
-	// Guarded by owner.mu.
-	v       jobAnswer
-	result  []byte
-	changed chan struct{} // closed and made anew with each change
-}
-
-// jobs runs a few at a time and remembers the last ones.
-type jobs struct {
-	a      *API
-	tokens chan struct{}
-
-	mu  sync.Mutex // guards all and what jobs hold
-	all []*job     // oldest first
-}
-
-func newJobs(a *API) *jobs { return &jobs{a: a, tokens: make(chan struct{}, jobsAtOnce)} }
-
-var errJobs = problemf(http.StatusTooManyRequests, "tooManyJobs", "%d jobs wait or run: cancel some, or wait", maxJobs)
-
-// start begins a job as soon as there is a place.
-func (s *jobs) start(c *call, kind, cluster, target string, run func(ctx context.Context, j *job) error) (*jobAnswer, error) {
-	ctx, cancel := context.WithCancel(s.a.ctx)
-	j := &job{
-		owner: s, cancel: cancel, changed: make(chan struct{}),
-		v: jobAnswer{ID: strings.ToLower(newID()), Kind: kind, State: jobQueued, Cluster: cluster, Target: target, User: c.who.name(), Created: s.a.now().UnixMilli()},
+// jobOf makes an answer of a job; lists leave out what failed.
+func jobOf(j *jobs.Job, failures bool) *jobAnswer {
+	out := &jobAnswer{
+		ID: j.ID, Kind: j.Kind, State: j.State, Cluster: j.Cluster, Target: j.Target, User: j.User, Created: j.Created, Started: j.Started,
+		Finished: j.Finished, Done: i64(j.Done), Failed: i64(j.Failed), Detail: j.Detail,
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.room() {
-		cancel()
-		return nil, errJobs
+	if j.Total > 0 {
+		out.Total = opt(j.Total)
 	}
-	s.all = append(s.all, j)
-	v := j.v
-	s.a.wg.Go(func() {
-		defer cancel()
-		s.execute(ctx, j, run)
-	})
-	return &v, nil
-}
-
-// room forgets the oldest job that has ended. The caller holds mu.
-func (s *jobs) room() bool {
-	if len(s.all) < maxJobs {
-		return true
+	if j.State == jobs.Done && j.ResultName != "" {
+		out.HasResult, out.ResultName = true, j.ResultName
 	}
-	i := slices.IndexFunc(s.all, func(j *job) bool { return j.ended() })
-	if i >= 0 {
-		s.all = slices.Delete(s.all, i, i+1)
+	if failures {
+		out.Failures = j.Failures
 	}
-	return i >= 0
+	return out
 }
 
-// ended: the caller holds mu.
-func (j *job) ended() bool { return j.v.Finished != 0 }
-
-func (s *jobs) execute(ctx context.Context, j *job, run func(ctx context.Context, j *job) error) {
-	var err error
-	select {
-	case s.tokens <- struct{}{}:
-		j.update(func(v *jobAnswer) { v.State, v.Started = jobRunning, s.a.now().UnixMilli() })
-		err = run(ctx, j)
-		<-s.tokens
-	case <-ctx.Done():
-		err = ctx.Err()
+// start queues a job.
+func (c *call) start(s jobs.Spec, run jobs.Body) (any, error) {
+	j, err := c.a.jobs.Start(s, run)
+	switch {
+	case errors.Is(err, jobs.ErrFull):
+		return nil, problemf(http.StatusTooManyRequests, "tooManyJobs", "%v", err)
+	case err != nil:
+		return nil, err
 	}
-	j.update(func(v *jobAnswer) {
-		v.Finished, v.State = s.a.now().UnixMilli(), jobDone
-		switch {
-		case ctx.Err() != nil:
-			v.State = jobCancelled
-		case err != nil:
-			v.State, v.Detail = jobFailed, problemOf(err).Detail
-		}
-	})
+	return jobOf(&j, false), nil
 }
 
-func (j *job) update(change func(v *jobAnswer)) {
-	j.owner.mu.Lock()
-	defer j.owner.mu.Unlock()
-	change(&j.v)
-	close(j.changed)
-	j.changed = make(chan struct{})
-}
-
-// fail counts an item that could not be done and says why.
-func (j *job) fail(item string, err error) {
-	p := problemOf(err)
-	j.update(func(v *jobAnswer) {
-		v.Failed++
-		if len(v.Failures) < maxFailures {
-			v.Failures = append(v.Failures, jobFailure{item, p.Code, p.Detail})
-		}
-	})
-}
-
-func (j *job) setResult(name string, data []byte) {
-	j.update(func(v *jobAnswer) { v.HasResult, v.ResultName = true, name })
-	j.owner.mu.Lock()
-	defer j.owner.mu.Unlock()
-	j.result = data
-}
-
-// snapshot is the job now, and a channel that is closed when it has changed.
-func (j *job) snapshot(withFailures bool) (jobAnswer, <-chan struct{}) {
-	j.owner.mu.Lock()
-	defer j.owner.mu.Unlock()
-	v := j.v
-	v.Failures = nil
-	if withFailures {
-		v.Failures = slices.Clone(j.v.Failures)
+// job is the job of the path, with a channel that is closed when it has changed.
+func (c *call) job() (*jobs.Job, <-chan struct{}, error) {
+	j, changed, err := c.a.jobs.Watch(c.path("job"))
+	if err != nil || !c.mayJob(&j) {
+		return nil, nil, notFound("jobNotFound", "there is no job %q; they are forgotten after a day", c.path("job"))
 	}
-	return v, j.changed
-}
-
-// find returns the job of the path.
-func (c *call) job() (*job, error) {
-	s := c.a.jobs
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, j := range s.all {
-		if j.v.ID == c.path("job") && c.mayJob(&j.v) {
-			return j, nil
-		}
-	}
-	return nil, notFound("jobNotFound", "there is no job %q; jobs are forgotten after a restart", c.path("job"))
+	return &j, changed, nil
 }
 
 // mayJob: jobs of others are for operators.
-func (c *call) mayJob(v *jobAnswer) bool {
-	return v.User == c.who.name() || c.who.may(roleOperator) && c.who.seesGroup(v.Target)
+func (c *call) mayJob(j *jobs.Job) bool {
+	if j.User != c.who.name() && !c.who.may(roleOperator) {
+		return false
+	}
+	if j.Kind == jobs.KindExport {
+		return c.who.seesTopic(j.Target)
+	}
+	return c.who.seesGroup(j.Target)
 }
 
 func listJobs(c *call) (any, error) {
@@ -201,63 +86,77 @@ func listJobs(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := c.a.jobs
 	var out []jobAnswer
-	s.mu.Lock()
-	for _, j := range s.all {
-		v := j.v
-		v.Failures = nil
-		if c.mayJob(&v) && q.wants(v.Kind, v.Target, v.User) {
-			out = append(out, v)
+	for _, j := range c.a.jobs.List() {
+		if c.mayJob(&j) && q.wants(j.Kind, j.Target, j.User) {
+			out = append(out, *jobOf(&j, false))
 		}
 	}
-	s.mu.Unlock()
 	if q.sort == "" {
 		q.sort, q.down = "created", true
 	}
 	return pageOf(c, q, out, nil, text("id", func(v *jobAnswer) string { return v.ID }), number("created", func(v *jobAnswer) int64 { return v.Created }),
-		text("state", func(v *jobAnswer) string { return v.State }), text("kind", func(v *jobAnswer) string { return v.Kind }))
+		text("state", func(v *jobAnswer) string { return string(v.State) }), text("kind", func(v *jobAnswer) string { return v.Kind }))
 }
 
 func getJob(c *call) (any, error) {
-	j, err := c.job()
+	j, _, err := c.job()
 	if err != nil {
 		return nil, err
 	}
-	v, _ := j.snapshot(true)
-	return &v, nil
+	return jobOf(j, true), nil
 }
 
 // cancelJob cancels one that runs and forgets one that has ended.
 func cancelJob(c *call) (any, error) {
-	j, err := c.job()
+	j, _, err := c.job()
 	if err != nil {
 		return nil, err
 	}
-	s := c.a.jobs
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !j.ended() {
-		j.cancel()
-		return nil, nil
-	}
-	s.all = slices.DeleteFunc(s.all, func(x *job) bool { return x == j })
-	return nil, nil
+	return nil, c.a.jobs.Delete(j.ID)
 }
 
 func getJobResult(c *call) (any, error) {
-	j, err := c.job()
+	j, _, err := c.job()
 	if err != nil {
 		return nil, err
 	}
-	v, _ := j.snapshot(false)
-	if !v.HasResult {
-		return nil, notFound("noResult", "job %s has made nothing, or not yet", v.ID)
+	name, size, r, err := c.a.jobs.Result(j.ID)
+	if err != nil {
+		return nil, notFound("noResult", "job %s has made nothing, or not yet", j.ID)
 	}
-	c.a.jobs.mu.Lock()
-	data := j.result
-	c.a.jobs.mu.Unlock()
-	c.download(cmp.Or(v.ResultName, "result"))
-	_, _ = c.w.Write(data) // the client may have gone
+	defer func() { _ = r.Close() }() // it was only read
+	c.download(cmp.Or(name, "result"))
+	c.w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	_, _ = io.Copy(c.w, r) // the client may have gone
 	return handled{}, nil
+}
+
+// streamJob tells each change of a job until it ends.
+func streamJob(c *call) (any, error) {
+	if _, _, err := c.job(); err != nil {
+		return nil, err
+	}
+	return c.stream(func(ctx context.Context, s *stream) {
+		for {
+			j, changed, err := c.job()
+			if err != nil {
+				s.end("gone")
+				return
+			}
+			s.offer("job", "", jobOf(j, j.State.Ended()))
+			if j.State.Ended() {
+				s.end("done")
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+			}
+			if !pause(ctx, jobPause) {
+				return
+			}
+		}
+	})
 }

@@ -44,7 +44,7 @@ func (c *call) newSearch(topic string) (*search, error) {
 		return nil, problemf(http.StatusForbidden, "roleTooLow", "your role may not see bodies, nor search in them")
 	}
 	if f.hide.hidesProperties() && (f.sql != nil || len(f.props) > 0 || f.key != "") {
-		return nil, problemf(http.StatusForbidden, "maskedProperties", "properties of this topic are hidden from your role: it cannot search in them")
+		return nil, errMaskedSearch
 	}
 	s := &search{c: c, topic: topic, f: f, shown: maxShown}
 	switch o := v.Get("order"); o {
@@ -73,6 +73,8 @@ func (c *call) newSearch(topic string) (*search, error) {
 	}
 	return s, nil
 }
+
+var errMaskedSearch = problemf(http.StatusForbidden, "maskedProperties", "properties of this topic are hidden from your role: it cannot search in them")
 
 func (m *masking) hidesProperties() bool {
 	return m.all || slices.ContainsFunc(m.rules, func(r maskingRule) bool { return r.Kind == "property" })
