@@ -148,7 +148,7 @@ func (k *Keeper) Serves() bool { return k.o.SelfSigned || k.server.files.Cert !=
 // Server returns the settings for servers. They follow the files.
 func (k *Keeper) Server() *tls.Config {
 	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
+		MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return k.server.now.Load().conf, nil },
 	}
 }
@@ -224,6 +224,8 @@ func (k *Keeper) common() *tls.Config {
 
 func (k *Keeper) serverConfig(s *state) *tls.Config {
 	c := k.common()
+	// A session that is resumed has not been checked against the authorities of now. Connections live long, so that little is lost.
+	c.SessionTicketsDisabled = true
 	c.ClientCAs = s.trust
 	verify := s.trust != nil || k.o.VerifyClient
 	switch {

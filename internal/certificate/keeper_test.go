@@ -133,7 +133,7 @@ func TestFilesAreFollowed(t *testing.T) {
 	})
 }
 
-// TestOpenConnectionsSurviveAChange and tickets of before do not help a client that is not believed any more.
+// TestTrustIsFollowedOnBothSides: authorities change, then the certificates of both.
 func TestTrustIsFollowedOnBothSides(t *testing.T) {
 	t.Parallel()
 	d, _ := world(t)

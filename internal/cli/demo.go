@@ -46,7 +46,7 @@ func page(n *node.Node) string {
 	if n.MetricsAddr() == "" {
 		return "off"
 	}
-	return "http://" + n.MetricsAddr() + "/metrics"
+	return n.MetricsURL()
 }
 
 // demoResult is the line of `demo --json`.

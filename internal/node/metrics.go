@@ -21,6 +21,7 @@ import (
 type metricsPart struct {
 	log    *slog.Logger
 	addr   string
+	scheme string // http or https: what every client may use
 	l      net.Listener
 	server *http.Server
 }
@@ -55,7 +56,11 @@ func (n *Node) openPage(ctx context.Context, o *Options, c *config.Metrics, bind
 			"addr", c.Addr(bind), "err", err)
 		return
 	}
-	p := &metricsPart{log: log, addr: reachable(l.Addr(), ""), l: n.secureOf(o).listen(l, needTLS)}
+	sec := n.secureOf(o)
+	p := &metricsPart{log: log, addr: reachable(l.Addr(), ""), scheme: "http", l: sec.listen(l, needTLS)}
+	if sec.mode == remoting.TLSEnforcing {
+		p.scheme = "https"
+	}
 	page := prom.Options{
 		Sources: func() []telemetry.Source { return n.sources(o, c) }, Limit: c.Limit,
 		Failed: func(err error) { log.Warn("something on the page for Prometheus is wrong", "err", err) },

@@ -220,6 +220,14 @@ func (n *Node) MetricsAddr() string {
 	return n.metrics.addr
 }
 
+// MetricsURL is the page for Prometheus, "" when there is none.
+func (n *Node) MetricsURL() string {
+	if n.metrics == nil {
+		return ""
+	}
+	return n.metrics.scheme + "://" + n.metrics.addr + "/metrics"
+}
+
 // BrokerAddr is the advertised address of the broker, "" when that role is not played.
 func (n *Node) BrokerAddr() string {
 	if n.broker == nil {

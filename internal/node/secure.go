@@ -77,6 +77,8 @@ func (s *secure) dial(next func(context.Context, string, string) (net.Conn, erro
 
 // listen makes of l one that takes what the mode says, for protocols without a look at the first byte of their own. refusal tells
 // peers without TLS that they need it.
+//
+// Differs from Java: its page for Prometheus has no TLS.
 func (s *secure) listen(l net.Listener, refusal string) net.Listener {
 	if s.mode == remoting.TLSDisabled {
 		return l
@@ -87,6 +89,8 @@ func (s *secure) listen(l net.Listener, refusal string) net.Listener {
 }
 
 // listenHA takes slaves with TLS only.
+//
+// Differs from Java: it copies the log without encryption always. tls.ha.enable is ours.
 func (s *secure) listenHA(l net.Listener) net.Listener {
 	return certificate.Listen(l, certificate.ListenOptions{Config: s.keeper.Server(), Log: s.log})
 }

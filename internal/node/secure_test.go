@@ -2,7 +2,9 @@ package node
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -14,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/auth"
 	"github.com/cometmq/cometmq/internal/bench"
 	"github.com/cometmq/cometmq/internal/certificate"
 	"github.com/cometmq/cometmq/internal/config"
@@ -168,6 +171,9 @@ func TestPageIsEncrypted(t *testing.T) {
 		!strings.Contains(body, `cometmq_tls_reload_failures_total{role="namesrv",side="client"} 0`) {
 		t.Errorf("%d\n%s", code, body)
 	}
+	if url := n.MetricsURL(); url != "https://"+n.MetricsAddr()+"/metrics" {
+		t.Error(url)
+	}
 	if code, body := get(false); code != http.StatusBadRequest || !strings.Contains(body, "https") {
 		t.Errorf("%d %s", code, body)
 	}
@@ -301,6 +307,66 @@ func TestNothingBlocksAccepting(t *testing.T) {
 	}
 	for _, nc := range silent {
 		_ = nc.Close()
+	}
+	must(t, n.Shutdown(t.Context()))
+}
+
+// TestNewCertificatesLeaveConnectionsAlone: the files change under a running node; who is connected stays, who comes sees the new one.
+func TestNewCertificatesLeaveConnectionsAlone(t *testing.T) {
+	t.Parallel()
+	dir, a := certs.Folder(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n := w.start(w.secureOptions(tlsKeys(dir, "enforcing")))
+		shown := ""
+		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := w.dialer(dir)(ctx, network, addr)
+			if tc, ok := nc.(*tls.Conn); ok {
+				shown = tc.ConnectionState().PeerCertificates[0].Subject.CommonName
+			}
+			return nc, err
+		}
+		before := remoting.NewClient(remoting.ClientOptions{Dial: dial, IdleTimeout: -1})
+		ping := func(c *remoting.Client) string {
+			r, err := c.Invoke(t.Context(), n.BrokerAddr(), &remoting.Command{Code: protocol.ReqGetBrokerRuntimeInfo})
+			must(t, err)
+			return fmt.Sprint(r.Code)
+		}
+		if got := ping(before); got != "0" || shown != "server" {
+			t.Fatalf("code %s, certificate %q", got, shown)
+		}
+		cert, key := a.Issue(t, "renewed", certs.FarAway)
+		certs.Write(t, filepath.Join(dir, "server.pem"), cert)
+		certs.Write(t, filepath.Join(dir, "server.key"), key)
+		time.Sleep(5 * time.Second)
+		shown = "the connection of before"
+		if got := ping(before); got != "0" || shown != "the connection of before" {
+			t.Errorf("code %s over %s", got, shown)
+		}
+		after := remoting.NewClient(remoting.ClientOptions{Dial: dial})
+		if got := ping(after); got != "0" || shown != "renewed" {
+			t.Errorf("code %s, certificate %q", got, shown)
+		}
+		before.Close()
+		after.Close()
+		must(t, n.Shutdown(t.Context()))
+	})
+}
+
+// TestSignaturesCountUnderTLS, too.
+func TestSignaturesCountUnderTLS(t *testing.T) {
+	t.Parallel()
+	dir, _ := certs.Folder(t)
+	w := newWorld(t)
+	keys := tlsKeys(dir, "enforcing")
+	maps.Copy(keys, accessKeys)
+	n := w.start(w.secureOptions(keys))
+	for secret, want := range map[string]string{"root-secret": "0 ", "guess": "16 check signature failed."} {
+		c := remoting.NewClient(remoting.ClientOptions{Dial: w.dialer(dir), Sign: (&auth.Credentials{AccessKey: "root", SecretKey: secret}).Sign})
+		if got := ask(t, c, sendTo("orders")); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		c.Close()
 	}
 	must(t, n.Shutdown(t.Context()))
 }

@@ -2,6 +2,7 @@ package remoting
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -42,12 +43,14 @@ func (a *sendAnswer) AppendTo(w *protocol.FieldWriter) {
 // sendServer answers code 310 as a broker would, without storing anything.
 func sendServer() *Server {
 	s := NewServer(ServerOptions{OnOpen: func(c *Conn) { c.SetState(new(sendAnswer)) }})
-	s.Handle(310, func(c *Conn, r *Request) {
-		a := c.State().(*sendAnswer)
-		a.index++
-		c.Reply(r.ReplyTo(), 0, "", a, nil)
-	})
+	s.Handle(310, answerSend)
 	return s
+}
+
+func answerSend(c *Conn, r *Request) {
+	a := c.State().(*sendAnswer)
+	a.index++
+	c.Reply(r.ReplyTo(), 0, "", a, nil)
 }
 
 // pipeline writes frames of them at once and reads the answers, again and again.
@@ -113,6 +116,55 @@ func BenchmarkPipelinedSends(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "requests/s")
 		})
+	}
+}
+
+// BenchmarkSendsOverTLS is a send of 1 KiB alone and 64 of them in one write, with both ends in this process.
+func BenchmarkSendsOverTLS(b *testing.B) {
+	server, client := certificate(b)
+	for _, tc := range []struct {
+		name   string
+		secure bool
+		n      int
+	}{{"plain/1", false, 1}, {"tls/1", true, 1}, {"plain/64", false, 64}, {"tls/64", true, 64}} {
+		b.Run(tc.name, func(b *testing.B) {
+			s := NewServer(ServerOptions{TLS: server, OnOpen: func(c *Conn) { c.SetState(new(sendAnswer)) }})
+			s.Handle(310, answerSend)
+			r := serve(b, overTCP(), presetIndex(s))
+			c, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if tc.secure {
+				c = tls.Client(c, client)
+			}
+			defer c.Close()
+			p := newPipeline(b, c, JSON, tc.n, 1024, "")
+			p.turn(b)
+			b.SetBytes(int64(len(p.out)))
+			b.ReportAllocs()
+			for b.Loop() {
+				p.turn(b)
+			}
+			b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N*tc.n), "us/send")
+		})
+	}
+}
+
+// BenchmarkHandshake is a connection, the handshake of both ends and one request.
+func BenchmarkHandshake(b *testing.B) {
+	server, client := certificate(b)
+	s := NewServer(ServerOptions{TLS: server, OnOpen: func(c *Conn) { c.SetState(new(sendAnswer)) }})
+	s.Handle(310, answerSend)
+	r := serve(b, overTCP(), presetIndex(s))
+	for b.Loop() {
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c = tls.Client(c, client)
+		newPipeline(b, c, JSON, 1, 1024, "").turn(b)
+		_ = c.Close()
 	}
 }
 

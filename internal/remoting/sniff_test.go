@@ -10,10 +10,12 @@ import (
 	"crypto/x509/pkix"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/big"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -199,4 +201,38 @@ func FuzzProxyHeader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAStalledHandshakeIsClosed in virtual time: also one that goes on byte by byte, which only the whole time can bound.
+func TestAStalledHandshakeIsClosed(t *testing.T) {
+	t.Parallel()
+	server, _ := certificate(t)
+	for _, drip := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := serve(t, overMemory(), remoteServer(ServerOptions{TLS: server}))
+			nc, err := r.tr.dial(t.Context(), "tcp", r.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			_, _ = nc.Write([]byte{0x16, 3, 1, 1, 0, 1}) // a record of 256 bytes
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for drip {
+					time.Sleep(time.Second)
+					if _, err := nc.Write([]byte{0}); err != nil {
+						return
+					}
+				}
+			}()
+			_, _ = io.Copy(io.Discard, nc)
+			if took := time.Since(began); took != handshakeTimeout {
+				t.Errorf("it lived for %v, want %v", took, handshakeTimeout)
+			}
+			_ = nc.Close()
+			<-done
+			r.stop(t)
+		})
+	}
 }
