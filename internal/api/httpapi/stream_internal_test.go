@@ -121,8 +121,9 @@ func TestStreamsEndWithTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := bareAPI(t)
 		w := &slowWriter{ResponseRecorder: httptest.NewRecorder()}
-		stop := streaming(t, a, w, func(ctx context.Context, _ *stream) {
-			a.o.Auth = AuthFile // from now on one has to sign in
+		stop := streaming(t, a, w, func(ctx context.Context, s *stream) {
+			a.o.Auth = AuthFile // from now on one has to sign in; the goroutine that looks gets the event first
+			s.offer("changed", "", 1)
 			<-ctx.Done()
 		})
 		time.Sleep(61 * time.Second)
