@@ -293,11 +293,19 @@ func clean(c *Call, what mq.Cleaning) error {
 	if err != nil {
 		return err
 	}
+	var done []string
 	for _, t := range targets {
-		c.Change(func() error { return t.broker.Clean(c.Ctx, what) }, "%s on %s", c.cmd.Name, t.addr)
+		if c.Change(func() error { return t.broker.Clean(c.Ctx, what) }, "%s on %s", c.cmd.Name, t.addr) {
+			done = append(done, t.addr)
+		}
 	}
-	if len(c.errs) == 0 && !c.Has("dry-run") {
+	switch {
+	case len(c.errs) == 0 && done != nil:
 		c.Only(map[string]bool{"success": true}, "success\n")
+	default: // of some only
+		for _, addr := range done {
+			c.Row(map[string]string{"addr": addr, "state": "success"}, "success on %s\n", addr)
+		}
 	}
 	return nil
 }

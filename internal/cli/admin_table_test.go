@@ -5,14 +5,18 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/admin"
+	"github.com/cometmq/cometmq/internal/membership"
 	"github.com/cometmq/cometmq/internal/mq"
+	"github.com/cometmq/cometmq/internal/remoting"
 )
 
 // adminLines is a command line of each command, and the code with which it ends on our own cluster when that is not 0. @B is the broker's
@@ -402,5 +406,47 @@ func TestAdminCompletesNames(t *testing.T) {
 	}
 	if out := complete("topicStatus", "-n", "127.0.0.1:1", "-t", "L"); !strings.HasPrefix(out, ":4\n") {
 		t.Errorf("unreachable: %q", out)
+	}
+}
+
+// TestAdminPartialFailureOfBrokers: one broker of two is gone. What the other one says and does is there, the error names the one that is
+// gone, and the exit code tells.
+func TestAdminPartialFailureOfBrokers(t *testing.T) {
+	t.Parallel()
+	c := startAdmin(t, nil)
+	const gone = "127.0.0.1:1"
+	addr := c.node.BrokerAddr()
+	c.must("updateTopic", "-b", addr, "-t", "T")
+	client := remoting.NewClient(remoting.ClientOptions{})
+	defer client.Close()
+	reg := membership.New(membership.Options{
+		NameServers: []string{c.node.NamesrvAddr()}, Client: client, Cluster: "DefaultCluster", Name: "broker-gone", Addr: gone, HAAddr: gone, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Topics: func() ([]mq.TopicConfig, mq.DataVersion) {
+			return []mq.TopicConfig{{Name: "T", ReadQueues: 1, WriteQueues: 1, Perm: 6}, {Name: "Gone", ReadQueues: 1, WriteQueues: 1, Perm: 6}}, mq.DataVersion{Counter: 1}
+		},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- reg.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	select {
+	case <-reg.Tried():
+	case <-time.After(time.Minute):
+		t.Fatal("the broker that is gone was not registered")
+	}
+	dir := t.TempDir()
+	for _, line := range []string{
+		"clusterList", "brokerStatus -c DefaultCluster", "getBrokerConfig -c DefaultCluster", "haStatus -c DefaultCluster", "topicStatus -t T", "statsAll -t T",
+		"getColdDataFlowCtrInfo -c DefaultCluster", "exportConfigs -c DefaultCluster -f " + dir, "exportMetrics -c DefaultCluster -f " + dir, "doctor",
+		"checkRocksdbCqWriteProgress -c DefaultCluster", "exportPopRecord -c DefaultCluster", "rocksDBConfigToJson -c DefaultCluster",
+		"updateTopic -c DefaultCluster -t T3", "updateSubGroup -c DefaultCluster -g G3", "updateBrokerConfig -c DefaultCluster -k maxMessageSize -v 4194304",
+		"setConsumeMode -c DefaultCluster -t T -g G -m POP", "deleteSubGroup -c DefaultCluster -g G3", "cleanExpiredCQ -c DefaultCluster",
+		"cleanUnusedTopic -c DefaultCluster", "deleteExpiredCommitLog -c DefaultCluster", "setCommitLogReadAheadMode -c DefaultCluster -m 0",
+		"switchTimerEngine -c DefaultCluster -e F", "updateColdDataFlowCtrGroupConfig -c DefaultCluster -g G -v 1", "resetOffsetByTime -g G -t T -s 0",
+	} {
+		code, out, errs := c.run("", false, strings.Fields(line)...)
+		if code != 1 || !strings.Contains(out+errs, gone) || len(strings.TrimSpace(out)) == 0 {
+			t.Errorf("%s: code %d\n%s%s", line, code, out, errs)
+		}
 	}
 }
