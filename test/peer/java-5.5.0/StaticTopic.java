@@ -34,8 +34,19 @@ public class StaticTopic {
     static DefaultMQProducer producer;
     static final Map<String, Object> out = new LinkedHashMap<>();
 
-    /** Runs a command of mqadmin. */
+    /** Runs a command of mqadmin, or of the program cometmq.admin, which has the same ones. */
     static void admin(SubCommand c, String... args) throws Exception {
+        String program = System.getProperty("cometmq.admin");
+        if (program != null) {
+            List<String> line = new ArrayList<>(List.of(program, "admin", c.commandName()));
+            line.addAll(List.of(args));
+            ProcessBuilder b = new ProcessBuilder(line).inheritIO();
+            b.environment().put("NAMESRV_ADDR", ns);
+            b.environment().put("TMPDIR", System.getProperty("user.home"));
+            int code = b.start().waitFor();
+            if (code != 0) throw new IllegalStateException(line + " ended with code " + code);
+            return;
+        }
         Options o = c.buildCommandlineOptions(ServerUtil.buildCommandlineOptions(new Options()));
         c.execute(new DefaultParser().parse(o, args), o, null);
     }
