@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,7 +11,7 @@ import (
 
 func quotaCommand() Command {
 	return Command{
-		Name: "quota", About: "What topics, users and clients may send a second, and what they do", Ours: true, Changes: true, OneOf: either, Run: quotas,
+		Name: "quota", About: "What topics, users and clients may send a second, what they do, and how long topics keep messages", Ours: true, Changes: true, OneOf: either, Run: quotas,
 		Flags: []Flag{
 			toBroker, toCluster, opt("", "set", "add or change one, such as topic:Orders:bytes=1048576 or client:*:messages=1000"),
 			opt("", "remove", "remove one, such as topic:Orders:bytes, or all of a name, such as topic:Orders"),
@@ -163,19 +164,43 @@ func (c *Call) listQuotas(t *target) error {
 	for _, r := range rows {
 		c.Row(r, format, r.Addr, r.Kind, cut(r.Name, 32), most(r.BytesLimit), most(r.MessagesLimit), num(r.BytesRate), num(r.MessagesRate), num(r.Delayed), num(r.Refused))
 	}
+	c.listReserved(t, info)
 	return nil
+}
+
+// listReserved prints the topics that keep their messages for a time of their own.
+func (c *Call) listReserved(t *target, info map[string]string) {
+	type row struct {
+		Addr    string `json:"addr"`
+		Topic   string `json:"topic"`
+		Hours   int64  `json:"retentionHours"`
+		Expired int64  `json:"expired"`
+	}
+	for _, key := range slices.Sorted(maps.Keys(info)) {
+		topic, ok := strings.CutPrefix(key, "retention.")
+		if !ok {
+			continue
+		}
+		r := row{Addr: t.addr, Topic: topic}
+		readFigures(info[key], map[string]*int64{"hours": &r.Hours, "expired": &r.Expired})
+		c.Row(r, "%s: messages of topic %s are given out for %d hours, %d have expired\n", r.Addr, r.Topic, r.Hours, r.Expired)
+	}
+}
+
+// readFigures reads a line of name=number pairs.
+func readFigures(text string, into map[string]*int64) {
+	for f := range strings.FieldsSeq(text) {
+		k, v, _ := strings.Cut(f, "=")
+		if p := into[k]; p != nil {
+			*p, _ = strconv.ParseInt(v, 10, 64)
+		}
+	}
 }
 
 // fill reads what a broker says in its runtime information.
 func (r *quotaRow) fill(text string) {
-	fields := map[string]*int64{
+	readFigures(text, map[string]*int64{
 		"bytesLimit": &r.BytesLimit, "messagesLimit": &r.MessagesLimit, "bytesRate": &r.BytesRate, "messagesRate": &r.MessagesRate,
 		"delayed": &r.Delayed, "refused": &r.Refused,
-	}
-	for f := range strings.FieldsSeq(text) {
-		k, v, _ := strings.Cut(f, "=")
-		if p := fields[k]; p != nil {
-			*p, _ = strconv.ParseInt(v, 10, 64)
-		}
-	}
+	})
 }

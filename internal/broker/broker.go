@@ -358,6 +358,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	wg.Go(func() { errs[1] = b.meta.Run(ctx) })
 	wg.Go(func() { errs[2] = b.runParts(ctx) })
 	wg.Go(func() { b.tick(ctx) })
+	wg.Go(func() { b.runExpire(ctx) })
 	wg.Wait()
 	b.feed.Close()
 	return errors.Join(errs...)

@@ -37,6 +37,7 @@ func (b *Broker) Collect(s *telemetry.Sink, exporter bool) {
 	b.collectStore(s, now)
 	b.collectDue(s, now)
 	b.collectQuotas(s)
+	b.collectReserved(s)
 	s.Int(telemetry.SendRefused, b.figures.failed.Load())
 	s.Int(telemetry.QueueBytes, b.waiting.bytes.Load())
 	s.Int(telemetry.Parked, int64(b.polls.Parked()), "pull")

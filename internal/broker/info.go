@@ -46,6 +46,7 @@ func (b *Broker) RuntimeInfo(context.Context) (map[string]string, error) {
 	num("escapeFailures", b.figures.escapeFailures.Load())
 	b.putDelays(m)
 	b.putQuotas(m)
+	b.putReserved(m)
 	b.putTimers(now, num)
 	num("remainTransientStoreBufferNumbs", 1<<31-1)
 	return m, nil

@@ -27,6 +27,8 @@ type topic struct {
 	in     [kindCount]atomic.Pointer[inflow]
 	ends   atomic.Pointer[ends]
 	past   stats.Item // of in
+
+	expired atomic.Int64 // messages that were too old for the topic
 }
 
 // queue is what the hot path keeps of a queue.
