@@ -38,8 +38,8 @@ var columns = []struct{ client, title string }{{java49, "Java 4.9.8"}, {java55, 
 var verdicts struct {
 	mu   sync.Mutex // guards rows
 	rows map[string]map[string]string
-	// admin is what subcommands of mqadmin did, in their order.
-	admin [][2]string
+	// admin is what subcommands of mqadmin did, own what those of cometmq admin did, in their order.
+	admin, own [][2]string
 }
 
 // adminVerdict enters what a subcommand of mqadmin did.
@@ -47,6 +47,13 @@ func adminVerdict(line, v string) {
 	verdicts.mu.Lock()
 	defer verdicts.mu.Unlock()
 	verdicts.admin = append(verdicts.admin, [2]string{line, v})
+}
+
+// ownVerdict enters what a subcommand of cometmq admin did.
+func ownVerdict(line, v string) {
+	verdicts.mu.Lock()
+	defer verdicts.mu.Unlock()
+	verdicts.own = append(verdicts.own, [2]string{line, v})
 }
 
 // covers enters the outcome of t as the verdict on a feature with a client: pass if t does not fail.
@@ -121,9 +128,19 @@ func matrix() string {
 		b.WriteString("\n## mqadmin 5.5.0\n\n" +
 			"Each subcommand of the unmodified tool against Java's servers and against ours, with the same arguments (@B@ is the broker's\n" +
 			"address). Outputs are compared without times, ids, large numbers and the order of lines.\n\n| subcommand | ours, compared with Java |\n|---|---|\n")
-		for _, a := range verdicts.admin {
-			b.WriteString("| `" + strings.ReplaceAll(a[0], "|", "\\|") + "` | " + a[1] + " |\n")
-		}
+		writeVerdicts(&b, verdicts.admin)
+	}
+	if len(verdicts.own) > 0 {
+		b.WriteString("\n## cometmq admin\n\n" +
+			"The same subcommands of our own tool against Java's servers and against ours: output, compared likewise, and exit code.\n\n" +
+			"| subcommand | ours, compared with Java |\n|---|---|\n")
+		writeVerdicts(&b, verdicts.own)
 	}
 	return b.String()
+}
+
+func writeVerdicts(b *strings.Builder, list [][2]string) {
+	for _, a := range list {
+		b.WriteString("| `" + strings.ReplaceAll(a[0], "|", "\\|") + "` | " + a[1] + " |\n")
+	}
 }
