@@ -41,7 +41,7 @@ func (b *Broker) openPops() error {
 	case b.leaves(): // it takes no pops
 		b.parts = append(b.parts, resting{b.pops})
 	case !b.o.Slave:
-		b.acting.parts = append(b.acting.parts, b.pops, running(b.debts.run))
+		b.acting.parts = append(b.acting.parts, b.pops, running(b.debts.run), running(b.cleanStatics))
 	default:
 		b.acting.parts = append(b.acting.parts, b.pops)
 	}

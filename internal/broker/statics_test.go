@@ -46,6 +46,27 @@ func (p peers) EarliestStoreTime(ctx context.Context, broker, topic string, queu
 	return p[broker].EarliestStoreTime(ctx, topic, queue)
 }
 
+func (p peers) Leaders(_ context.Context, topic string) (map[int32]string, error) {
+	leaders, epochs := map[int32]string{}, map[int32]int64{}
+	for name, r := range p {
+		c, err := r.Topic(r.t.Context(), topic)
+		if err != nil || c.Static == nil {
+			continue
+		}
+		for id := range c.Static.Current() {
+			if old, had := epochs[int32(id)]; !had || c.Static.Epoch > old {
+				leaders[int32(id)], epochs[int32(id)] = name, c.Static.Epoch
+			}
+		}
+	}
+	return leaders, nil
+}
+
+func (p peers) Mapping(ctx context.Context, broker, topic string) (*logicqueue.Mapping, error) {
+	c, err := p[broker].Topic(ctx, topic)
+	return c.Static, err
+}
+
 func item(gen int32, broker string, queue int32, logic mq.Index) logicqueue.Item {
 	return logicqueue.Item{Gen: gen, Broker: broker, Queue: queue, Logic: logic, End: -1, TimeOfStart: -1, TimeOfEnd: -1}
 }

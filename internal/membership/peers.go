@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cometmq/cometmq/internal/logicqueue"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
@@ -232,4 +233,66 @@ func position(broker string, resp *remoting.Command) (mq.Index, error) {
 		return 0, mq.Errorf(mq.KindInternal, "answer of %s: %s", broker, err.Error())
 	}
 	return mq.Index(a.Offset), nil
+}
+
+// Leaders implements mq.Peers. Of two brokers that say that they lead a queue the one with the higher epoch does.
+func (p *Peers) Leaders(ctx context.Context, topic string) (map[int32]string, error) {
+	var errs []error
+	for _, s := range p.r.servers() {
+		leaders, err := leadersOf(ctx, s, topic)
+		if err == nil {
+			return leaders, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+func leadersOf(ctx context.Context, s *server, topic string) (map[int32]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
+	defer cancel()
+	leaders := map[int32]string{}
+	err := s.call(ctx, &remoting.Command{
+		Code: protocol.ReqGetRouteInfoByTopic, Header: &protocol.GetRouteInfoRequestHeader{Topic: topic},
+	}, func(resp *remoting.Command) error {
+		var d protocol.TopicRouteData
+		if err := d.Decode(resp.Body); err != nil {
+			return err
+		}
+		epochs := map[int32]int64{}
+		for name, m := range d.TopicQueueMappingByBroker {
+			for id := range m.CurrIDMap {
+				if old, had := epochs[int32(id)]; !had || m.Epoch > old {
+					epochs[int32(id)], leaders[int32(id)] = m.Epoch, strings.Clone(name)
+				}
+			}
+		}
+		return nil
+	})
+	return leaders, err
+}
+
+// Mapping implements mq.Peers.
+func (p *Peers) Mapping(ctx context.Context, broker, topic string) (*logicqueue.Mapping, error) {
+	resp, err := p.call(ctx, broker, &remoting.Command{
+		Code: protocol.ReqGetTopicConfig, Header: &protocol.GetTopicConfigRequestHeader{Topic: topic, Mapping: true},
+	}, protocol.RespSuccess)
+	if err != nil {
+		return nil, err
+	}
+	var body protocol.TopicConfigAndQueueMapping
+	if err := body.Decode(resp.Body); err != nil {
+		return nil, mq.Errorf(mq.KindInternal, "what %s says of topic %s: %s", broker, topic, err.Error())
+	}
+	if body.MappingDetail == nil {
+		return nil, nil //nolint:nilnil // mq.Peers says what it means
+	}
+	m, err := logicqueue.Parse(body.MappingDetail)
+	if err == nil {
+		err = m.Check()
+	}
+	if err != nil {
+		return nil, mq.Errorf(mq.KindInternal, "what %s says of topic %s: %s", broker, topic, err.Error())
+	}
+	return m, nil
 }

@@ -1,6 +1,10 @@
 package mq
 
-import "context"
+import (
+	"context"
+
+	"github.com/cometmq/cometmq/internal/logicqueue"
+)
 
 // StaticQueues is about static topics, whose queues are logical: made of queues of several brokers, one after the other (see
 // package logicqueue). Clients know logical queues and positions only. Doors translate nothing: for a topic that IsStatic they use
@@ -31,4 +35,9 @@ type Peers interface {
 	MaxIndex(ctx context.Context, broker, topic string, queue int32) (Index, error)
 	IndexAtTime(ctx context.Context, broker, topic string, queue int32, ms int64, b Boundary) (Index, error)
 	EarliestStoreTime(ctx context.Context, broker, topic string, queue int32) (int64, error)
+
+	// Leaders returns who leads each logical queue of a static topic, as the name servers know it.
+	Leaders(ctx context.Context, topic string) (map[int32]string, error)
+	// Mapping returns what a broker knows of the queues of a static topic, nil when it knows none.
+	Mapping(ctx context.Context, broker, topic string) (*logicqueue.Mapping, error)
 }

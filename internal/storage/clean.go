@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,14 +79,11 @@ func (s *Store) cleanIf(now time.Time, due bool) error {
 		return err
 	}
 	force := !s.tuned.Load().KeepForced && full > s.tuned.Load().ForceClean
-	hours, err := parseHours(s.tuned.Load().DeleteWhen)
+	hour, err := s.CleanHour(now)
 	if err != nil {
 		return err
 	}
-	due = due || full > s.tuned.Load().DiskMaxUsed
-	for _, h := range hours {
-		due = due || now.Hour() == h
-	}
+	due = due || hour || full > s.tuned.Load().DiskMaxUsed
 	var failed error
 	if due || force {
 		failed = s.deleteOld(now, force)
@@ -95,6 +93,12 @@ func (s *Store) cleanIf(now time.Time, due bool) error {
 	}
 	s.crowded(full)
 	return errors.Join(failed, s.cleanQueues())
+}
+
+// CleanHour reports whether a time is in one of the hours in which old things are deleted (deleteWhen).
+func (s *Store) CleanHour(now time.Time) (bool, error) {
+	hours, err := parseHours(s.tuned.Load().DeleteWhen)
+	return slices.Contains(hours, now.Hour()), err
 }
 
 // used is the percentage of the fuller one of the disks of log and queues.

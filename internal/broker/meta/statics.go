@@ -81,6 +81,22 @@ func (s *Statics) Put(next *logicqueue.Mapping, force bool) error {
 	return s.writeLocked(changed)
 }
 
+// Swap makes next the mapping of its topic if old still is. It is on disk when Swap returns without an error.
+func (s *Statics) Swap(old, next *logicqueue.Mapping) (swapped bool, err error) {
+	s.writing <- struct{}{}
+	defer func() { <-s.writing }()
+	have := s.current()
+	if have.maps[next.Topic] != old {
+		return false, nil
+	}
+	changed := maps.Clone(have.maps)
+	changed[next.Topic] = next
+	return true, s.writeLocked(changed)
+}
+
+// Topics returns the names of all static topics, sorted.
+func (s *Statics) Topics() []string { return slices.Sorted(maps.Keys(s.current().maps)) }
+
 // Delete removes a topic. It returns when that is on disk.
 func (s *Statics) Delete(topic string) error {
 	if s.Get(topic) == nil {
