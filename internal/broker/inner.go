@@ -100,7 +100,7 @@ func (w *inner) store(durable bool, done func(w *inner, st mq.SendStatus)) (pend
 	}
 	w.done = done
 	w.await.End = w.batch.End()
-	b.ask(&w.await, b.o.Now())
+	b.ask(&w.await)
 	return b.store.AwaitDurable(&w.await), nil
 }
 

@@ -207,9 +207,10 @@ func (b *Broker) changeLite(r *mq.ChangeInvisibleRequest) (res mq.ChangeInvisibl
 
 // parkLite lets a pop of lite topics wait for an event.
 func (b *Broker) parkLite(r *mq.PopRequest, w *mq.Waiter) mq.PopPark {
-	if r.PollTime <= 0 || r.Deadline().Sub(b.o.Now()) < popLeast {
+	deadline, ok := b.popDeadline(r)
+	if !ok {
 		return mq.PopTimeout
 	}
-	w.Topic, w.Group, w.QueueID, w.Deadline = r.LiteClient, r.Group, 0, r.Deadline()
+	w.Topic, w.Group, w.QueueID, w.Deadline = r.LiteClient, r.Group, 0, deadline
 	return b.liteWaits.Park(w, func() bool { return b.lites.Has(r.LiteClient) })
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/broker/longpoll"
 	"github.com/cometmq/cometmq/internal/broker/meta"
@@ -605,13 +606,20 @@ func (b *Broker) queueHas(s *pop.Shard, q *storage.Queue, r *mq.PopRequest, sour
 	return s.Visible(now) > 0 || (q.Max() > s.Next() && s.Room() > 0)
 }
 
+// popDeadline is until when a pop waits; false: it is not worth it. What clients say is a time of day, and the time of day may be set
+// while the pop waits, so that what is left of it is counted from now on.
+func (b *Broker) popDeadline(r *mq.PopRequest) (time.Time, bool) {
+	left := min(r.Deadline().Sub(b.o.Now()), time.Duration(r.PollTime)*time.Millisecond)
+	return time.Now().Add(left), left >= popLeast
+}
+
 // ParkPop implements mq.Service.
 func (b *Broker) ParkPop(r *mq.PopRequest, w *mq.Waiter) mq.PopPark {
 	if r.LiteClient != "" {
 		return b.parkLite(r, w)
 	}
-	now := b.o.Now()
-	if b.live.Load().NoLongPolling || r.PollTime <= 0 || r.Deadline().Sub(now) < popLeast {
+	deadline, ok := b.popDeadline(r)
+	if !ok || b.live.Load().NoLongPolling {
 		return mq.PopTimeout
 	}
 	g, ok := b.group(r.Group)
@@ -627,7 +635,7 @@ func (b *Broker) ParkPop(r *mq.PopRequest, w *mq.Waiter) mq.PopPark {
 	if w.QueueID < 0 {
 		w.QueueID = longpoll.AnyQueue
 	}
-	w.Deadline = r.Deadline()
+	w.Deadline = deadline
 	return b.popWaits.Park(w, func() bool { return b.hasPop(p, t, r) })
 }
 

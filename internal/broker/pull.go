@@ -212,7 +212,7 @@ func (b *Broker) Park(w *mq.Waiter) bool {
 	}
 	if b.live.Load().NoLongPolling {
 		// Hold it for a moment, so that the client does not ask in a loop.
-		if limit := b.o.Now().Add(b.live.Load().ShortPolling); w.Deadline.After(limit) {
+		if limit := time.Now().Add(b.live.Load().ShortPolling); w.Deadline.After(limit) {
 			w.Deadline = limit
 		}
 		return b.polls.Park(w, nil)

@@ -106,7 +106,7 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 		b.finishEnds(s, sb, nil)
 		ended = true
 		s.await.End = b.store.Appended() // what was decided before may not be safe yet
-		return b.await(s, sb, now)
+		return b.await(s, sb)
 	}
 	err := b.store.Append(&s.batch)
 	b.staticSends.leave(s)
@@ -128,7 +128,7 @@ func (b *Broker) Send(ctx context.Context, sb *mq.SendBatch) (pending bool) {
 	if s.batch.Size() > maxKept {
 		s.batch = storage.Batch{} // a rare large burst does not keep its memory
 	}
-	return b.await(s, sb, now)
+	return b.await(s, sb)
 }
 
 // maxKept is how many bytes of records a sender keeps room for.
@@ -372,11 +372,11 @@ func (b *Broker) publish(s *sender, sb *mq.SendBatch) {
 }
 
 // await waits, without blocking, for the durability that was promised. One ticket stands for the whole batch.
-func (b *Broker) await(s *sender, sb *mq.SendBatch, now time.Time) (pending bool) {
+func (b *Broker) await(s *sender, sb *mq.SendBatch) (pending bool) {
 	if !s.wait || !b.awaits() {
 		return false
 	}
-	b.ask(&s.await, now)
+	b.ask(&s.await)
 	s.pending = sb
 	return b.store.AwaitDurable(&s.await)
 }
@@ -396,8 +396,9 @@ func (b *Broker) replicas() int {
 // errReplicas refuses a send that would not be as safe as the operator wants, with Java's text.
 var errReplicas = &mq.Error{Kind: mq.KindInternal, Detail: "in-sync replicas not enough"}
 
-// ask fills in what has been promised for messages that were appended at now.
-func (b *Broker) ask(a *storage.Await, now time.Time) {
+// ask fills in what has been promised for messages that were just appended. The deadlines are no times of day, which may be set.
+func (b *Broker) ask(a *storage.Await) {
+	now := time.Now()
 	a.Flush, a.Replicas = b.o.FlushSync, b.replicas()
 	a.ReplicaDeadline = now.Add(b.live.Load().SlaveTimeout)
 	if a.Deadline = a.ReplicaDeadline; b.o.FlushSync {

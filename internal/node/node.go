@@ -33,6 +33,7 @@ type Options struct {
 	FS     vfs.FS // default: the operating system's
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	Now    func() time.Time // the time of day for messages and timers of the broker, which may be set; default: the machine's
 	Log    *slog.Logger
 	Level  *slog.LevelVar // of Log, for the key logLevel; nil: it cannot change
 	// Levels are those of components in Log, for the key logLevels; nil: they cannot change.
@@ -45,6 +46,9 @@ type Options struct {
 func (o *Options) defaults() {
 	if o.ShutdownWait == 0 {
 		o.ShutdownWait = 30 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.FS == nil {
 		o.FS = vfs.OS()

@@ -26,7 +26,7 @@ func storeOptions(o *Options, r *Role, host netip.AddrPort) storage.Options {
 		FlushInterval: s.FlushInterval, AppendPropCRC: s.AppendCRC, SkipBodyCRC: !s.CheckCRC, CacheBytes: s.BlockCache,
 		ReservedTime: s.Reserved, DeleteWhen: s.DeleteWhen, DiskMaxUsed: s.DiskMaxUsed, ForceClean: s.ForceClean, Warning: s.Warning,
 		KeepForced: !s.CleanForcibly, CleanInterval: s.CleanInterval, MarkInterval: s.QueueInterval, ThoroughInterval: s.Thorough,
-		Log: o.Log.With("role", "store"), StoreHost: host, Copy: r.Kind == Slave, Sealed: r.Kind == Fenced, TruncateTo: r.TruncateTo,
+		Now: o.Now, Log: o.Log.With("role", "store"), StoreHost: host, Copy: r.Kind == Slave, Sealed: r.Kind == Fenced, TruncateTo: r.TruncateTo,
 		TagsCode:        delay.Levels(c.Delay.DelayLevels()).Tags,
 		CompactFileSize: s.CompactFileSize, CompactQueueSize: s.CompactQueueSize, CompactMapBytes: s.CompactMap, CompactInterval: s.CompactEvery,
 	}
@@ -42,6 +42,7 @@ func brokerOptions(o *Options, role *Role, host netip.AddrPort) broker.Options {
 	}
 	l := &c.Lite
 	b := broker.Options{
+		Now: o.Now,
 		Lite: broker.LiteOptions{
 			NoEvents: !l.Events, MaxEvents: l.MaxEvents, MaxSubscriptions: l.Max, EventCheck: l.EventCheck, RefillDelay: l.Refill,
 			WildcardRefillDelay: l.WildRefill, SubscriptionCheck: l.SilentCheck, SubscriptionTimeout: l.SilentTimeout,

@@ -31,8 +31,9 @@
 //     committed a second before the end of a time without faults, if no disk has lost anything since;
 //   - when the faults end all brokers come into the set of those in sync, and messages are taken.
 //
-// Clocks of machines are not moved apart: what depends on the time of day in roles counts on the monotonic clock, and a bubble has one clock.
-// test/chaos does that to real processes. A paused machine here is one that nobody hears and that hears nobody; its own timers go on.
+// In TestCluster the broker's time of day is set, forwards and backwards, by milliseconds up to hours; a time without a monotonic reading
+// stands for it, so that whatever is measured by it goes wrong. In TestSet clocks are not moved apart: what depends on the time of day in
+// roles counts on the monotonic clock, and a bubble has one clock. test/chaos does that to real processes. A paused machine here is one that nobody hears and that hears nobody; its own timers go on.
 //
 // The goroutines of a bubble run truly concurrently, so a seed fixes the faults and not each interleaving. What must be the
 // same byte for byte is in test/crash.

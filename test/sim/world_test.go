@@ -36,6 +36,7 @@ type world struct {
 	sync bool              // SYNC_FLUSH: what is acknowledged survives power cuts
 	pace time.Duration     // between the sends of a producer
 	slow atomic.Int64      // a sync of the log takes up to that many ms
+	set  atomic.Int64      // the broker's time of day is off by that many ns
 
 	ns, broker *node.Node
 	crashes    int
@@ -119,9 +120,25 @@ func (w *world) startBroker() {
 	})
 	w.must(err)
 	o := w.options(brokerHost)
-	o.Broker, o.FS = c, vfs.NewFaulty(w.disk, w.diskRule)
+	o.Broker, o.FS, o.Now = c, vfs.NewFaulty(w.disk, w.diskRule), w.timeOfDay
 	w.broker, err = node.Start(w.Context(), o)
 	w.must(err)
+}
+
+// timeOfDay is what the clock of the broker's machine shows. Durations are not measured by it.
+func (w *world) timeOfDay() time.Time { return time.Now().Round(0).Add(time.Duration(w.set.Load())) }
+
+// setClock sets the broker's clock forwards or backwards, by milliseconds or by hours, and perhaps right again.
+func (w *world) setClock(wait time.Duration) {
+	most := []time.Duration{time.Second, time.Minute, 3 * time.Hour}[w.rng.IntN(3)]
+	w.set.Store(w.rng.Int64N(2*int64(most)) - int64(most))
+	if w.rng.IntN(2) == 0 {
+		w.crash()
+	}
+	w.progress("after the clock was set", func() { time.Sleep(wait + settle) })
+	if w.rng.IntN(2) == 0 {
+		w.set.Store(0)
+	}
 }
 
 // diskRule makes syncs of the log take long. Other files are left alone: some are synced under a mutex, and a goroutine
@@ -214,6 +231,7 @@ func (w *world) fault() {
 			w.startNamesrv()
 			w.routeReturns()
 		}},
+		{"the clock is set", w.setClock},
 		{"connections break", func(time.Duration) { w.net.Cut(clientHost, brokerHost) }},
 		{"a connection breaks inside a frame", func(d time.Duration) {
 			from, to := clientHost, brokerHost

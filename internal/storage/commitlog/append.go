@@ -57,7 +57,7 @@ func (l *Log) refuse() error {
 	if e := l.crowd.Load(); e != nil {
 		return e
 	}
-	if e := l.full.Load(); e != nil && l.o.Now().UnixNano() < l.tryAt.Load() {
+	if e := l.noRoom(); e != nil {
 		return e
 	}
 	return nil

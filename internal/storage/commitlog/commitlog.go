@@ -203,6 +203,19 @@ func (l *Log) fillUp(err error) *DiskFullError {
 	return e
 }
 
+// noRoom returns why nothing is taken until it is time to look whether the disk has room again. A clock that was set back does not make
+// that longer.
+func (l *Log) noRoom() *DiskFullError {
+	e := l.full.Load()
+	if e == nil {
+		return nil
+	}
+	if left := time.Duration(l.tryAt.Load() - l.o.Now().UnixNano()); left <= 0 || left > fullRetry {
+		return nil
+	}
+	return e
+}
+
 // fullRetry is how often a full log looks whether there is room.
 const fullRetry = 200 * time.Millisecond
 

@@ -114,7 +114,7 @@ func (l *Log) AppendRaw(off record.Offset, p []byte, holes bool, legal func(*rec
 	if e := l.failed.Load(); e != nil {
 		return 0, e
 	}
-	if e := l.full.Load(); e != nil && l.o.Now().UnixNano() < l.tryAt.Load() {
+	if e := l.noRoom(); e != nil {
 		return 0, e
 	}
 	n, ms, err := l.checkRaw(int64(off), p, legal)
