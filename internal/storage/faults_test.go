@@ -380,6 +380,13 @@ func TestForeignLayoutsAreRefused(t *testing.T) {
 
 func TestFullDiskEndsByItself(t *testing.T) {
 	t.Parallel()
+	fillAndGoOn(t, time.Second)
+	fillAndGoOn(t, -time.Hour) // the clock is set back while the disk is full
+}
+
+// fillAndGoOn fills the disk, and makes room while the clock makes a step.
+func fillAndGoOn(t *testing.T, step time.Duration) {
+	t.Helper()
 	disk := vfs.NewMem(vfs.MemOptions{})
 	now := time.Unix(1_800_000_000, 0)
 	o := options(t)
@@ -418,7 +425,7 @@ func TestFullDiskEndsByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	disk.SetCapacity(1 << 40)
-	now = now.Add(time.Second)
+	now = now.Add(step)
 	must(t, add("again"))
 	must(t, s.Writable())
 	want = append(want, "again")
