@@ -88,11 +88,11 @@ func (b *Broker) emptyPart(ctx context.Context, topic string, i *logicqueue.Item
 
 func (b *Broker) partBounds(ctx context.Context, topic string, i *logicqueue.Item) (lo, hi mq.Index, err error) {
 	if i.Broker == b.o.Name {
-		lo, hi, refusal := b.bounds(topic, i.Queue)
+		first, end, refusal := b.bounds(topic, i.Queue)
 		if refusal != nil {
 			return 0, 0, refusal
 		}
-		return lo, hi, nil
+		return first, end, nil
 	}
 	if b.o.Peers == nil {
 		return 0, 0, errNoPeers

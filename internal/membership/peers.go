@@ -281,7 +281,7 @@ func (p *Peers) Mapping(ctx context.Context, broker, topic string) (*logicqueue.
 		return nil, err
 	}
 	var body protocol.TopicConfigAndQueueMapping
-	if err := body.Decode(resp.Body); err != nil {
+	if err = body.Decode(resp.Body); err != nil {
 		return nil, mq.Errorf(mq.KindInternal, "what %s says of topic %s: %s", broker, topic, err.Error())
 	}
 	if body.MappingDetail == nil {
