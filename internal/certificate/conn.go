@@ -117,7 +117,7 @@ func (c *Conn) settle() error {
 		c.in, c.err = c.find()
 		if c.err != nil {
 			level := slog.LevelWarn
-			if errors.Is(c.err, errSilent) { // somebody who only looks whether the port is open
+			if errors.Is(c.err, errSilent) { // somebody who only looks whether the port is open, or a browser that is ahead of its user
 				level = slog.LevelDebug
 			}
 			c.o.Log.Log(context.Background(), level, "connection refused", "peer", c.RemoteAddr(), "err", c.err)
@@ -137,7 +137,7 @@ func (c *Conn) find() (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = c.Conn.Close() })
 	_, err := io.ReadFull(c.Conn, first)
 	if !stop() {
-		return nil, fmt.Errorf("it said nothing for %v", HandshakeTimeout)
+		return nil, fmt.Errorf("%w: nothing for %v", errSilent, HandshakeTimeout)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSilent, err)

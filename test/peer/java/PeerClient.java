@@ -59,7 +59,7 @@ public class PeerClient {
         DefaultMQProducer p = new DefaultMQProducer(group);
         p.setNamesrvAddr(ns);
         p.setInstanceName("p" + System.nanoTime());
-        p.setSendMsgTimeout(10000);
+        Result.patient(p);
         p.start();
         return p;
     }
@@ -149,6 +149,7 @@ public class PeerClient {
         DefaultMQPushConsumer c = new DefaultMQPushConsumer(group);
         c.setNamesrvAddr(ns);
         c.setInstanceName("c" + System.nanoTime());
+        c.setMqClientApiTimeout(30_000);
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         c.subscribe(topic, tags.isEmpty() ? "*" : tags);
         Set<String> bodies = Collections.newSetFromMap(new ConcurrentHashMap<>());
@@ -173,6 +174,7 @@ public class PeerClient {
         DefaultMQPushConsumer c = new DefaultMQPushConsumer(group);
         c.setNamesrvAddr(ns);
         c.setInstanceName("c" + System.nanoTime());
+        c.setMqClientApiTimeout(30_000);
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         c.subscribe(topic, "*");
         Map<String, Integer> last = new ConcurrentHashMap<>();
@@ -200,6 +202,7 @@ public class PeerClient {
         DefaultLitePullConsumer c = new DefaultLitePullConsumer(group);
         c.setNamesrvAddr(ns);
         c.setInstanceName("c" + System.nanoTime());
+        c.setMqClientApiTimeout(30_000);
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         c.subscribe(topic, "*");
         c.setAutoCommit(true);
