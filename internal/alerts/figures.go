@@ -15,7 +15,7 @@ type Figures struct {
 	// Inside tells whether a cluster's figures come from the broker in this process, which sees all consumers. Of others only groups that
 	// are watched (series.Remote.Watch) have a number of consumers. nil: none is.
 	Inside func(cluster string) bool
-	// Certificates returns those that are in use. nil: there are none.
+	// Certificates returns those that are in use beside the ones of the broker's roles. nil: there are none.
 	Certificates func() []Validity
 	Now          func() time.Time // time.Now
 }
@@ -169,12 +169,11 @@ func ends(v series.Values) (first, last int) {
 }
 
 func (f *Figures) certificates() []Reading {
+	out := f.latest("certificate.days", "role", "side", math.Min)
 	if f.Certificates == nil {
-		return nil
+		return out
 	}
-	list := f.Certificates()
-	out := make([]Reading, 0, len(list))
-	for _, c := range list {
+	for _, c := range f.Certificates() {
 		out = append(out, Reading{Cluster: c.Cluster, Name: c.Name, Target: c.Name, Value: c.Until.Sub(f.now()).Hours() / 24})
 	}
 	return out

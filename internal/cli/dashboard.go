@@ -23,7 +23,7 @@ type Pages struct {
 
 // dashboardFlags are those of every command that serves the console.
 type dashboardFlags struct {
-	listen, auth, base, cert, key string
+	listen, auth, base, cert, key, prometheus string
 }
 
 const (
@@ -43,6 +43,7 @@ func (f *dashboardFlags) bind(cmd *cobra.Command, flag, auth string) {
 	fl.StringVar(&f.base, prefix+"base-path", "/", "where a reverse proxy mounts the dashboard")
 	fl.StringVar(&f.cert, prefix+"tls-cert", "", "certificate of the dashboard, PEM: HTTPS")
 	fl.StringVar(&f.key, prefix+"tls-key", "", "key of the certificate, PEM")
+	fl.StringVar(&f.prometheus, prefix+"prometheus", "", "a Prometheus that scrapes the brokers: charts ask it (default: what this process samples)")
 }
 
 // dashboard returns what node needs, nil when it is off. asked: the operator has chosen the address, and no other will do.
@@ -55,6 +56,7 @@ func (f *dashboardFlags) dashboard(env *Env, asked bool) (*node.Dashboard, error
 	}
 	d := &node.Dashboard{
 		Listen: f.listen, Elsewhere: !asked, Auth: f.auth, CertFile: f.cert, KeyFile: f.key, Pages: env.Pages.Files, Index: env.Pages.Index,
+		Prometheus: f.prometheus,
 	}
 	if base := strings.TrimRight(f.base, "/"); base != "" {
 		d.BasePath = base

@@ -37,6 +37,8 @@ type Dashboard struct {
 	AdminPassword string
 	CertFile      string // with KeyFile: HTTPS
 	KeyFile       string
+	// Prometheus answers what charts ask, "" = what this process samples.
+	Prometheus string
 	// Pages are the files of the user interface, Index the page of a base path. Nil: only the API is served.
 	Pages fs.FS
 	Index func(base string) ([]byte, error)
@@ -53,6 +55,7 @@ type dashboardPart struct {
 	api     *httpapi.API
 	cluster *cluster.Cluster
 	cert    [2]string
+	watch   *watchPart // nil: charts and alerts are off, as there is no place for their files
 }
 
 const (
@@ -77,7 +80,7 @@ func loopbackOnly(addr string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-func startDashboard(ctx context.Context, o *Options, own string) (p *dashboardPart, err error) {
+func (n *Node) startDashboard(ctx context.Context, o *Options) (p *dashboardPart, err error) {
 	d := o.Dashboard
 	if d.Auth == httpapi.AuthNone && !loopbackOnly(d.Listen) {
 		return nil, fmt.Errorf("%s: %w", d.Listen, errOpenDashboard)
@@ -88,12 +91,15 @@ func startDashboard(ctx context.Context, o *Options, own string) (p *dashboardPa
 	log := o.Log.With("role", "dashboard")
 	p = &dashboardPart{log: log, open: d.Auth == httpapi.AuthNone, cert: [2]string{d.CertFile, d.KeyFile}}
 	names := d.NameServers
-	if own != "" {
+	if own := n.NamesrvAddr(); own != "" {
 		names = append([]string{own}, names...)
 	}
 	p.cluster = cluster.New(cluster.Options{NameServers: names, Dial: o.Dial, Credentials: dashboardCredentials(o)})
 	defer func() {
 		if err != nil {
+			if p.watch != nil {
+				err = errors.Join(err, p.watch.abandon())
+			}
 			p.cluster.Close()
 		}
 	}()
@@ -110,6 +116,12 @@ func startDashboard(ctx context.Context, o *Options, own string) (p *dashboardPa
 	ho := httpapi.Options{
 		Cluster: p.cluster, Auth: d.Auth, File: file, AdminPassword: d.AdminPassword, UI: d.Pages, BasePath: d.BasePath, Listen: d.Listen,
 		Version: v.Version, Commit: v.Commit, Log: log, Keys: knownKey,
+	}
+	if file != "" {
+		if p.watch, err = n.newWatch(ctx, o, p.cluster, file, log); err != nil {
+			return nil, err
+		}
+		ho.Metrics, ho.Alerts = p.watch.asker, p.watch.watcher
 	}
 	if d.Index != nil && d.Pages != nil {
 		if ho.Index, err = d.Index(d.BasePath); err != nil {

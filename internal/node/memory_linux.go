@@ -2,6 +2,9 @@ package node
 
 import (
 	"math"
+	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,4 +21,15 @@ func physicalMemory() int64 {
 		return 0
 	}
 	return int64(total * unit)
+}
+
+// resident returns how many bytes of this process are in RAM.
+func resident() (bytes int64, ok bool) {
+	data, err := os.ReadFile("/proc/self/statm") // pages: all, resident, ...
+	fields := strings.Fields(string(data))
+	if err != nil || len(fields) < 2 {
+		return 0, false
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err == nil
 }

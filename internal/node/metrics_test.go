@@ -29,8 +29,8 @@ func (w *world) scrape(n *Node) string {
 	return string(body)
 }
 
-// series returns the lines of a page that begin with a name and hold all of the other texts.
-func series(page, name string, with ...string) (lines []string) {
+// linesOf returns the lines of a page that begin with a name and hold all of the other texts.
+func linesOf(page, name string, with ...string) (lines []string) {
 next:
 	for line := range strings.Lines(page) {
 		if !strings.HasPrefix(line, name+"{") && !strings.HasPrefix(line, name+" ") {
@@ -82,8 +82,8 @@ func TestPageTellsWhatTheBrokerDid(t *testing.T) {
 		{"rocketmq_brokeruntime_put_tps10", nil},
 		{"rocketmq_brokeruntime_pmdt_10stomore", []string{"} 0"}},
 	} {
-		if got := series(page, want.name, want.with...); len(got) == 0 {
-			t.Errorf("%s %v is not on the page: %s", want.name, want.with, series(page, want.name))
+		if got := linesOf(page, want.name, want.with...); len(got) == 0 {
+			t.Errorf("%s %v is not on the page: %s", want.name, want.with, linesOf(page, want.name))
 		}
 	}
 	if t.Failed() && testing.Verbose() {
@@ -100,7 +100,7 @@ func TestDeletedTopicsLeaveThePage(t *testing.T) {
 	w.roundTrip(n, "Orders")
 	must(t, n.broker.now().core.DeleteTopic(t.Context(), "Orders"))
 	if page := w.scrape(n); strings.Contains(page, `topic="Orders"`) {
-		t.Errorf("%s", series(page, "rocketmq_messages_in_total"))
+		t.Errorf("%s", linesOf(page, "rocketmq_messages_in_total"))
 	}
 	must(t, n.Shutdown(t.Context()))
 }
@@ -137,7 +137,7 @@ func TestExporterNamesCanBeLeftOut(t *testing.T) {
 	w.roundTrip(n, "Orders")
 	page := w.scrape(n)
 	for _, m := range telemetry.All() {
-		if got := series(page, m.Name); m.Scope == telemetry.ScopeExporter && len(got) > 0 {
+		if got := linesOf(page, m.Name); m.Scope == telemetry.ScopeExporter && len(got) > 0 {
 			t.Errorf("%s", got)
 		}
 	}
@@ -151,10 +151,10 @@ func TestSeriesAreBounded(t *testing.T) {
 	w.roundTrip(n, "A")
 	w.roundTrip(n, "B")
 	page := w.scrape(n)
-	if got := series(page, "rocketmq_messages_in_total", `zone="z1"`); len(got) != 1 {
+	if got := linesOf(page, "rocketmq_messages_in_total", `zone="z1"`); len(got) != 1 {
 		t.Errorf("%d series: %s", len(got), got)
 	}
-	if got := series(page, telemetry.Dropped.Name); len(got) != 1 || strings.HasSuffix(got[0], " 0") {
+	if got := linesOf(page, telemetry.Dropped.Name); len(got) != 1 || strings.HasSuffix(got[0], " 0") {
 		t.Errorf("%s", got)
 	}
 	must(t, n.Shutdown(t.Context()))

@@ -138,11 +138,14 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	}
 	n.openMetrics(ctx, &o)
 	if o.Dashboard != nil {
-		p, err := startDashboard(ctx, &o, n.NamesrvAddr())
+		p, err := n.startDashboard(ctx, &o)
 		if err != nil {
 			return fail(fmt.Errorf("dashboard: %w", err))
 		}
 		n.dashboard = p
+		if p.watch != nil {
+			n.add(p.watch)
+		}
 		n.add(p)
 	}
 	return n, nil

@@ -47,7 +47,7 @@ func TestQuotasChangeWhileTheBrokerRuns(t *testing.T) {
 		}
 		page := w.scrape(n)
 		for _, m := range []*telemetry.Metric{telemetry.QuotaDelayed, telemetry.QuotaTaken} {
-			if got := series(page, m.Name, `kind="topic"`, `name="A"`); len(got) == 0 || strings.HasSuffix(got[0], " 0") {
+			if got := linesOf(page, m.Name, `kind="topic"`, `name="A"`); len(got) == 0 || strings.HasSuffix(got[0], " 0") {
 				t.Errorf("%s %s", m.Name, got)
 			}
 		}
@@ -93,7 +93,7 @@ func TestConnectionsAreLimitedByTheConfiguration(t *testing.T) {
 		if r := c.send(brokerAddr, "A", 0, 1); r.Code != 0 {
 			t.Errorf("%d %s", r.Code, r.Remark)
 		}
-		if got := series(w.scrape(n), telemetry.ConnsRefused.Name, `role="broker"`, `reason="address"`); len(got) != 1 {
+		if got := linesOf(w.scrape(n), telemetry.ConnsRefused.Name, `role="broker"`, `reason="address"`); len(got) != 1 {
 			t.Errorf("%s", got)
 		}
 		must(t, n.Shutdown(t.Context()))

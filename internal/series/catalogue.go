@@ -67,6 +67,7 @@ const (
 // promLabels are Prometheus' names of our labels.
 var promLabels = map[string]string{
 	"cluster": "cluster", "broker": "node_id", "topic": "topic", "group": "consumer_group", "slave": "slave", "code": "request_code",
+	"role": "role", "side": "side",
 }
 
 const (
@@ -121,6 +122,7 @@ var catalogue = sorted([]Def{
 	{"group.dlq", "", oneGroup, Sum, "dead letters of a group since the broker began, or in its dead letter topic", query{metric: "rocketmq_send_to_dlq_messages_total", how: gauge}},
 	{"timer.backlog", "", perBroker, Sum, "timers that wait", query{metric: "rocketmq_timing_messages", how: gauge}},
 	{"transaction.half", "", perBroker, Sum, "transactions that are not decided", query{metric: "rocketmq_half_messages", how: gauge}},
+	{"certificate.days", "d", []string{"role", "side"}, Largest, "days until a certificate ends, negative: it has", query{metric: "cometmq_tls_certificate_expires_seconds", how: gauge, scale: 1.0 / 86400}},
 	{"process.rss", "B", perBroker, Sum, "memory of the process that is resident", query{}},
 	{"process.memory", "B", perBroker, Sum, "bytes that the Go runtime has from the operating system", query{metric: "cometmq_memory_bytes", how: gauge}},
 	{"process.heap", "B", perBroker, Sum, "bytes of live and unswept objects", query{metric: "cometmq_heap_bytes", how: gauge}},

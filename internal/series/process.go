@@ -63,6 +63,9 @@ var takes = map[*telemetry.Metric]func(p *Process, b *Batch, s *telemetry.Sample
 	telemetry.ExProducerOffset: func(_ *Process, b *Batch, s *telemetry.Sample) {
 		b.Gauge("topic.offset.max", s.Value, s.Labels[2])
 	},
+	telemetry.CertificateExpires: func(_ *Process, b *Batch, s *telemetry.Sample) {
+		b.Gauge("certificate.days", s.Value/86400, s.Labels[0], s.Labels[1])
+	},
 	telemetry.RPCLatency: latency,
 	telemetry.FsyncTime: func(p *Process, b *Batch, s *telemetry.Sample) {
 		b.Distribution("fsync", s.Dist, func(d *telemetry.Distribution) {
