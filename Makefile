@@ -18,7 +18,7 @@ WITH_BIN := COMETMQ_BIN=$(CURDIR)/$(BIN)
 STAGES  := fmt-check setup arch lint unit race sim process crash conformance peer
 UNIT    := ./cmd/... ./internal/... ./test/docs/... ./test/abuse
 
-.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table chaos loss-table abuse conformance peer compatibility web web-check e2e compare \
+.PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table chaos loss-table abuse conformance peer compatibility web web-check web-e2e e2e compare \
 	golden generate docs deviations vuln hooks clean deploy-test
 
 help: ## this list
@@ -104,6 +104,11 @@ web: ## builds the console's front end into web/dist, which is committed; needs 
 web-check: ## front end: types, lint, unit tests, size, and that dist is what the source builds to
 	web/scripts/deps.sh
 	cd web && npm run --silent check
+
+web-e2e: build ## journeys through the console in a real browser, Debian's Chromium, which it installs when it is missing
+	web/scripts/deps.sh
+	command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-noto-cjk; } >/dev/null
+	cd web && $(WITH_BIN) npm run --silent e2e
 
 e2e: process conformance peer ## all that talk to a running server
 

@@ -80,7 +80,7 @@ function metrics(q) {
   const unit = /bytes/.test(name) ? 'B/s' : /\.avg|\.time/.test(name) ? 'ms' : /ratio/.test(name) ? 'ratio' : /lag/.test(name) ? '' : '1/s'
   const scale = /bytes/.test(name) ? 9e6 : /\.avg|\.time/.test(name) ? 3 : /ratio/.test(name) ? 0.4 : 20000
   const only = q.getAll('match').find((m) => m.startsWith('broker='))?.slice(7)
-  const sets = /^group|^topic/.test(name) ? [{}] : only ? [{ broker: only }] : [{ broker: 'broker-a' }, { broker: 'broker-b' }]
+  const sets = q.get('by') === 'topic' && name.startsWith('topic') && !q.get('match') ? topics.toSorted((a, b) => b.inTps - a.inTps).slice(0, 8).map((t) => ({ topic: t.name })) : /^group|^topic/.test(name) ? [{}] : only ? [{ broker: only }] : [{ broker: 'broker-a' }, { broker: 'broker-b' }]
   return { name, unit, step, t0: from, source: 'embedded', series: sets.map((labels, i) => ({ labels, values: wave(n, scale * (1 - i * 0.3), scale * 0.35, i) })) }
 }
 const queues = (t) => t.brokers.flatMap((broker) => Array.from({ length: 8 }, (_, queue) => ({ broker, queue, min: String(1200 + queue * 17), max: String(9007199254740993n + BigInt(queue * 4001)), messages: String(4_180_220 + queue * 3984), lastUpdate: now() - queue * 700 })))

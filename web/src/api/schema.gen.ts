@@ -2753,7 +2753,7 @@ export interface components {
         Job: {
             id: string;
             /** @enum {string} */
-            kind: "dlqResend" | "dlqExport" | "messageExport" | "dlqPurge";
+            kind: "dlqResend" | "dlqExport" | "messageExport" | "dlqPurge" | "offsetReset";
             /** @enum {string} */
             state: "queued" | "running" | "done" | "failed" | "cancelled";
             cluster: string;
@@ -2906,6 +2906,8 @@ export interface components {
             series: components["schemas"]["MetricSeries"][];
             /** @enum {string} */
             source?: "embedded" | "prometheus";
+            /** @description Series that there are: more than in series when top or a bound has left some out. */
+            total?: number;
         };
         MetricName: {
             name: string;
@@ -2913,6 +2915,7 @@ export interface components {
             labels: string[];
             /** @enum {string} */
             kind: "rate" | "gauge" | "latency";
+            help?: string;
         };
         MetricNames: {
             items: components["schemas"]["MetricName"][];
@@ -2959,6 +2962,7 @@ export interface components {
         Alert: {
             id: string;
             ruleId: string;
+            ruleName?: string;
             kind: string;
             /** @enum {string} */
             severity: "warn" | "fault";
@@ -2971,6 +2975,8 @@ export interface components {
             since: components["schemas"]["TimeMs"];
             resolved?: components["schemas"]["TimeMs"];
             acknowledgedBy?: string;
+            /** @description It was resolved because its figure has gone. */
+            noData?: boolean;
         };
         AlertList: {
             items: components["schemas"]["Alert"][];
@@ -4176,6 +4182,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description With dryRun */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeResult"];
+                };
+            };
             /** @description OK */
             201: {
                 headers: {
@@ -4801,6 +4816,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description With dryRun */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeResult"];
+                };
+            };
             /** @description OK */
             201: {
                 headers: {
@@ -5562,6 +5586,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description With dryRun */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeResult"];
+                };
+            };
             /** @description OK */
             201: {
                 headers: {
@@ -5838,6 +5871,10 @@ export interface operations {
                 match?: string[];
                 /** @description Only the highest so many series. */
                 top?: number;
+                /** @description Which value of a step: avg (default), min, max or last. */
+                of?: string;
+                /** @description Labels, with commas: series that have them in common are added up. */
+                by?: string;
             };
             header?: never;
             path: {
@@ -6388,9 +6425,7 @@ export interface operations {
     createToken: {
         parameters: {
             query?: never;
-            header?: {
-                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
-            };
+            header?: never;
             path?: never;
             cookie?: never;
         };
@@ -6536,6 +6571,15 @@ export interface operations {
         responses: {
             /** @description OK */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealthAnswer"];
+                };
+            };
+            /** @description No cluster answers */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

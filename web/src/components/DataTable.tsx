@@ -22,6 +22,8 @@ export interface Column<T> extends ColumnData<T> {
   num?: boolean
   /** Hidden until the user asks for it. */
   hidden?: boolean
+  /** Hidden while no row has a value: what only some clusters can tell. */
+  optional?: boolean
   /** Explains the header. */
   title?: string
   className?: string
@@ -90,8 +92,9 @@ export function DataTable<T>(p: DataTableProps<T>) {
 
   const visible = useMemo(() => {
     const ids = chosen?.split(',')
-    return p.columns.filter((c) => (ids ? ids.includes(c.id) : !c.hidden))
-  }, [p.columns, chosen])
+    const some = (c: Column<T>) => !p.rows || p.rows.some((r) => c.value(r) !== undefined)
+    return p.columns.filter((c) => (ids ? ids.includes(c.id) : !c.hidden && (!c.optional || some(c))))
+  }, [p.columns, p.rows, chosen])
   const sort = parseSort(sortText)
   const deferred = useDeferredValue(q)
   const rows = useMemo(() => (p.rows ? arrange(p.rows, p.columns.map((c) => ({ ...c, num: isNum(c) })), deferred, parseSort(sortText)) : undefined), [p.rows, p.columns, deferred, sortText])

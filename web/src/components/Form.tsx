@@ -3,6 +3,7 @@ import { useCallback, useId, useState, type ButtonHTMLAttributes, type InputHTML
 import { Problem } from '@/api/problem'
 import { useMaybeT, useT } from '@/i18n'
 import { cn } from '@/lib/cn'
+import { usePrefs } from '@/lib/prefs'
 import { useProblemText } from './Problem'
 
 type ButtonProps = ButtonHTMLAttributes<HTMLButtonElement> & { kind?: 'primary' | 'danger' | 'danger-line' | 'plain' | 'quiet'; busy?: boolean; small?: boolean }
@@ -38,6 +39,7 @@ export interface FormState<V> {
 export function useForm<V extends object>(initial: V, send: (v: V) => Promise<unknown>, check?: (v: V) => Partial<Record<keyof V & string, string | undefined>>): FormState<V> {
   const maybe = useMaybeT()
   const text = useProblemText()
+  const { lang } = usePrefs()
   const [values, setValues] = useState(initial)
   const [errors, setErrors] = useState<Record<string, string | undefined>>({})
   const [problem, setProblem] = useState<string>()
@@ -60,7 +62,7 @@ export function useForm<V extends object>(initial: V, send: (v: V) => Promise<un
         setBusy(false)
         const fields = err instanceof Problem ? (err.body.fields ?? []) : []
         const mine = fields.filter((x) => x.name in values)
-        setErrors(Object.fromEntries(mine.map((x) => [x.name, maybe(`errors.${x.code}`) ?? x.detail ?? x.code])))
+        setErrors(Object.fromEntries(mine.map((x) => [x.name, lang === 'en' ? (x.detail ?? maybe(`errors.${x.code}`) ?? x.code) : (maybe(`errors.${x.code}`) ?? x.detail ?? x.code)])))
         if (mine.length === 0) setProblem([text(err), ...fields.map((x) => `${x.name}: ${x.detail ?? x.code}`)].join(' '))
         else focusFirstError()
       },

@@ -63,17 +63,14 @@ export function Stats({ children, className }: { children: ReactNode; className?
   return <dl className={cn('panel grid grid-cols-2 gap-px overflow-hidden bg-line sm:grid-cols-[repeat(auto-fit,minmax(150px,1fr))]', className)}>{children}</dl>
 }
 
-export function Stat({ label, value, sub, tone, side }: { label: ReactNode; value: ReactNode; sub?: ReactNode; tone?: 'ok' | 'warn' | 'bad'; side?: ReactNode }) {
+export function Stat({ label, value, sub, tone }: { label: ReactNode; value: ReactNode; sub?: ReactNode; tone?: 'ok' | 'warn' | 'bad' }) {
   return (
-    <div className="flex min-w-0 items-start justify-between gap-3 bg-panel px-3.5 py-2.5">
-      <div className="min-w-0">
-        <dt className="truncate text-xs text-ink-3">{label}</dt>
-        <dd className="m-0">
-          <span className={cn('block truncate text-[22px] leading-8 font-semibold tracking-[-0.02em]', tone === 'bad' && 'text-bad', tone === 'warn' && 'text-warn', tone === 'ok' && 'text-ok')}>{value}</span>
-          {sub !== undefined && <span className="block truncate text-xs text-ink-3">{sub}</span>}
-        </dd>
-      </div>
-      {side}
+    <div className="min-w-0 bg-panel px-3.5 py-2.5">
+      <dt className="truncate text-xs text-ink-3">{label}</dt>
+      <dd className="m-0">
+        <span className={cn('block truncate text-[22px] leading-8 font-semibold tracking-[-0.02em]', tone === 'bad' && 'text-bad', tone === 'warn' && 'text-warn', tone === 'ok' && 'text-ok')}>{value}</span>
+        {sub !== undefined && <span className="block truncate text-xs text-ink-3">{sub}</span>}
+      </dd>
     </div>
   )
 }

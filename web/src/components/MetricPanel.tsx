@@ -50,10 +50,12 @@ export function RangePicker() {
 }
 
 /** One series over the page's range. match: label=value, as /metrics/query wants it. */
-export function MetricPanel({ name, title, match, top, line, height = 170, className }: {
+export function MetricPanel({ name, title, match, by, top, line, height = 170, className }: {
   name: string
   title: string
   match?: string[]
+  /** The labels that stay apart, with commas; the others are added up. */
+  by?: string
   top?: number
   line?: (labels: Record<string, string>) => string
   height?: number
@@ -61,7 +63,7 @@ export function MetricPanel({ name, title, match, top, line, height = 170, class
 }) {
   const range = useRange()
   const set = useSetSearch()
-  const q = useApi('/clusters/{cluster}/metrics/query', { query: { name, match, top, ...range }, keep: true })
+  const q = useApi('/clusters/{cluster}/metrics/query', { query: { name, match, by, top, ...range }, keep: true })
   return (
     <Panel title={title} className={className} actions={<span className="w-6" />}>
       {q.error && !q.data ? (

@@ -120,7 +120,7 @@ function Metrics({ broker }: { broker: string }) {
   return (
     <div className="grid gap-4 lg:grid-cols-2">
       {panels.map(([name, title, line]) => (
-        <MetricPanel key={name} name={name} title={title} match={match} line={line ?? whole(title)} />
+        <MetricPanel key={name} name={name} title={title} match={match} by={name === 'broker.ha.lag' ? 'slave' : 'broker'} line={line ?? whole(title)} />
       ))}
     </div>
   )

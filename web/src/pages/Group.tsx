@@ -162,7 +162,7 @@ function GroupMetrics({ group }: { group: string }) {
   return (
     <div className="grid gap-4 lg:grid-cols-2">
       {panels.map(([name, title]) => (
-        <MetricPanel key={name} name={name} title={title} match={match} line={topic} top={8} />
+        <MetricPanel key={name} name={name} title={title} match={match} by={name === 'group.retry' || name === 'group.dlq' ? 'group' : 'topic'} line={topic} top={8} />
       ))}
     </div>
   )

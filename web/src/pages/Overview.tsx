@@ -6,6 +6,7 @@ import { PartialBanner } from '@/components/Banner'
 import { MetricChart } from '@/components/Chart'
 import { Page, Panel, Skeleton, Stat, Stats } from '@/components/Layout'
 import { ProblemBox } from '@/components/Problem'
+import { Sparkline } from '@/components/Sparkline'
 import { StatusBadge, type Tone } from '@/components/Status'
 import { useMaybeT, useT } from '@/i18n'
 import { cn } from '@/lib/cn'
@@ -56,7 +57,7 @@ export default function Overview() {
 function Traffic({ metric, title }: { metric: string; title: string }) {
   const t = useT()
   const range = useRecent(3_600_000)
-  const q = useApi('/clusters/{cluster}/metrics/query', { query: { name: metric, ...range, step: 10_000 }, keep: true })
+  const q = useApi('/clusters/{cluster}/metrics/query', { query: { name: metric, by: 'broker', ...range, step: 10_000 }, keep: true })
   return (
     <Panel title={title} note={t('overview.lastHour')}>
       {q.error && !q.data ? <ProblemBox error={q.error} /> : <MetricChart data={q.data} label={title} sync="overview" height={170} />}
@@ -118,22 +119,29 @@ function TopTopics() {
   const t = useT()
   const f = useFormats()
   const c = useCluster()
-  const q = useApi('/clusters/{cluster}/topics', { query: { sort: '-inTps', limit: 8 }, every: 10_000 })
+  const range = useRecent(900_000)
+  const q = useApi('/clusters/{cluster}/metrics/query', { query: { name: 'topic.in.tps', by: 'topic', top: 8, ...range, step: 10_000 }, keep: true })
+  const items = q.data?.series.map((s) => ({ name: s.labels.topic ?? '', values: s.values as (number | null)[] }))
   return (
-    <Panel title={t('overview.topTopics')} note={t('overview.perSecond')} actions={<Link to="/c/$c/topics" params={{ c } as never} search={{ sort: '-inTps' } as never} className="link text-xs">{t('overview.allTopics')}</Link>}>
+    <Panel title={t('overview.topTopics')} note={t('overview.perSecond')} actions={<Link to="/c/$c/topics" params={{ c } as never} className="link text-xs">{t('overview.allTopics')}</Link>}>
       {q.error && !q.data ? (
         <ProblemBox error={q.error} />
+      ) : !items ? (
+        <Skeleton lines={6} />
+      ) : items.length === 0 ? (
+        <p className="py-6 text-center text-ink-3">{t('overview.noTraffic')}</p>
       ) : (
-        <Bars
-          items={q.data?.items.map((x) => ({ name: x.name, value: x.inTps }))}
-          format={(v) => f.rate(Number(v))}
-          empty={t('topics.empty')}
-          to={(name) => (
-            <Link to="/c/$c/topics/$t" params={{ c, t: name } as never} className="link name">
-              {name}
-            </Link>
-          )}
-        />
+        <ol className="m-0 list-none p-0">
+          {items.map((i) => (
+            <li key={i.name} className="flex items-center gap-3 border-b border-line/70 py-1 last:border-0">
+              <Link to="/c/$c/topics/$t" params={{ c, t: i.name } as never} className="link name min-w-0 flex-1 truncate">
+                {i.name}
+              </Link>
+              <Sparkline values={i.values} label={t('overview.lastQuarter', { name: i.name })} />
+              <span className="w-14 text-right font-medium">{f.rate(i.values.findLast((v) => v !== null))}</span>
+            </li>
+          ))}
+        </ol>
       )}
     </Panel>
   )

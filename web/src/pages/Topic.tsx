@@ -115,7 +115,7 @@ function TopicMetrics({ topic }: { topic: string }) {
   return (
     <div className="grid gap-4 lg:grid-cols-2">
       {panels.map(([name, title]) => (
-        <MetricPanel key={name} name={name} title={title} match={match} line={(l) => l.broker ?? title} />
+        <MetricPanel key={name} name={name} title={title} match={match} by="topic" line={() => title} />
       ))}
     </div>
   )

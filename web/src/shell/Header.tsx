@@ -21,9 +21,9 @@ export function Header({ onMenu, onSearch, onHelp }: { onMenu: () => void; onSea
           <MenuIcon aria-hidden className="size-4" />
         </button>
         <ClusterSwitch />
-        <button type="button" aria-label={t('shell.search')} onClick={onSearch} className="ml-auto flex h-[30px] items-center gap-2 rounded-md border border-line-strong bg-sunken px-2.5 text-ink-3 hover:border-ink-3 sm:w-72">
+        <button type="button" onClick={onSearch} className="ml-auto flex h-[30px] items-center gap-2 rounded-md border border-line-strong bg-sunken px-2.5 text-ink-3 hover:border-ink-3 sm:w-72">
           <Search aria-hidden className="size-3.5" />
-          <span className="hidden flex-1 truncate text-left sm:block">{t('shell.searchHint')}</span>
+          <span className="flex-1 truncate text-left max-sm:sr-only">{t('shell.searchHint')}</span>
           <kbd aria-hidden className="hidden rounded border bg-panel px-1 font-mono text-2xs leading-4 sm:block">{isMac() ? '⌘K' : 'Ctrl K'}</kbd>
         </button>
         <span className="ml-auto hidden sm:block" />

@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{i as t}from"./react-CvdC6zOt.js";var n=e(t(),1),r=1e4;function i(e){let[t,i]=(0,n.useState)(()=>Math.floor(Date.now()/r)*r);return(0,n.useEffect)(()=>{let e=setInterval(()=>{document.hidden||i(Math.floor(Date.now()/r)*r)},r);return()=>clearInterval(e)},[]),{from:t-e,to:t}}export{i as t};
