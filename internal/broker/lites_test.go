@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -455,4 +456,43 @@ func TestWhatOperatorsSeeOfLiteTopics(t *testing.T) {
 	_, err = r.LiteTopic(t.Context(), "none", "x")
 	refused(t, err, mq.KindTopicNotExist, "Topic [none] not exist.")
 	refused(t, r.TriggerLite(t.Context(), "none", ""), mq.KindGroupNotExist, "Group [none] not exist.")
+}
+
+// A slave deletes the lite topics that its master deletes: messages of a successor begin at index 0, and an old queue would hide them
+// after a failover.
+func TestASlaveDeletesLiteTopicsToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		light := func(o *setup) { o.LightTopics, o.LightDispatch, o.storage.LightQueues = true, true, true }
+		p := &couple{t: t, rng: rand.New(rand.NewPCG(1, 3))}
+		p.master, p.slave = start(t, asMaster, light), start(t, asSlave, light)
+		p.connect()
+		defer p.part()
+		put := func(bodies ...string) {
+			t.Helper()
+			must(t, p.master.PutTopic(t.Context(), mq.TopicConfig{
+				Name: "P", ReadQueues: 2, WriteQueues: 2, Perm: 6, Attributes: map[string]string{"+message.type": "LITE"},
+			}))
+			for _, body := range bodies {
+				p.master.putLite("x", body)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		end := func() mq.Index {
+			t.Helper()
+			at, err := p.slave.MaxIndex(t.Context(), "%LMQ%$P$x", 0)
+			must(t, err)
+			return at
+		}
+		time.Sleep(time.Second)
+		put("1", "2", "3")
+		if got := end(); got != 3 {
+			t.Fatalf("the light queue of the slave ends at %d, want 3", got)
+		}
+		must(t, p.master.DeleteTopic(t.Context(), "P"))
+		put("new")
+		if got := end(); got != 1 {
+			t.Errorf("after the deletion the light queue of the slave ends at %d, want 1", got)
+		}
+	})
 }
