@@ -9,8 +9,8 @@ import (
 
 // TestAFloodOfBadAuthentications: what is remembered of 100,000 of them, from one address and from many, under known and unknown names,
 // is bounded, each is counted by its reason, and who is not meant gets in all the while.
+// It is not parallel: it looks at the memory of the process.
 func TestAFloodOfBadAuthentications(t *testing.T) {
-	t.Parallel()
 	now := time.Unix(0, 0)
 	g := open(t, Options{Authenticate: true, Now: func() time.Time { return now }})
 	user(t, g, "alice", "secret", "")

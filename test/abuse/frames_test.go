@@ -102,8 +102,8 @@ func isTimeout(err error) bool {
 // TestSlowPeers: many connections that stop in the middle of a frame, or send a byte now and then, cost what they have sent and a little,
 // others work meanwhile, and the idle timeout ends them although they go on sending.
 func TestSlowPeers(t *testing.T) {
-	const idle = 2 * time.Second // serverChannelMaxIdleTimeSeconds
-	w := start(t, map[string]string{"serverChannelMaxIdleTimeSeconds": "2"})
+	const idle = 4 * time.Second // serverChannelMaxIdleTimeSeconds
+	w := start(t, map[string]string{"serverChannelMaxIdleTimeSeconds": "4"})
 	n := 200
 	if *long {
 		n = 2000

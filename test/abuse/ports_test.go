@@ -72,6 +72,33 @@ func TestThePortForSlaves(t *testing.T) {
 // raftGreeting is what a controller says first, with the names of this group: a stranger who knows them is welcome.
 var raftGreeting = "\xC0MQRAFT\x01" + "\x00\x06group1" + "\x00\x02n0" + "\x00\x02n0"
 
+// TestEntriesThatAreNotThere: a list that says it is long costs nothing until it has come.
+func TestEntriesThatAreNotThere(t *testing.T) {
+	w := start(t, nil)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const n = 20
+	for k := range n {
+		b := append([]byte(raftGreeting), byte(k%5), 0x8c, 0xa7)
+		b = append(b, "Entries"...)
+		b = append(b, 0xdd, 0x7f, 0xff, 0xff, 0xff, 0x86, 0xa4, 'D', 'a', 't', 'a', 0xc6, 0x7f, 0xff, 0xff, 0xff, 1, 2, 3)
+		nc, err := net.DialTimeout("tcp", w.addr("controller"), 10*time.Second)
+		must(t, err)
+		_, _ = nc.Write(b)
+		_ = nc.(*net.TCPConn).CloseWrite()
+		_ = nc.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.Copy(io.Discard, nc); isTimeout(err) {
+			t.Errorf("still open after % x", b)
+		}
+		_ = nc.Close()
+		count("port of controllers: lists that lie about their length", 1)
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / n; each > 32<<20 {
+		t.Errorf("%d MiB were allocated for each", each>>20)
+	}
+}
+
 // TestThePortOfControllers: who begins like a controller and goes on with garbage does not disturb the group.
 func TestThePortOfControllers(t *testing.T) {
 	w := start(t, nil)
