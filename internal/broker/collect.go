@@ -89,6 +89,7 @@ func (b *Broker) collectUsed(s *telemetry.Sink) {
 			s.Int(telemetry.ThroughputIn, f.bytes.Load(), name, k.String(), system)
 			s.Histogram(telemetry.MessageSize, f.sizes, name, k.String())
 		}
+		s.Histogram(telemetry.DelayTime, t.timers.Load(), name)
 		if e := t.ends.Load(); e != nil {
 			half := int64(0)
 			if f := t.in[kindTransaction].Load(); f != nil {

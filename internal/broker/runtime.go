@@ -9,6 +9,7 @@ import (
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/selector"
 	"github.com/cometmq/cometmq/internal/storage"
+	"github.com/cometmq/cometmq/internal/telemetry"
 )
 
 // maxQueues bounds the queues of a topic. Java has no bound; ours keeps a wrong digit in a request from filling the
@@ -26,7 +27,8 @@ type topic struct {
 	queues atomic.Pointer[[]atomic.Pointer[queue]]
 	in     [kindCount]atomic.Pointer[inflow]
 	ends   atomic.Pointer[ends]
-	past   stats.Item // of in
+	timers atomic.Pointer[telemetry.Histogram] // seconds that timers have to wait
+	past   stats.Item                          // of in
 
 	expired atomic.Int64 // messages that were too old for the topic
 }

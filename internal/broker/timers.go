@@ -12,6 +12,7 @@ import (
 	"github.com/cometmq/cometmq/internal/bytesview"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
+	"github.com/cometmq/cometmq/internal/telemetry"
 )
 
 // TimerOptions is how messages with a time of their own are served.
@@ -49,7 +50,7 @@ func (b *Broker) openTimer() error {
 	var err error
 	b.timer, err = delay.OpenTimer(delay.TimerOptions{
 		Store: b.store, FS: b.o.FS, Dir: b.o.Dir, FileSize: t.FileSize, Slots: t.Slots, Precision: t.Precision,
-		RollWindow: t.RollWindow, Flush: t.Flush, Append: b.escapes(), Delivered: b.delivered, Moved: b.timerMoved, Now: b.o.Now, Log: b.o.Log,
+		RollWindow: t.RollWindow, Flush: t.Flush, Append: b.escapes(), Delivered: b.delivered, Noted: b.timerNoted, Moved: b.timerMoved, Now: b.o.Now, Log: b.o.Log,
 	})
 	if err != nil {
 		return err
@@ -59,6 +60,20 @@ func (b *Broker) openTimer() error {
 		b.acting.idle = append(b.acting.idle, b.timer.Trail)
 	}
 	return nil
+}
+
+// timerNoted counts a timer. It runs in the goroutine of the timers.
+func (b *Broker) timerNoted(topic []byte, ahead int64) {
+	t, ok := b.topic(bytesview.String(topic))
+	if !ok {
+		return
+	}
+	h := t.timers.Load()
+	if h == nil {
+		h = telemetry.DelayTime.New()
+		t.timers.Store(h)
+	}
+	h.Observe(max(ahead, 0) / 1000)
 }
 
 func timerProgress(p *mq.TimerProgress) delay.Progressed {

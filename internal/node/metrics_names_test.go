@@ -235,7 +235,11 @@ func TestPageHasAllNamesAndLabels(t *testing.T) {
 		time.Sleep(15 * time.Second)
 		s.mixedLoad(t)
 		p := page{map[string][]string{}, map[string]string{}}
-		readPage(s.scrape(s.master), &p)
+		text := s.scrape(s.master)
+		readPage(text, &p)
+		if got := linesOf(text, "rocketmq_delay_message_latency_seconds_bucket", `topic="T"`, `le="60"`, "} 1"); len(got) != 1 {
+			t.Errorf("one timer that was due in 3 s: %v", linesOf(text, "rocketmq_delay_message_latency_seconds_bucket"))
+		}
 		list := namesOf(t, "for brokers", "rocketmq-exporter")
 		p.check(t, list)
 		p.checkBoards(t, list)

@@ -5,6 +5,7 @@ var (
 	sizeBounds   = []int64{1 << 10, 4 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20}
 	finishBounds = []int64{5, 60, 600, 3600, 12 * 3600, 24 * 3600}
 	createBounds = []int64{10, 100, 1000, 3000, 5000}
+	delayBounds  = []int64{60, 600, 3600, 12 * 3600, 24 * 3600, 72 * 3600}
 	rpcBounds    = []int64{1, 3, 5, 7, 10, 100, 1000, 2000, 3000}
 )
 
@@ -51,6 +52,7 @@ var (
 	TimerDequeueLatency = define(ScopeBroker, Gauge, "rocketmq_timer_dequeue_latency", "milliseconds", "how far the delivery of timers is behind")
 	TimingMessages      = define(ScopeBroker, Gauge, "rocketmq_timing_messages", "", "timers that wait", "topic")
 	TimerEnqueue        = define(ScopeBroker, Counter, "rocketmq_timer_enqueue_total", "", "timers that were taken", "topic")
+	DelayTime           = histogram(ScopeBroker, delayBounds, "rocketmq_delay_message_latency", "seconds", "how long after their births messages with a time of their own are due", "topic")
 	TimerDequeue        = define(ScopeBroker, Counter, "rocketmq_timer_dequeue_total", "", "timers that were delivered", "topic")
 )
 

@@ -40,6 +40,9 @@ type TimerOptions struct {
 
 	// Delivered is told about each delivered copy and its size; it must be cheap. May be nil.
 	Delivered func(q *storage.Queue, bytes int64)
+	// Noted is told about each timer that is taken, for which topic it is and how many ms after the birth of its message it is due; it must
+	// be cheap and not keep topic. May be nil.
+	Noted func(topic []byte, ahead int64)
 	// Moved is told how far the timers are, for slaves; may be nil.
 	Moved func(told []byte)
 	Now   func() time.Time

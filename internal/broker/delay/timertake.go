@@ -96,6 +96,9 @@ func (t *Timer) note(entries []storage.Entry, now int64) (int, error) {
 			recalls = append(recalls, recall{t.slot(u.Time), t.recallKey()})
 		}
 		t.units = append(t.units, u)
+		if t.o.Noted != nil && !t.trailing {
+			t.tellNoted()
+		}
 		n++
 	}
 	if err := t.append(); err != nil {
@@ -121,6 +124,15 @@ func (t *Timer) note(entries []storage.Entry, now int64) (int, error) {
 	t.dirty = t.dirty || n > 0
 	t.stats.enqueued.Add(int64(len(t.units)))
 	return n, nil
+}
+
+// tellNoted tells Noted about msg.
+func (t *Timer) tellNoted() {
+	text, _ := t.msg.Props.Get(record.PropTimerOutMS)
+	topic, _ := t.msg.Props.Get(record.PropRealTopic)
+	if out, err := strconv.ParseInt(bytesview.String(text), 10, 64); err == nil && len(topic) > 0 {
+		t.o.Noted(topic, out-t.msg.BornTime)
+	}
 }
 
 type recall struct {
