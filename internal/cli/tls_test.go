@@ -49,6 +49,11 @@ func TestCommandsOverTLS(t *testing.T) {
 		return code, out.String() + errs.String()
 	}
 	mtls := []string{"--tls-ca", at("ca.pem"), "--tls-cert", at("client.pem"), "--tls-key", at("client.key"), "-n", n.NamesrvAddr()}
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) { // until the broker has registered
+		if _, text := run(append([]string{"admin", "clusterList"}, mtls...)...); strings.Contains(text, "broker-a") || time.Now().After(end) {
+			break
+		}
+	}
 	for _, tc := range []struct {
 		args []string
 		code int

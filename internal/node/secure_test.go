@@ -68,28 +68,30 @@ func TestModesOfTLS(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			keys := tlsKeys(dir, mode)
-			keys["tls.server.need.client.auth"] = "require"
-			n := w.start(w.secureOptions(keys))
-			for _, c := range []struct {
-				name string
-				dial bench.Dialer
-				ok   bool
-			}{{"plain", w.net.Dial, want.plain}, {"secure", w.dialer(dir), want.secure}} {
-				r, err := bench.RouteOf(t.Context(), c.dial, n.NamesrvAddr(), "TBW102")
-				if c.ok && (err != nil || len(r.Write) == 0) || !c.ok && err == nil {
-					t.Errorf("%s: the route: %v", c.name, err)
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				keys := tlsKeys(dir, mode)
+				keys["tls.server.need.client.auth"] = "require"
+				n := w.start(w.secureOptions(keys))
+				for _, c := range []struct {
+					name string
+					dial bench.Dialer
+					ok   bool
+				}{{"plain", w.net.Dial, want.plain}, {"secure", w.dialer(dir), want.secure}} {
+					r, err := bench.RouteOf(t.Context(), c.dial, n.NamesrvAddr(), "TBW102")
+					if c.ok && (err != nil || len(r.Write) == 0) || !c.ok && err == nil {
+						t.Errorf("%s: the route: %v", c.name, err)
+					}
+					v, err := bench.RunVerify(t.Context(), bench.Options{
+						Broker: n.BrokerAddr(), Topic: "t_" + c.name, Group: "g_" + c.name, Queues: 2, Size: 1024, Count: 200, Window: 16, Create: true, Dial: c.dial,
+					})
+					if c.ok && (err != nil || !v.OK() || v.Consumed.Messages != 200) || !c.ok && err == nil {
+						t.Errorf("%s: a round trip: %+v, %v", c.name, v, err)
+					}
 				}
-				v, err := bench.RunVerify(t.Context(), bench.Options{
-					Broker: n.BrokerAddr(), Topic: "t_" + c.name, Group: "g_" + c.name, Queues: 2, Size: 1024, Count: 200, Window: 16, Create: true, Dial: c.dial,
-				})
-				if c.ok && (err != nil || !v.OK() || v.Consumed.Messages != 200) || !c.ok && err == nil {
-					t.Errorf("%s: a round trip: %+v, %v", c.name, v, err)
-				}
-			}
-			must(t, n.Shutdown(t.Context()))
-			w.free()
+				must(t, n.Shutdown(t.Context()))
+				w.free()
+			})
 		})
 	}
 }
@@ -97,14 +99,16 @@ func TestModesOfTLS(t *testing.T) {
 // TestDefaultsTakeTLSAsJava: no key is set, and a client that checks nothing is served.
 func TestDefaultsTakeTLSAsJava(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	n := w.start(w.options(nil))
-	k, err := certificate.Open(certificate.Options{})
-	must(t, err)
-	if r, err := bench.RouteOf(t.Context(), bench.Dialer(k.Dial(w.net.Dial)), n.NamesrvAddr(), "TBW102"); err != nil || len(r.Write) == 0 {
-		t.Errorf("%v", err)
-	}
-	must(t, n.Shutdown(t.Context()))
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n := w.start(w.options(nil))
+		k, err := certificate.Open(certificate.Options{})
+		must(t, err)
+		if r, err := bench.RouteOf(t.Context(), bench.Dialer(k.Dial(w.net.Dial)), n.NamesrvAddr(), "TBW102"); err != nil || len(r.Write) == 0 {
+			t.Errorf("%v", err)
+		}
+		must(t, n.Shutdown(t.Context()))
+	})
 }
 
 // TestClientsMustBeKnown: mTLS refuses who shows nothing and who shows something of another authority.
@@ -290,25 +294,27 @@ func with(set map[string]config.Setting, more map[string]string) map[string]stri
 func TestNothingBlocksAccepting(t *testing.T) {
 	t.Parallel()
 	dir, _ := certs.Folder(t)
-	w := newWorld(t)
-	n := w.start(w.secureOptions(tlsKeys(dir, "enforcing")))
-	var silent []net.Conn
-	for range 20 {
-		for _, addr := range []string{n.NamesrvAddr(), n.BrokerAddr(), n.MetricsAddr()} {
-			nc, err := w.net.Dial(t.Context(), "tcp", addr)
-			must(t, err)
-			_, err = io.WriteString(nc, "\x16\x03\x01")
-			must(t, err)
-			silent = append(silent, nc)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n := w.start(w.secureOptions(tlsKeys(dir, "enforcing")))
+		var silent []net.Conn
+		for range 20 {
+			for _, addr := range []string{n.NamesrvAddr(), n.BrokerAddr(), n.MetricsAddr()} {
+				nc, err := w.net.Dial(t.Context(), "tcp", addr)
+				must(t, err)
+				_, err = io.WriteString(nc, "\x16\x03\x01")
+				must(t, err)
+				silent = append(silent, nc)
+			}
 		}
-	}
-	if _, err := bench.RouteOf(t.Context(), w.dialer(dir), n.NamesrvAddr(), "TBW102"); err != nil {
-		t.Error(err)
-	}
-	for _, nc := range silent {
-		_ = nc.Close()
-	}
-	must(t, n.Shutdown(t.Context()))
+		if _, err := bench.RouteOf(t.Context(), w.dialer(dir), n.NamesrvAddr(), "TBW102"); err != nil {
+			t.Error(err)
+		}
+		for _, nc := range silent {
+			_ = nc.Close()
+		}
+		must(t, n.Shutdown(t.Context()))
+	})
 }
 
 // TestNewCertificatesLeaveConnectionsAlone: the files change under a running node; who is connected stays, who comes sees the new one.
