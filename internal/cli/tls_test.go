@@ -66,7 +66,7 @@ func TestCommandsOverTLS(t *testing.T) {
 		{[]string{"admin", "clusterList", "-n", n.NamesrvAddr()}, 1, n.NamesrvAddr()},
 		{[]string{"send", "-t", "hello", "-b", "x", "-n", n.NamesrvAddr()}, 1, n.NamesrvAddr()},
 		{[]string{"send", "-t", "hello", "-b", "x", "--tls", "-n", n.NamesrvAddr()}, 1, "unknown authority"},
-		{[]string{"send", "-t", "hello", "-b", "x", "--tls-insecure", "-n", n.NamesrvAddr()}, 1, "certificate required"},
+		{[]string{"send", "-t", "hello", "-b", "x", "--tls-insecure", "-n", n.NamesrvAddr()}, 1, n.NamesrvAddr()}, // TLS 1.3: the write or the read fails
 		{[]string{"admin", "clusterList", "--tls-insecure", "--tls-ca", at("ca.pem"), "-n", n.NamesrvAddr()}, 1, "do not go together"},
 		{[]string{"send", "-t", "hello", "-b", "x", "--tls-insecure", "--tls-ca", at("ca.pem")}, 2, "do not go together"},
 		{[]string{"send", "-t", "hello", "-b", "x", "--tls-cert", at("client.pem")}, 1, "tls.client.keyPath"},
