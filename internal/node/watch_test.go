@@ -85,3 +85,31 @@ func TestDashboardSamplesItsBrokerAndEvaluatesAlerts(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestDashboardSamplesAClusterFromOutside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		cluster := w.start(w.options(nil))
+		o := w.options(nil)
+		o.Namesrv, o.Broker = nil, nil
+		o.Dashboard = &Dashboard{
+			Listen: "127.0.0.1:8082", Auth: httpapi.AuthNone, File: filepath.Join(dir, "console.db"), NameServers: []string{cluster.NamesrvAddr()},
+		}
+		n := w.start(o)
+		w.roundTrip(cluster, "Orders")
+		time.Sleep(25 * time.Second)
+		for _, name := range []string{"broker.master", "broker.in.tps", "broker.disk.bytes", "topic.offset.max"} {
+			var a struct {
+				Series []struct{ Labels map[string]string }
+			}
+			w.ask(n, "/clusters/DefaultCluster/metrics/query?name="+name, &a)
+			if len(a.Series) == 0 || a.Series[0].Labels["cluster"] != "DefaultCluster" {
+				t.Errorf("%s: %+v", name, a)
+			}
+		}
+		must(t, n.Shutdown(t.Context()))
+		must(t, cluster.Shutdown(t.Context()))
+	})
+}

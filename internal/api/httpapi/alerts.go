@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -249,4 +250,49 @@ func deleteAlertRule(c *call) (any, error) {
 		return nil, err
 	}
 	return nil, ruleProblem(w.DeleteRule(c.path("rule")))
+}
+
+type alertSettings struct {
+	Webhook   string `json:"webhook"`
+	Format    string `json:"format"`
+	SecretSet bool   `json:"secretSet"`
+	Told      i64    `json:"told"`
+	Failed    i64    `json:"failedAttempts"`
+	Dropped   i64    `json:"dropped"`
+}
+
+func alertSettingsOf(w *alerts.Watcher) *alertSettings {
+	s, n := w.Settings(), w.Stats()
+	return &alertSettings{s.Webhook, string(cmp.Or(s.Format, alerts.JSON)), s.Secret != "", i64(n.Told), i64(n.FailedAttempts), i64(n.Dropped)}
+}
+
+func getAlertSettings(c *call) (any, error) {
+	w, err := c.watcher()
+	if err != nil {
+		return nil, err
+	}
+	return alertSettingsOf(w), nil
+}
+
+func putAlertSettings(c *call) (any, error) {
+	w, err := c.watcher()
+	if err != nil {
+		return nil, err
+	}
+	var b struct {
+		Webhook *string `json:"webhook"`
+		Format  *string `json:"format"`
+		Secret  *string `json:"secret"`
+	}
+	if err = c.body(&b); err != nil {
+		return nil, err
+	}
+	s := w.Settings()
+	assign(&s.Webhook, b.Webhook, asIs)
+	assign(&s.Format, b.Format, func(f string) alerts.Format { return alerts.Format(f) })
+	assign(&s.Secret, b.Secret, asIs)
+	if err = w.PutSettings(s); err != nil {
+		return nil, ruleProblem(err)
+	}
+	return alertSettingsOf(w), nil
 }

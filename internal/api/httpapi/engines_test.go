@@ -167,6 +167,20 @@ func TestAlertsAreRulesAndWhatFires(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	w.send(http.MethodPost, "/alerts/none/acknowledge", nil).refused(http.StatusNotFound, "alertNotFound")
+	var settings struct {
+		Webhook, Format string
+		SecretSet       bool
+	}
+	w.get("/alerts/settings", &settings)
+	answer := w.send(http.MethodPut, "/alerts/settings", map[string]any{"webhook": "https://hook.example", "format": "wecom", "secret": "s3cret"}).want(http.StatusOK, &settings)
+	if settings.Format != "wecom" || !settings.SecretSet || strings.Contains(answer.Body.String(), "s3cret") {
+		t.Errorf("%s", answer.Body)
+	}
+	for field, v := range map[string]string{"webhook": "ftp://x", "format": "pager"} {
+		if p := w.send(http.MethodPut, "/alerts/settings", map[string]any{field: v}).refused(http.StatusBadRequest, "invalidParameter"); p.Fields[0].Name != field {
+			t.Errorf("%s: %+v", field, p)
+		}
+	}
 	w.send(http.MethodDelete, "/alerts/rules/"+r.ID, nil).want(http.StatusNoContent, nil)
 	w.send(http.MethodGet, "/alerts/rules/"+r.ID, nil).refused(http.StatusNotFound, "ruleNotFound")
 	w.send(http.MethodDelete, "/alerts/rules/"+r.ID, nil).refused(http.StatusNotFound, "ruleNotFound")

@@ -93,6 +93,8 @@ var routes = []route{
 	{method: get, path: "/jobs/{job}/result", id: "getJobResult", role: roleReader, do: getJobResult, stream: true},
 	{method: get, path: "/alerts", id: "listAlerts", role: roleViewer, do: listAlerts},
 	{method: post, path: "/alerts/{alert}/acknowledge", id: "acknowledgeAlert", role: roleOperator, do: acknowledgeAlert},
+	{method: get, path: "/alerts/settings", id: "getAlertSettings", role: roleOperator, do: getAlertSettings},
+	{method: put, path: "/alerts/settings", id: "putAlertSettings", role: roleAdmin, do: putAlertSettings},
 	{method: get, path: "/alerts/rules", id: "listAlertRules", role: roleViewer, do: listAlertRules},
 	{method: post, path: "/alerts/rules", id: "createAlertRule", role: roleOperator, do: createAlertRule, status: 201, idem: true},
 	{method: get, path: "/alerts/rules/{rule}", id: "getAlertRule", role: roleViewer, do: getAlertRule},
