@@ -58,15 +58,14 @@ type litePopped struct {
 
 func (e *env) popLiteHeader(client string) *protocol.PopLiteMessageRequestHeader {
 	return &protocol.PopLiteMessageRequestHeader{
-		ClientID: e.lite(client), ConsumerGroup: e.group, Topic: e.topic, MaxMsgNum: 32, InvisibleTime: 60_000, BornTime: time.Now().UnixMilli(),
-	}
+		ClientID: e.lite(client), ConsumerGroup: e.group, Topic: e.topic, MaxMsgNum: 32, InvisibleTime: 60_000,
+	} // born when it arrives
 }
 
 // popLite pops until n messages came, without waiting in the server.
 func (e *env) popLite(n int, h *protocol.PopLiteMessageRequestHeader) (out []litePopped) {
 	e.Helper()
 	e.within(30*time.Second, fmt.Sprintf("%d messages are popped", n), func() bool {
-		h.BornTime = time.Now().UnixMilli()
 		r := e.call(e.b, protocol.ReqPopLiteMessage, h, nil)
 		if r.Code == protocol.RespPollingTimeout {
 			return len(out) >= n
@@ -173,13 +172,14 @@ var liteCases = []testCase{
 		e.lites()
 		e.subscribeLite("COMPLETE_ADD", "c1", "x")
 		e.sendLite("x", "1")
-		h := e.popLiteHeader("c1")
-		h.InvisibleTime = 3000
-		e.popLite(1, h)
+		first := e.popLite(1, e.popLiteHeader("c1"))
 		e.sendLite("x", "2")
+		e.filled(0, 2)
 		e.noLite("c1")
-		h.InvisibleTime = 60_000
-		got := e.popLite(1, h)
+		e.code(e.call(e.b, protocol.ReqChangeMessageInvisibleTime, &protocol.ChangeInvisibleTimeRequestHeader{
+			ConsumerGroup: e.group, Topic: e.topic, LiteTopic: "x", ExtraInfo: first[0].ack.ExtraInfo, InvisibleTime: 1000,
+		}, nil), 0)
+		got := e.popLite(1, e.popLiteHeader("c1"))
 		if liteBodies(got) != "x:1 x:2" || !strings.HasPrefix(got[0].count, "0 qo0%0 1") && got[0].count != "" {
 			e.Errorf("%+v", got)
 		}
