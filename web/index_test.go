@@ -35,7 +35,7 @@ func TestIndexFilesExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for _, part := range strings.Split(string(page), `"`) {
+	for part := range strings.SplitSeq(string(page), `"`) {
 		name, isPath := strings.CutPrefix(part, "/")
 		if !isPath || name == "" {
 			continue

@@ -1,12 +1,14 @@
-// Command cometmq is the one binary: name server, broker and tools.
+// Command cometmq is the one binary: name server, broker, dashboard and tools.
 package main
 
 import (
 	"os"
 
 	"github.com/cometmq/cometmq/internal/cli"
+	"github.com/cometmq/cometmq/web"
 )
 
 func main() {
-	os.Exit(cli.Main(cli.Args(os.Args), cli.Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	pages := cli.Pages{Files: web.FS(), Index: web.Index}
+	os.Exit(cli.Main(cli.Args(os.Args), cli.Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Pages: pages}))
 }

@@ -95,12 +95,13 @@ func (n *Node) startDashboard(ctx context.Context, o *Options) (p *dashboardPart
 		names = append([]string{own}, names...)
 	}
 	p.cluster = cluster.New(cluster.Options{NameServers: names, Dial: o.Dial, Credentials: dashboardCredentials(o)})
+	begun := p // a return with an error sets p to nil
 	defer func() {
 		if err != nil {
-			if p.watch != nil {
-				err = errors.Join(err, p.watch.abandon())
+			if begun.watch != nil {
+				err = errors.Join(err, begun.watch.abandon())
 			}
-			p.cluster.Close()
+			begun.cluster.Close()
 		}
 	}()
 	file := d.File

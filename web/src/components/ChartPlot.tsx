@@ -2,9 +2,13 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import uPlot from 'uplot'
 import { useFormats } from '@/lib/format'
 import { usePrefs, zoneOf } from '@/lib/prefs'
-import { unitText, type ChartProps } from './Chart'
+import { unitText, type ChartProps, type Unit } from './Chart'
 
 const COLOURS = 8
+/** The axis reaches at least so far: ticks of a flat line would else all read the same. */
+const LEAST: Record<Unit, number> = { count: 5, rate: 1, bytes: 1024, 'bytes/s': 1024, ms: 5, ratio: 1 }
+/** Fewer values than this are drawn as dots too: a lone one is no line. */
+const SPARSE = 40
 
 /** The drawing itself; a chunk of its own, so that pages without charts do not load uPlot. */
 export default function ChartPlot({ label, t0, step, lines, unit, height = 200, sync, onZoom }: ChartProps) {
@@ -49,7 +53,7 @@ export default function ChartPlot({ label, t0, step, lines, unit, height = 200, 
           drag: { x: true, y: false, setScale: false },
           sync: sync ? { key: sync } : undefined,
         },
-        scales: { y: { range: (_u, min, max) => [Math.min(0, min ?? 0), (max ?? 0) > 0 ? (max ?? 0) * 1.08 : 1] } },
+        scales: { y: { range: (_u, min, max) => [Math.min(0, min ?? 0), Math.max((max ?? 0) * 1.08, LEAST[unit])] } },
         axes: [
           {
             stroke: v('--ink-3'), font, grid: { show: false }, ticks: { stroke: v('--line'), size: 4 }, size: 26, gap: 4, space: 70,
@@ -70,7 +74,7 @@ export default function ChartPlot({ label, t0, step, lines, unit, height = 200, 
           {},
           ...names.split('\n').map((name, i, all) => {
             const colour = v(`--c${(i % COLOURS) + 1}`)
-            return { label: name, stroke: colour, width: 1.5, fill: all.length === 1 ? colour + '1f' : undefined, points: { show: false }, spanGaps: false }
+            return { label: name, stroke: colour, width: 1.5, fill: all.length === 1 ? colour + '1f' : undefined, points: { size: 4, fill: colour, show: (u: uPlot, k: number) => (u.data[k] as (number | null)[]).filter((x) => x !== null).length < SPARSE }, spanGaps: false }
           }),
         ],
         hooks: {

@@ -28,7 +28,7 @@ export function ProblemBox({ error, onRetry }: { error: unknown; onRetry?: () =>
   const t = useT()
   const text = useProblemText()
   const p = error instanceof Problem ? error.body : undefined
-  if (p?.status === 501) return <p className="px-2 py-8 text-center text-ink-3">{text(error)}</p> // not offered here, nothing is broken
+  if (p?.status === 501 || p?.code === 'noSuchRoute') return <p className="px-2 py-8 text-center text-ink-3">{text(error)}</p> // not offered here, nothing is broken
   return (
     <div role="alert" className="panel flex items-start gap-3 border-l-3 border-l-bad p-4">
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-bad" />

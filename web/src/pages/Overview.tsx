@@ -71,7 +71,7 @@ function HealthPanel() {
   const f = useFormats()
   const health = useApi('/clusters/{cluster}/health', { every: 10_000 })
   const h = health.data
-  if (!h) return <Panel title={t('overview.health_ok')}>{health.error ? <ProblemBox error={health.error} /> : <Skeleton lines={5} />}</Panel>
+  if (!h) return <Panel title={t('overview.health')}>{health.error ? <ProblemBox error={health.error} /> : <Skeleton lines={5} />}</Panel>
   const order = { fault: 0, warn: 1, ok: 2 }
   return (
     <Panel title={<StatusBadge tone={TONE[h.verdict]}>{t(`overview.health_${h.verdict}`)}</StatusBadge>} actions={<span className="text-xs text-ink-3">{t('overview.checked', { ago: f.ago(h.checkedAt) })}</span>} className={cn('border-t-2', h.verdict === 'fault' ? 'border-t-bad' : h.verdict === 'warn' ? 'border-t-warn' : 'border-t-ok')}>

@@ -43,7 +43,7 @@ export default function Topic() {
     <Page
       title={name}
       eyebrow={<Link to="/c/$c/topics" params={{ c: cluster } as never} className="hover:text-ink">{t('topics.title')}</Link>}
-      badges={d && <Tag tone={d.type === 'NORMAL' ? undefined : 'accent'}>{t(`topics.type_${d.type}`)}</Tag>}
+      badges={d && <Tag tone={d.type === 'NORMAL' || d.type === 'UNSPECIFIED' ? undefined : 'accent'}>{t(`topics.type_${d.type}`)}</Tag>}
       actions={
         <>
           {tab === 'metrics' && <RangePicker />}

@@ -93,7 +93,7 @@ function topicColumns(t: T, cluster: string, rates: Map<string, number> | undefi
         </Link>
       ),
     },
-    { id: 'type', label: t('common.type'), value: (r) => t(`topics.type_${r.type}`), cell: (r) => <Tag tone={r.type === 'NORMAL' ? undefined : r.type === 'DLQ' ? 'bad' : 'accent'}>{t(`topics.type_${r.type}`)}</Tag> },
+    { id: 'type', label: t('common.type'), value: (r) => t(`topics.type_${r.type}`), cell: (r) => <Tag tone={r.type === 'NORMAL' || r.type === 'UNSPECIFIED' ? undefined : r.type === 'DLQ' ? 'bad' : 'accent'}>{t(`topics.type_${r.type}`)}</Tag> },
     { id: 'queues', label: t('topics.queues'), title: t('topics.queuesRW'), num: true, value: (r) => r.readQueues, cell: (r) => (r.readQueues === r.writeQueues ? r.readQueues : `${r.readQueues} / ${r.writeQueues}`) },
     { id: 'perm', label: t('topics.perm'), value: (r) => permText(t, r.perm), cell: (r) => (r.perm === 6 ? <span className="text-ink-2">{permText(t, r.perm)}</span> : <Tag tone="warn">{permText(t, r.perm)}</Tag>) },
     { id: 'inTps', label: t('topics.inTps'), value: (r) => r.inTps ?? rates?.get(r.name), format: 'rate', optional: true },
