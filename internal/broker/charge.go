@@ -12,7 +12,7 @@ import (
 )
 
 // charge asks the quotas of the topic, the user and the client of a send, and takes what it has from them. It refuses with the code
-// and in the manner of Java's flow control, so that clients go to another broker.
+// and in the manner of Java's flow control: clients from 5.0 on go to another broker.
 //
 // Quotas on all topics are not for the broker's own ones: what they are used for is not the client's choice.
 func (b *Broker) charge(s *sender, r *mq.SendRequest, res *mq.SendResult, now time.Time) *mq.Error {
