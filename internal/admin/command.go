@@ -78,6 +78,9 @@ var global = []Flag{
 	flag("", "yes", "do not ask before destroying something"),
 }
 
+// nameServersToo is what mqadmin calls the flag -n of two commands.
+const nameServersToo = "nameserverAddr"
+
 // UsageError is a mistake in how a command was called: exit code 2.
 type UsageError struct{ Text string }
 
@@ -141,8 +144,11 @@ func (c *Command) parse(args []string) (map[string]string, error) {
 			}
 		}
 		got[f.name()] = value
-		if f.Long == "output" || f.Long == "namesrvAddr" {
+		switch f.Long {
+		case "output", "namesrvAddr":
 			got[f.Long] = value
+		case nameServersToo:
+			got["namesrvAddr"] = value
 		}
 	}
 	if _, ok := got["h"]; ok {

@@ -19,6 +19,7 @@ const exportPath = "/tmp/rocketmq/export"
 func exportCommands() []Command {
 	into := opt("f", "filePath", "the folder to write into, default "+exportPath)
 	inCluster := need("c", "clusterName", "the cluster to export")
+	names := opt("n", nameServersToo, "name servers, host:port;host:port; default $NAMESRV_ADDR")
 	return []Command{
 		{
 			Name: "exportMetadata", About: "Write topics and consumer groups as JSON files", OneOf: either, Run: exportMetadata,
@@ -45,12 +46,12 @@ func exportCommands() []Command {
 			Flags: []Flag{
 				toBroker, opt("c", "cluster", "all masters of this cluster"), opt("t", "configType", "topics, subscriptionGroups or consumerOffsets, with semicolons; default all"),
 				opt("p", "configPath", "read a folder instead of asking a broker: not possible here"), opt("e", "exportFile", "with -p: write here"),
-				opt("j", "jsonEnable", "with -p: as JSON"),
+				opt("j", "jsonEnable", "with -p: as JSON"), names,
 			},
 		},
 		{
 			Name: "checkRocksdbCqWriteProgress", About: "Have Java brokers compare the queues that they keep in RocksDB with those in files", Run: checkQueues,
-			Flags: []Flag{need("c", "cluster", "cluster"), opt("t", "topic", "only this topic"), opt("cf", "checkFrom", "from this time on, ms; default 30 days ago").num(64)},
+			Flags: []Flag{need("c", "cluster", "cluster"), names, opt("t", "topic", "only this topic"), opt("cf", "checkFrom", "from this time on, ms; default 30 days ago").num(64)},
 		},
 	}
 }

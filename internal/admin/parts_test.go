@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -161,5 +162,20 @@ func TestProgressIsRare(t *testing.T) {
 	}
 	if want := "x: 1 of 9 topics\nx: 4 of 9 topics\nx: 7 of 9 topics\n"; errs.String() != want {
 		t.Errorf("%q, want %q", errs.String(), want)
+	}
+}
+
+// Two commands of mqadmin call their -n by another long name; all three ways are taken.
+func TestOtherNameOfTheNameServers(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"-n", "--nameserverAddr", "--namesrvAddr"} {
+		asked := ""
+		env := Env{Out: io.Discard, Err: io.Discard, Connect: func(to *Target) (mq.Cluster, error) {
+			asked = to.NameServers
+			return closedCluster{}, nil
+		}}
+		if code := Run(t.Context(), env, []string{"rocksDBConfigToJson", how, "10.0.0.1:9876", "-p", "/x"}); code != 1 || asked != "10.0.0.1:9876" {
+			t.Errorf("%s: code %d, asked %q", how, code, asked)
+		}
 	}
 }

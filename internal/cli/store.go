@@ -85,6 +85,7 @@ func newStoreCmd(env *Env) *cobra.Command {
 func newStoreVerifyCmd(env *Env, log *string, args cobra.PositionalArgs) *cobra.Command {
 	var other storetool.Place
 	var asJSON, repair bool
+	var secure tlsFlags
 	cmd := &cobra.Command{
 		Use: "verify DIR --against DIR|HOST:PORT", Short: "Compare the log with that of another replica, message by message", Args: args,
 		Long: `Compare the log with that of another replica, message by message.
@@ -107,7 +108,9 @@ meanwhile.`,
 				if repair {
 					return usageError{errors.New("--repair wants the directory of the other replica: a broker that runs goes on writing")}
 				}
-				verify = func() (*storetool.Comparison, error) { return verifyRemote(cmd.Context(), env, p, other.Root) }
+				verify = func() (*storetool.Comparison, error) {
+					return verifyRemote(cmd.Context(), env, p, other.Root, &secure)
+				}
 			}
 			c, err := verify()
 			if err != nil {
@@ -139,6 +142,7 @@ meanwhile.`,
 	f := cmd.Flags()
 	f.StringVar(&other.Root, "against", "", "the other store directory (storePathRootDir), or the address of a running broker")
 	f.StringVar(&other.Log, "against-commitlog", "", "the directory of the other log when it is elsewhere")
+	secure.bind(cmd)
 	f.BoolVar(&repair, "repair", false, "write damaged parts of DIR anew")
 	f.BoolVar(&asJSON, "json", false, "print one line of JSON")
 	return cmd
@@ -155,8 +159,12 @@ func isAddress(s string) bool {
 }
 
 // verifyRemote compares a store with a running broker.
-func verifyRemote(ctx context.Context, env *Env, p storetool.Place, addr string) (*storetool.Comparison, error) {
-	c := cluster.New(cluster.Options{Credentials: credentials(os.Getenv)})
+func verifyRemote(ctx context.Context, env *Env, p storetool.Place, addr string, secure *tlsFlags) (*storetool.Comparison, error) {
+	dial, err := secure.dialer(os.Environ())
+	if err != nil {
+		return nil, err
+	}
+	c := cluster.New(cluster.Options{Credentials: credentials(os.Getenv), Dial: dial})
 	defer c.Close()
 	var progress func(off, end int64)
 	if isTerminal(env.Err) {
