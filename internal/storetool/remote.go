@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"sync"
 
 	"github.com/cometmq/cometmq/internal/record"
@@ -95,6 +96,13 @@ func (v *remoteVerify) batch(ctx context.Context, list []piece) error {
 		})
 	}
 	wg.Wait()
+	if slices.ContainsFunc(got, func(a answer) bool { return errors.Is(a.err, ErrNoMessage) }) {
+		now, err := v.other.Extent(ctx) // it may have deleted old files meanwhile
+		if err != nil {
+			return err
+		}
+		v.c.Other.First = max(v.c.Other.First, now.First)
+	}
 	for i := range list {
 		x, y := &list[i], &got[i]
 		if x.damage != nil {
@@ -104,6 +112,7 @@ func (v *remoteVerify) batch(ctx context.Context, list []piece) error {
 			continue
 		}
 		switch {
+		case errors.Is(y.err, ErrNoMessage) && x.off < v.c.Other.First:
 		case errors.Is(y.err, ErrNoMessage):
 			v.differ(x.off, fmt.Sprintf("a message of %d bytes here, none begins there", x.size))
 		case y.err != nil:
@@ -146,7 +155,7 @@ func (v *remoteVerify) look(ctx context.Context, x *piece) error {
 	at := x.off
 	for at < x.end() {
 		rec, err := v.other.Message(ctx, at)
-		if errors.Is(err, ErrNoMessage) {
+		if errors.Is(err, ErrNoMessage) { // nor has it when it was deleted meanwhile
 			return nil
 		}
 		if err != nil {

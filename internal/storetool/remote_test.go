@@ -114,3 +114,32 @@ type failing struct {
 }
 
 func (f failing) Message(context.Context, int64) ([]byte, error) { return nil, f.err }
+
+// The running broker deletes old files while it is compared: what is gone there is no difference.
+func TestVerifyWhileOldFilesAreDeleted(t *testing.T) {
+	t.Parallel()
+	m, all := build(t, 100, true)
+	l := remoteOf(t, m)
+	c, err := VerifyRemote(t.Context(), m, Place{Root: root}, "broker", &shrinking{told: l, to: all[40].off}, nil)
+	must(t, err)
+	if !c.OK() || c.Same != 60 || c.Other.First != all[40].off {
+		t.Errorf("%+v", c)
+	}
+}
+
+// shrinking deletes what is before a place as soon as it has been asked how far it goes.
+type shrinking struct {
+	*told
+	to int64
+}
+
+func (s *shrinking) Extent(ctx context.Context) (Extent, error) {
+	e, err := s.told.Extent(ctx)
+	s.extent.First = s.to
+	for off := range s.recs {
+		if off < s.to {
+			delete(s.recs, off)
+		}
+	}
+	return e, err
+}
