@@ -79,6 +79,7 @@ type RemoteBroker interface {
 	RemoteUsers
 	RemoteParts
 	RemoteLite
+	RemoteSpecials
 }
 
 // RemoteMessages reads and writes messages and positions of one broker.

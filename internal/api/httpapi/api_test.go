@@ -62,7 +62,7 @@ func newWorld(t *testing.T, change func(o *httpapi.Options)) *world {
 	host := config.Host{Home: "/home", Name: "machine", IP: "127.0.0.1"}
 	b, _, err := config.LoadBroker(config.Sources{Host: &host, Flags: map[string]string{
 		"bindAddress": "127.0.0.1", "brokerIP1": "127.0.0.1", "brokerName": "broker-a", "listenPort": "10911", "namesrvAddr": nsAddr,
-		"storePathRootDir": "/store", "mappedFileSizeCommitLog": "8388608", "mappedFileSizeConsumeQueue": "60000", "metricsExporterType": "DISABLE",
+		"storePathRootDir": "/store", "mappedFileSizeCommitLog": "8388608", "mappedFileSizeConsumeQueue": "60000", "metricsExporterType": "DISABLE", "traceTopicEnable": "true",
 		"maxHashSlotNum": "1000", "maxIndexNum": "4000", "autoCreateTopicEnable": "false", "blockCacheBytes": "2097152",
 	}})
 	must(t, err)

@@ -225,23 +225,25 @@ func (k *cluster) byOffsetID(ctx context.Context, id string) (*message, error) {
 			return a.v, nil
 		}
 	}
-	if len(errs) == len(all) && len(errs) > 0 && errs[0].RemotingCode == 0 {
-		return nil, problemf(http.StatusBadGateway, errs[0].Code, "%s", errs[0].Detail)
+	if i := slices.IndexFunc(errs, func(e *nodeError) bool { return e.Code != codeNoMessage }); i >= 0 && len(answers) == 0 {
+		p := problemf(http.StatusBadGateway, errs[i].Code, "%s", errs[i].Detail)
+		p.Node = errs[i].Node
+		return nil, p
 	}
-	return nil, notFound("messageNotFound", "no broker of cluster %s has message %s", k.name, id)
+	return nil, notFound(codeNoMessage, "no broker of cluster %s has message %s", k.name, id)
 }
 
 func (n *node) messageAt(ctx context.Context, at mq.Offset) (*message, error) {
 	rec, err := n.MessageAt(ctx, at, nil)
 	if err != nil {
 		if call := problemOf(err); call.RemotingCode != 0 {
-			return nil, notFound("messageNotFound", "%s has no message at %d: %s", n, at, call.Detail)
+			return nil, notFound(codeNoMessage, "%s has no message at %d: %s", n, at, call.Detail)
 		}
 		return nil, err
 	}
 	m, _, err := decodeOne(n.set.Name, rec)
 	if err != nil {
-		return nil, notFound("messageNotFound", "%s: what is at %d is no message: %v", n, at, err)
+		return nil, notFound(codeNoMessage, "%s: what is at %d is no message: %v", n, at, err)
 	}
 	return m, nil
 }
@@ -275,7 +277,11 @@ func (k *cluster) byKey(ctx context.Context, q mq.KeyQuery) ([]*message, []*node
 	return out, errs, nil
 }
 
-const maxByKey = 1000
+const (
+	maxByKey = 1000
+
+	codeNoMessage = "messageNotFound"
+)
 
 // findMessages looks messages up by id or key.
 func findMessages(c *call) (any, error) {
@@ -334,12 +340,14 @@ func isUnique(id string) bool {
 }
 
 // message finds the message of the path: by where it is, or by the id of its client and the topic.
-func (c *call) message() (*cluster, *message, error) {
+func (c *call) message() (*cluster, *message, error) { return c.messageOf(c.query("topic")) }
+
+func (c *call) messageOf(topic string) (*cluster, *message, error) {
 	k, err := c.cluster()
 	if err != nil {
 		return nil, nil, err
 	}
-	id, topic := c.path("message"), c.query("topic")
+	id := c.path("message")
 	var found *message
 	_, _, bad := record.ParseOffsetID(id)
 	if bad == nil {
@@ -367,7 +375,7 @@ func (c *call) message() (*cluster, *message, error) {
 	case bad != nil && topic == "":
 		return nil, nil, badField("topic", "missing", "%q is the id of a client: it needs the topic", id)
 	case err == nil:
-		err = notFound("messageNotFound", "no broker has message %s", id)
+		err = notFound(codeNoMessage, "no broker has message %s", id)
 	}
 	return nil, nil, err
 }

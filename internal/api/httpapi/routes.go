@@ -24,6 +24,8 @@ const (
 	inTopic   = inCluster + "/topics/{topic}"
 	inMessage = inCluster + "/messages/{message}"
 	inGroup   = inCluster + "/groups/{group}"
+	inKV      = inCluster + "/kv/{namespace}/{key}"
+	inACL     = inCluster + "/acl"
 	inDLQ     = inCluster + "/dlq/{group}"
 )
 
@@ -48,6 +50,32 @@ var routes = []route{
 	{method: get, path: inCluster, id: "getCluster", role: roleViewer, do: getCluster},
 	{method: get, path: inCluster + "/brokers", id: "listBrokers", role: roleViewer, do: listBrokers},
 	{method: get, path: inBroker, id: "getBroker", role: roleViewer, do: getBroker},
+	{method: get, path: inCluster + "/health", id: "getHealth", role: roleViewer, do: getHealth},
+	{method: get, path: inBroker + "/config", id: "getBrokerConfig", role: roleViewer, do: getBrokerConfig, etag: true},
+	{method: patch, path: inBroker + "/config", id: "patchBrokerConfig", role: roleAdmin, do: patchBrokerConfig},
+	{method: post, path: inBroker + "/actions/{action}", id: "brokerAction", role: roleAdmin, do: brokerAction, idem: true},
+	{method: get, path: inBroker + "/ha", id: "getBrokerHA", role: roleViewer, do: getBrokerHA},
+	{method: get, path: inBroker + "/epoch", id: "getBrokerEpochs", role: roleViewer, do: getBrokerEpochs},
+	{method: get, path: inBroker + "/timer", id: "getBrokerTimer", role: roleViewer, do: getBrokerTimer},
+	{method: get, path: inBroker + "/consumeStats", id: "getBrokerConsumeStats", role: roleViewer, do: getBrokerConsumeStats},
+	{method: get, path: inBroker + "/coldCtr", id: "getColdFlow", role: roleViewer, do: getColdFlow},
+	{method: put, path: inBroker + "/coldCtr", id: "putColdFlow", role: roleAdmin, do: putColdFlow},
+	{method: remove, path: inBroker + "/coldCtr", id: "deleteColdFlow", role: roleAdmin, do: deleteColdFlow},
+
+	{method: get, path: inCluster + "/nameservers", id: "listNameServers", role: roleViewer, do: listNameServers},
+	{method: get, path: inCluster + "/nameservers/{addr}/config", id: "getNameServerConfig", role: roleViewer, do: getNameServerConfig, etag: true},
+	{method: patch, path: inCluster + "/nameservers/{addr}/config", id: "patchNameServerConfig", role: roleAdmin, do: patchNameServerConfig},
+	{method: get, path: inCluster + "/kv/{namespace}", id: "listKV", role: roleViewer, do: listKV},
+	{method: get, path: inKV, id: "getKV", role: roleViewer, do: getKV},
+	{method: put, path: inKV, id: "putKV", role: roleAdmin, do: putKV},
+	{method: remove, path: inKV, id: "deleteKV", role: roleAdmin, do: deleteKV},
+	{method: get, path: inCluster + "/controllers", id: "listControllers", role: roleViewer, do: listControllers},
+	{method: get, path: inCluster + "/controllers/{addr}/config", id: "getControllerConfig", role: roleViewer, do: getControllerConfig, etag: true},
+	{method: patch, path: inCluster + "/controllers/{addr}/config", id: "patchControllerConfig", role: roleAdmin, do: patchControllerConfig},
+	{method: get, path: inCluster + "/controllers/syncState", id: "listSyncStates", role: roleViewer, do: listSyncStates},
+	{method: post, path: inCluster + "/controllers/elect", id: "electMaster", role: roleAdmin, do: electMaster, idem: true},
+	{method: remove, path: inCluster + "/controllers/brokers", id: "cleanBrokerData", role: roleAdmin, do: cleanBrokerData},
+	{method: get, path: inCluster + "/proxies", id: "listProxies", role: roleViewer, do: listProxies},
 
 	{method: get, path: inCluster + "/topics", id: "listTopics", role: roleViewer, do: listTopics},
 	{method: post, path: inCluster + "/topics", id: "createTopic", role: roleOperator, do: createTopic, status: 201, idem: true},
@@ -58,10 +86,15 @@ var routes = []route{
 	{method: get, path: inTopic + "/stats", id: "getTopicStats", role: roleViewer, do: getTopicStats},
 	{method: get, path: inTopic + "/groups", id: "listTopicGroups", role: roleViewer, do: listTopicGroups},
 	{method: get, path: inTopic + "/messages", id: "searchMessages", role: roleViewer, do: searchMessages},
+	{method: post, path: inTopic + "/messages", id: "sendMessage", role: roleOperator, do: sendMessage, idem: true},
 
 	{method: get, path: inCluster + "/messages", id: "findMessages", role: roleViewer, do: findMessages},
 	{method: get, path: inMessage, id: "getMessage", role: roleViewer, do: getMessage},
 	{method: get, path: inMessage + "/body", id: "getMessageBody", role: roleReader, do: getMessageBody},
+	{method: get, path: inMessage + "/trace", id: "getMessageTrace", role: roleViewer, do: getMessageTrace},
+	{method: get, path: inMessage + "/tracks", id: "getMessageTracks", role: roleViewer, do: getMessageTracks},
+	{method: post, path: inMessage + "/consumeDirectly", id: "consumeDirectly", role: roleOperator, do: consumeDirectly, idem: true},
+	{method: post, path: inMessage + "/resend", id: "resendMessage", role: roleOperator, do: resendMessage, idem: true},
 
 	{method: get, path: inCluster + "/groups", id: "listGroups", role: roleViewer, do: listGroups},
 	{method: post, path: inCluster + "/groups", id: "createGroup", role: roleOperator, do: createGroup, status: 201, idem: true},
@@ -70,11 +103,19 @@ var routes = []route{
 	{method: remove, path: inGroup, id: "deleteGroup", role: roleAdmin, do: deleteGroup},
 	{method: get, path: inGroup + "/lag", id: "getGroupLag", role: roleViewer, do: getGroupLag},
 	{method: get, path: inGroup + "/clients", id: "listGroupClients", role: roleViewer, do: listGroupClients},
+	{method: get, path: inGroup + "/subscriptions", id: "listSubscriptions", role: roleViewer, do: listSubscriptions},
+	{method: get, path: inGroup + "/timeSpan", id: "getTimeSpan", role: roleViewer, do: getTimeSpan},
+	{method: get, path: inGroup + "/clients/{client}/runningInfo", id: "getRunningInfo", role: roleViewer, do: getRunningInfo},
+	{method: get, path: inGroup + "/offsets", id: "getOffsets", role: roleViewer, do: getOffsets},
+	{method: patch, path: inGroup + "/offsets", id: "changeOffsets", role: roleOperator, do: changeOffsets},
+	{method: put, path: inGroup + "/requestMode", id: "putRequestMode", role: roleOperator, do: putRequestMode},
+	{method: put, path: inGroup + "/forbidden", id: "putForbidden", role: roleOperator, do: putForbidden},
 
 	{method: get, path: inCluster + "/producers", id: "listProducers", role: roleViewer, do: listProducers},
 	{method: get, path: inCluster + "/clients", id: "listClients", role: roleViewer, do: listClients},
 	{method: get, path: inTopic + "/producers", id: "listTopicProducers", role: roleViewer, do: listTopicProducers},
 
+	{method: get, path: inCluster + "/dlq", id: "listDLQ", role: roleViewer, do: listDLQ},
 	{method: get, path: inDLQ + "/messages", id: "searchDLQ", role: roleViewer, do: searchDLQ},
 	{method: post, path: inDLQ + "/resend", id: "resendDLQ", role: roleOperator, do: resendDLQ, status: 202, idem: true},
 	{method: post, path: inDLQ + "/export", id: "exportDLQ", role: roleReader, do: exportDLQ, status: 202, idem: true},
@@ -100,6 +141,22 @@ var routes = []route{
 	{method: get, path: "/alerts/rules/{rule}", id: "getAlertRule", role: roleViewer, do: getAlertRule},
 	{method: put, path: "/alerts/rules/{rule}", id: "putAlertRule", role: roleOperator, do: putAlertRule},
 	{method: remove, path: "/alerts/rules/{rule}", id: "deleteAlertRule", role: roleOperator, do: deleteAlertRule, status: 204},
+
+	{method: get, path: inCluster + "/delayed", id: "getDelayed", role: roleViewer, do: getDelayed},
+	{method: post, path: inCluster + "/delayed/recall", id: "recallMessage", role: roleOperator, do: recallMessage, idem: true},
+	{method: get, path: inCluster + "/transactions", id: "getTransactions", role: roleViewer, do: getTransactions},
+	{method: post, path: inCluster + "/transactions/resumeCheck", id: "resumeCheck", role: roleOperator, do: resumeCheck, idem: true},
+	{method: get, path: inACL + "/users", id: "listAclUsers", role: roleAdmin, do: listAclUsers},
+	{method: post, path: inACL + "/users", id: "createAclUser", role: roleAdmin, do: createAclUser, status: 201, idem: true},
+	{method: get, path: inACL + "/users/{user}", id: "getAclUser", role: roleAdmin, do: getAclUser},
+	{method: put, path: inACL + "/users/{user}", id: "putAclUser", role: roleAdmin, do: putAclUser},
+	{method: remove, path: inACL + "/users/{user}", id: "deleteAclUser", role: roleAdmin, do: deleteAclUser},
+	{method: get, path: inACL + "/policies", id: "listAclPolicies", role: roleAdmin, do: listAclPolicies},
+	{method: get, path: inACL + "/policies/{subject}", id: "getAclPolicy", role: roleAdmin, do: getAclPolicy},
+	{method: put, path: inACL + "/policies/{subject}", id: "putAclPolicy", role: roleAdmin, do: putAclPolicy},
+	{method: remove, path: inACL + "/policies/{subject}", id: "deleteAclPolicy", role: roleAdmin, do: deleteAclPolicy},
+	{method: post, path: inACL + "/check", id: "checkAcl", role: roleAdmin, do: checkAcl, silent: true},
+
 	{method: get, path: "/audit", id: "listAudit", role: roleAdmin, do: listAudit},
 	{method: get, path: "/audit/export", id: "exportAudit", role: roleAdmin, do: exportAudit, stream: true},
 	{method: get, path: "/users", id: "listUsers", role: roleAdmin, do: listUsers},
@@ -110,6 +167,8 @@ var routes = []route{
 	{method: get, path: "/tokens", id: "listTokens", role: roleAny, do: listTokens},
 	{method: post, path: "/tokens", id: "createToken", role: roleAny, do: createToken, status: 201},
 	{method: remove, path: "/tokens/{token}", id: "deleteToken", role: roleAny, do: deleteToken, status: 204},
+	{method: get, path: "/settings", id: "getSettings", role: roleViewer, do: getSettings, etag: true},
+	{method: patch, path: "/settings", id: "patchSettings", role: roleAdmin, do: patchSettings},
 
 	{method: get, path: "/openapi.json", id: "getOpenAPI", role: roleViewer, do: getOpenAPI},
 	{method: get, path: "/healthz", id: "getHealthz", role: rolePublic, do: getHealthz},
