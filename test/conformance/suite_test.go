@@ -67,6 +67,7 @@ func TestConformance(t *testing.T) {
 		{"acting", actingCases, map[string]string{}, actingNSConf},
 		{"compaction", compactCases, compactConf, nil},
 		{"tables", tableCases, nil, nil},
+		{"dashboard", dashboardCases, nil, nil},
 	} {
 		t.Run(set.group, func(t *testing.T) {
 			c := c

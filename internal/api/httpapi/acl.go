@@ -414,7 +414,7 @@ func checkAcl(c *call) (any, error) {
 		return nil, err
 	}
 	all, n, errs := k.aclUsers(c.ctx)
-	if err := oneFailed(n, errs); err != nil {
+	if err = oneFailed(n, errs); err != nil {
 		return nil, err
 	}
 	out := &aclVerdict{Subject: "User:" + name}

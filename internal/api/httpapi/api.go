@@ -37,6 +37,8 @@ type Options struct {
 	File string
 	// AdminPassword, if not empty, makes the user admin with it when there is no user yet.
 	AdminPassword string
+	// PasswordMemory is what hashing a password takes, in KiB; default 64 MiB.
+	PasswordMemory uint32
 	// UI holds index.html and its assets; nil: there is only the API.
 	UI fs.FS
 	// Index is the page that paths of the user interface answer with, made for BasePath; nil: index.html of UI.
@@ -107,6 +109,7 @@ func New(o Options) (*API, error) {
 		return nil, errNoCluster
 	}
 	o.Auth = cmp.Or(o.Auth, AuthFile)
+	o.PasswordMemory = cmp.Or(o.PasswordMemory, argonMemory)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -89,7 +89,7 @@ func newWorld(t *testing.T, change func(o *httpapi.Options)) *world {
 // open makes the dashboard.
 func (w *world) open(change func(o *httpapi.Options)) {
 	w.t.Helper()
-	o := httpapi.Options{Cluster: w.cluster, Auth: httpapi.AuthNone}
+	o := httpapi.Options{Cluster: w.cluster, Auth: httpapi.AuthNone, PasswordMemory: 256}
 	if change != nil {
 		change(&o)
 	}

@@ -12,7 +12,7 @@ import (
 
 // brokerAction does one of the things that Java's tools do to a broker.
 func brokerAction(c *call) (any, error) {
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ type haClient struct {
 }
 
 func getBrokerHA(c *call) (any, error) {
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func getBrokerHA(c *call) (any, error) {
 }
 
 func getBrokerEpochs(c *call) (any, error) {
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func timerOf(ctx context.Context, n *node) (timerAnswer, error) {
 }
 
 func getBrokerTimer(c *call) (any, error) {
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ type groupProgress struct {
 }
 
 func getBrokerConsumeStats(c *call) (any, error) {
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}
@@ -253,16 +253,16 @@ type coldAnswer struct {
 
 // getColdFlow reads Java's ColdDataCgCtrService: limits by group, and what was read within the time.
 func getColdFlow(c *call) (any, error) {
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}
 	out := &coldAnswer{Items: []coldGroup{}}
 	raw, err := n.ColdReads(c.ctx)
-	if p := problemOf(err); err != nil {
-		if p.RemotingCode != 0 && mq.KindOf(err) == mq.KindUnsupported {
-			return out, nil
-		}
+	if err != nil && mq.KindOf(err) == mq.KindUnsupported {
+		return out, nil //nolint:nilerr // the answer says that it is not supported
+	}
+	if err != nil {
 		return nil, err
 	}
 	out.Supported = true
@@ -316,7 +316,7 @@ func putColdFlow(c *call) (any, error) {
 	if in.Threshold <= 0 {
 		return nil, badField("thresholdBytes", "outOfRange", "the limit is a number of bytes above 0")
 	}
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}
@@ -335,7 +335,7 @@ func deleteColdFlow(c *call) (any, error) {
 	if err := validName("group", group); err != nil {
 		return nil, err
 	}
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}

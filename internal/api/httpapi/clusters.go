@@ -233,7 +233,7 @@ func listBrokers(c *call) (any, error) {
 }
 
 func getBroker(c *call) (any, error) {
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}

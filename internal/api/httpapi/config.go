@@ -113,7 +113,7 @@ func (p *plan) runChanges() (any, error) {
 }
 
 func getBrokerConfig(c *call) (any, error) {
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func getBrokerConfig(c *call) (any, error) {
 }
 
 func patchBrokerConfig(c *call) (any, error) {
-	_, n, err := c.broker()
+	n, err := c.broker()
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func patchNameServerConfig(c *call) (any, error) {
 }
 
 func getControllerConfig(c *call) (any, error) {
-	_, k, err := c.controller()
+	k, err := c.controller()
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func getControllerConfig(c *call) (any, error) {
 }
 
 func patchControllerConfig(c *call) (any, error) {
-	_, k, err := c.controller()
+	k, err := c.controller()
 	if err != nil {
 		return nil, err
 	}

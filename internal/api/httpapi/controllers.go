@@ -65,16 +65,16 @@ func listControllers(c *call) (any, error) {
 }
 
 // controller is the one of the path.
-func (c *call) controller() (*cluster, mq.ControllerAdmin, error) {
+func (c *call) controller() (mq.ControllerAdmin, error) {
 	k, err := c.cluster()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	addrs, _ := k.controllers(c.ctx)
 	if !slices.Contains(addrs, c.path("addr")) {
-		return nil, nil, notFound("controllerNotFound", "%s is no controller of cluster %s", c.path("addr"), k.name)
+		return nil, notFound("controllerNotFound", "%s is no controller of cluster %s", c.path("addr"), k.name)
 	}
-	return k, k.Controller(c.path("addr")), nil
+	return k.Controller(c.path("addr")), nil
 }
 
 var errNoController = problemf(http.StatusConflict, "noController", "no broker of the cluster runs in controller mode, or no controller has a leader")
@@ -114,7 +114,7 @@ type syncAnswer struct {
 }
 
 func replicasOf(list []mq.Replica) []replicaAnswer {
-	out := []replicaAnswer{}
+	out := make([]replicaAnswer, 0, len(list))
 	for _, r := range list {
 		out = append(out, replicaAnswer(r))
 	}

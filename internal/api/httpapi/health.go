@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -130,7 +131,7 @@ func (h *health) brokers(c *call, k *cluster) {
 			h.say("disk", levelOK, name, "diskOK", values, "the disk is %s%% full", percent)
 		}
 		if behind := int64(value(b.DispatchBehind)); behind > dispatchWarn {
-			h.say("dispatch", levelWarn, name, "dispatchBehind", map[string]string{"bytes": fmt.Sprint(behind)}, "its queues are %d MiB behind the log: consumers see messages late", behind>>20)
+			h.say("dispatch", levelWarn, name, "dispatchBehind", map[string]string{"bytes": strconv.FormatInt(behind, 10)}, "its queues are %d MiB behind the log: consumers see messages late", behind>>20)
 		}
 		if b.Started-now > 1000 {
 			h.say("clock", levelFault, name, "clockAhead", nil, "its clock is at least %d s ahead of this machine's", (b.Started-now)/1000)
@@ -149,13 +150,13 @@ func (h *health) replication(ctx context.Context, k *cluster) {
 			continue // brokers has said it, or the broker cannot tell
 		}
 		if len(st.Slaves) < len(s.Addrs)-1 {
-			h.say("replication", levelFault, s.Name, "slavesMissing", map[string]string{"registered": fmt.Sprint(len(s.Addrs) - 1), "connected": fmt.Sprint(len(st.Slaves))},
+			h.say("replication", levelFault, s.Name, "slavesMissing", map[string]string{"registered": strconv.Itoa(len(s.Addrs) - 1), "connected": strconv.Itoa(len(st.Slaves))},
 				"%d slaves are registered, %d replicate", len(s.Addrs)-1, len(st.Slaves))
 		}
 		for _, sl := range st.Slaves {
 			switch {
 			case !sl.InSync, sl.Behind > replicaWarn:
-				h.say("replication", levelWarn, s.Name, "slaveBehind", map[string]string{"slave": sl.Addr, "bytes": fmt.Sprint(sl.Behind)}, "slave %s is %d bytes behind", sl.Addr, sl.Behind)
+				h.say("replication", levelWarn, s.Name, "slaveBehind", map[string]string{"slave": sl.Addr, "bytes": strconv.FormatInt(sl.Behind, 10)}, "slave %s is %d bytes behind", sl.Addr, sl.Behind)
 			default:
 				h.say("replication", levelOK, s.Name, "slaveInSync", map[string]string{"slave": sl.Addr}, "slave %s is in sync", sl.Addr)
 			}
@@ -180,7 +181,7 @@ func (h *health) loneTopics(ctx context.Context, k *cluster) {
 	}
 	if len(lone) > 0 {
 		first := strings.Join(lone[:min(maxLoneTopics, len(lone))], ", ")
-		h.say("loneTopics", levelWarn, "", "loneTopics", map[string]string{"count": fmt.Sprint(len(lone)), "topics": first},
+		h.say("loneTopics", levelWarn, "", "loneTopics", map[string]string{"count": strconv.Itoa(len(lone)), "topics": first},
 			"%d topics are on one broker set only: %s", len(lone), first)
 	}
 }

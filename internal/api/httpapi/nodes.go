@@ -114,21 +114,21 @@ type partial struct {
 func partialOf(errs []*nodeError) partial { return partial{len(errs) > 0, errs} }
 
 // broker is the broker of the path.
-func (c *call) broker() (*cluster, *node, error) {
+func (c *call) broker() (*node, error) {
 	k, err := c.cluster()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	id, err := strconv.ParseInt(c.path("id"), 10, 64)
 	if err != nil {
-		return nil, nil, badField("id", "notNumber", "broker id %q is no number", c.path("id"))
+		return nil, badField("id", "notNumber", "broker id %q is no number", c.path("id"))
 	}
 	for _, s := range k.sets {
 		if addr := s.Addrs[id]; s.Name == c.path("broker") && addr != "" {
-			return k, &node{k.Broker(addr), s, id, addr}, nil
+			return &node{k.Broker(addr), s, id, addr}, nil
 		}
 	}
-	return nil, nil, notFound("brokerNotFound", "no broker %s:%d is registered", c.path("broker"), id)
+	return nil, notFound("brokerNotFound", "no broker %s:%d is registered", c.path("broker"), id)
 }
 
 // route is the route of a topic within the cluster, with one broker of each set that has it.

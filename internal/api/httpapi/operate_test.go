@@ -212,9 +212,13 @@ func TestOffsetsArePlannedBeforeTheyAreMoved(t *testing.T) {
 		target         string
 		again, skipped string
 	}{
-		{map[string]any{"to": "earliest"}, "0", "12", "0"}, {map[string]any{"to": "latest"}, "10", "0", "8"}, {map[string]any{"to": "shift", "shift": "-2"}, "4", "4", "0"},
-		{map[string]any{"to": "shift", "shift": "100"}, "10", "0", "8"}, {map[string]any{"to": "offset", "offset": "7"}, "7", "0", "2"},
-		{map[string]any{"to": "time", "time": 0}, "0", "12", "0"}, {map[string]any{"to": "time", "time": time.Now().Add(time.Hour).UnixMilli()}, "10", "0", "8"},
+		{map[string]any{"to": "earliest"}, "0", "12", "0"},
+		{map[string]any{"to": "latest"}, "10", "0", "8"},
+		{map[string]any{"to": "shift", "shift": "-2"}, "4", "4", "0"},
+		{map[string]any{"to": "shift", "shift": "100"}, "10", "0", "8"},
+		{map[string]any{"to": "offset", "offset": "7"}, "7", "0", "2"},
+		{map[string]any{"to": "time", "time": 0}, "0", "12", "0"},
+		{map[string]any{"to": "time", "time": time.Now().Add(time.Hour).UnixMilli()}, "10", "0", "8"},
 	} {
 		p := change(true, c.body)
 		if !p.DryRun || p.Method != "commit" || len(p.Items) != 2 || p.Items[1].Target != c.target || p.Items[1].Current != "6" || p.Again != c.again || p.Skipped != c.skipped || p.Items[0].Done {

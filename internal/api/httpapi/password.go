@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
-	"sync"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -40,18 +39,18 @@ func argon(ctx context.Context, password string, salt []byte, time, memory uint3
 	return key, nil
 }
 
-func hashPassword(ctx context.Context, password string) (string, error) {
+func hashPassword(ctx context.Context, password string, memory uint32) (string, error) {
 	salt := make([]byte, argonSalt)
 	_, _ = rand.Read(salt) // it never fails
-	key, err := argon(ctx, password, salt, argonTime, argonMemory, argonThreads, argonKey)
+	key, err := argon(ctx, password, salt, argonTime, memory, argonThreads, argonKey)
 	if err != nil {
 		return "", err
 	}
-	return encodeHash(salt, key), nil
+	return encodeHash(salt, key, memory), nil
 }
 
-func encodeHash(salt, key []byte) string {
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
+func encodeHash(salt, key []byte, memory uint32) string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, memory, argonTime, argonThreads,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
 }
 
@@ -76,7 +75,9 @@ func (a *API) passwordFits(ctx context.Context, password, hash string) bool {
 }
 
 // dummyHash is what unknown users are checked against, so that they take as long as known ones.
-var dummyHash = sync.OnceValue(func() string { return encodeHash(make([]byte, argonSalt), make([]byte, argonKey)) })
+func (a *API) dummyHash() string {
+	return encodeHash(make([]byte, argonSalt), make([]byte, argonKey), a.o.PasswordMemory)
+}
 
 // newHash checks a new password of a field and hashes it.
 func (a *API) newHash(ctx context.Context, field, password string) (string, error) {
@@ -86,5 +87,5 @@ func (a *API) newHash(ctx context.Context, field, password string) (string, erro
 	case len(password) > maxPassword:
 		return "", badField(field, "passwordTooLong", "the password may have %d bytes", maxPassword)
 	}
-	return hashPassword(ctx, password)
+	return hashPassword(ctx, password, a.o.PasswordMemory)
 }

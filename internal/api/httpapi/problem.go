@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"syscall"
 
 	"github.com/cometmq/cometmq/internal/mq"
@@ -150,7 +151,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) *problem
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	if p.RetryAfterMs > 0 {
-		h.Set("Retry-After", fmt.Sprint((p.RetryAfterMs+999)/1000))
+		h.Set("Retry-After", strconv.FormatInt((p.RetryAfterMs+999)/1000, 10))
 	}
 	b, _ := json.Marshal(&p) // strings and numbers always can be
 	w.WriteHeader(p.Status)

@@ -187,7 +187,7 @@ func login(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	hash := dummyHash()
+	hash := c.a.dummyHash()
 	if u != nil {
 		hash = u.Hash
 	}

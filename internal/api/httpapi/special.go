@@ -222,8 +222,8 @@ func getTransactions(c *call) (any, error) {
 	list := k.readers()
 	s := &search{c: c, topic: halfTopic, f: &filter{hide: &masking{}}, to: math.MaxInt64, oldest: true, shown: maxShown}
 	answers, errs := ask(c.ctx, list, func(ctx context.Context, n *node) (mq.ConsumeStats, error) {
-		st, err := n.ConsumeStats(ctx, halfGroup, halfTopic, nil)
-		return without(st, err, mq.KindTopicNotExist, mq.KindGroupNotExist, mq.KindConsumerNotOnline, mq.KindQueryNotFound)
+		st, serr := n.ConsumeStats(ctx, halfGroup, halfTopic, nil)
+		return without(st, serr, mq.KindTopicNotExist, mq.KindGroupNotExist, mq.KindConsumerNotOnline, mq.KindQueryNotFound)
 	})
 	for i := range answers {
 		for _, q := range answers[i].v.Queues {
@@ -238,7 +238,7 @@ func getTransactions(c *call) (any, error) {
 	}
 	if text := c.query("cursor"); text != "" {
 		var st searchState
-		if err := c.a.seal.open(c.searchID(), text, &st); err != nil {
+		if err = c.a.seal.open(c.searchID(), text, &st); err != nil {
 			return nil, err
 		}
 		s.queues = nil
