@@ -260,7 +260,7 @@ func getColdFlow(c *call) (any, error) {
 	out := &coldAnswer{Items: []coldGroup{}}
 	raw, err := n.ColdReads(c.ctx)
 	if err != nil && mq.KindOf(err) == mq.KindUnsupported {
-		return out, nil //nolint:nilerr // the answer says that it is not supported
+		return out, nil // the answer says so
 	}
 	if err != nil {
 		return nil, err
