@@ -1,11 +1,11 @@
 import { QueryClientProvider } from '@tanstack/react-query'
 import { createRouter, RouterProvider } from '@tanstack/react-router'
-import { StrictMode, Suspense } from 'react'
+import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { newQueryClient } from './api/hooks'
 import { Toasts } from './components/Toasts'
-import { Messages } from './i18n'
-import { applyPrefs, followSystem } from './lib/prefs'
+import { loadMessages, Messages } from './i18n'
+import { applyPrefs, followSystem, prefs } from './lib/prefs'
 import { consoleBase, parseSearch, stringifySearch } from './lib/url'
 import { routes } from './routes'
 import './styles.css'
@@ -21,15 +21,15 @@ const router = createRouter({
   scrollRestoration: true,
 })
 
-createRoot(document.getElementById('root')!).render(
-  <StrictMode>
-    <Suspense fallback={null}>
+void loadMessages(prefs().lang).then(() =>
+  createRoot(document.getElementById('root')!).render(
+    <StrictMode>
       <Messages>
         <QueryClientProvider client={newQueryClient()}>
           <RouterProvider router={router} />
           <Toasts />
         </QueryClientProvider>
       </Messages>
-    </Suspense>
-  </StrictMode>,
+    </StrictMode>,
+  ),
 )

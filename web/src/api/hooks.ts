@@ -36,15 +36,16 @@ export interface GetOptions<P extends GetPath> {
   keep?: boolean
 }
 
-function useParamsOf(o: { params?: Record<string, string | number> }) {
+function useParamsOf(path: string, o: { params?: Record<string, string | number> }) {
   const cluster = useCluster()
-  return { ...(cluster && { cluster }), ...o.params }
+  // Not for the other paths: their answers have one key on all pages.
+  return { ...(cluster && path.includes('{cluster}') && { cluster }), ...o.params }
 }
 
 /** GET as a query: cached by path, parameters and query; aborted when nobody wants the answer any more. The path is the
  *  first element of the key, so invalidating [path] reaches all its answers. */
 export function useApi<P extends GetPath>(path: P, o: GetOptions<P> = {}): UseQueryResult<Answer<P>, Problem> {
-  const params = useParamsOf(o)
+  const params = useParamsOf(path, o)
   return useQuery<Answer<P>, Problem>({
     queryKey: [path, params, o.query ?? {}],
     queryFn: ({ signal }) => call('GET', path, { params, query: o.query as never, signal }) as Promise<Answer<P>>,
@@ -66,7 +67,7 @@ const MOST = 20_000
 
 /** All pages of a list, for tables that sort and filter in the browser (DataTable draws only what is visible). */
 export function useList<P extends ListPath>(path: P, o: GetOptions<P> = {}): UseQueryResult<Whole<Item<P>>, Problem> {
-  const params = useParamsOf(o)
+  const params = useParamsOf(path, o)
   return useQuery<Whole<Item<P>>, Problem>({
     queryKey: [path, params, { ...o.query, all: true }],
     queryFn: async ({ signal }) => {

@@ -1,4 +1,4 @@
-import { createContext, use, useCallback, type ReactNode } from 'react'
+import { createContext, use, useCallback, useEffect, useState, type ReactNode } from 'react'
 import { prefs, usePrefs } from '@/lib/prefs'
 import type en from './en'
 
@@ -40,15 +40,19 @@ export function translate(key: Key, params?: Params): string {
 
 const Lang = createContext('en')
 
-/** Draws its children once the catalogue of the chosen language is here; inside of Suspense. */
+/** Gives its children the messages of the chosen language. A newly chosen one replaces the old one once it is loaded;
+ *  the first must be loaded before (main.tsx). */
 export function Messages({ children }: { children: ReactNode }) {
-  const { lang } = usePrefs()
-  if (!loaded[lang]) use(loadOnce(lang))
+  const wanted = usePrefs().lang
+  const [lang, setLang] = useState(wanted)
+  useEffect(() => {
+    let current = true
+    void loadMessages(wanted).then(() => current && setLang(wanted))
+    return () => {
+      current = false
+    }
+  }, [wanted])
   return <Lang value={lang}>{children}</Lang>
-}
-const pending: Partial<Record<string, Promise<void>>> = {}
-function loadOnce(lang: keyof typeof loaders) {
-  return (pending[lang] ??= loadMessages(lang))
 }
 
 export function useT(): T {

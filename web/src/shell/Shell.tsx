@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { Navigate, Outlet, useRouterState } from '@tanstack/react-router'
+import { Navigate, Outlet, useNavigate, useRouter } from '@tanstack/react-router'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { whenSessionEnds } from '@/api/client'
 import { useApi } from '@/api/hooks'
@@ -23,7 +23,6 @@ export function Shell() {
   const { sidebar } = usePrefs()
   const session = useApi('/session', { every: 60_000 })
   const client = useQueryClient()
-  const href = useRouterState({ select: (s) => s.location.href })
   const [open, setOpen] = useState<'palette' | 'help' | null>(null)
   const [menu, setMenu] = useState(false)
   const [ended, setEnded] = useState(false)
@@ -31,6 +30,8 @@ export function Shell() {
   useEffect(() => whenSessionEnds(() => setEnded(true)), [])
 
   const s = session.data
+  const [was, setWas] = useState(false)
+  if (s?.authenticated && !was) setWas(true)
   if (session.error && !s) {
     return (
       <div className="mx-auto max-w-xl p-8">
@@ -41,7 +42,7 @@ export function Shell() {
   if (!s) return null
   if (s.setupRequired && !s.open) return <Navigate to="/setup" />
   // A session that ends while a page is open asks for the password above the page, whose forms stay as they are.
-  if (!s.authenticated && !s.open && !ended) return <Navigate to="/login" search={{ next: href } as never} />
+  if (!s.authenticated && !s.open && !was) return <ToLogin />
 
   return (
     <SessionProvider session={s}>
@@ -59,7 +60,7 @@ export function Shell() {
         {open === 'palette' && <Palette onClose={() => setOpen(null)} onHelp={() => setOpen('help')} />}
         {open === 'help' && <Help onClose={() => setOpen(null)} />}
       </Suspense>
-      {ended && (
+      {was && (ended || !s.authenticated) && !s.open && (
         <Dialog title={t('login.again')} locked onClose={() => {}} width="max-w-sm">
           <p className="mb-4 text-ink-2">{t('login.againHint')}</p>
           <SignIn
@@ -74,4 +75,15 @@ export function Shell() {
       )}
     </SessionProvider>
   )
+}
+
+/** Goes to the login page, once: the location changes before this page is gone, and must not become its own next. */
+function ToLogin() {
+  const navigate = useNavigate()
+  const router = useRouter()
+  const [next] = useState(() => router.state.location.href)
+  useEffect(() => {
+    void navigate({ to: '/login', search: { next } as never, replace: true })
+  }, [navigate, next])
+  return null
 }
