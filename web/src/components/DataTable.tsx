@@ -13,6 +13,7 @@ import { CheckItem, Menu, MenuItem } from './Menu'
 import { ProblemBox } from './Problem'
 
 export interface Column<T> extends ColumnData<T> {
+  /** Empty: a column of buttons, which neither sorts nor is exported. */
   label: string
   /** What is drawn; else value in the given format. */
   cell?: (row: T, f: Formats) => ReactNode
@@ -137,13 +138,13 @@ export function DataTable<T>(p: DataTableProps<T>) {
             {p.total !== undefined && p.rows && p.total > p.rows.length && ` · ${t('common.cutAt', { all: f.int(p.total) })}`}
           </span>
           <Menu label={t('common.columns')} trigger={<Columns3 aria-hidden className="size-4" />}>
-            {p.columns.map((c) => (
+            {p.columns.filter((c) => c.label).map((c) => (
               <CheckItem key={c.id} checked={visible.includes(c)} onChange={(on) => setColumn(c.id, on)}>
                 {c.label}
               </CheckItem>
             ))}
           </Menu>
-          <ExportMenu id={p.id} columns={visible} rows={rows ?? []} />
+          <ExportMenu id={p.id} columns={visible.filter((c) => c.label)} rows={rows ?? []} />
         </div>
       )}
       <div ref={scroller} className={cn('overflow-auto', virtual && 'max-h-[calc(100dvh-210px)] min-h-80')} tabIndex={virtual ? 0 : undefined} role={virtual ? 'group' : undefined} aria-label={virtual ? p.label : undefined}>
@@ -239,6 +240,8 @@ function Header<T>({ column: c, sort, onSort }: { column: Column<T>; sort: Sort 
   const on = sort?.id === c.id
   const Icon = on && sort.desc ? ArrowDown : ArrowUp
   const num = isNum(c)
+  const t = useT()
+  if (!c.label) return <th><span className="sr-only">{t('brokers.actions')}</span></th>
   return (
     <th className={cn(num && 'num')} aria-sort={on ? (sort.desc ? 'descending' : 'ascending') : undefined} title={c.title}>
       <button type="button" onClick={onSort} className={cn('group inline-flex items-center gap-1 hover:text-ink', num && 'flex-row-reverse', on && 'text-ink')}>
