@@ -113,6 +113,18 @@ const tokens = [{ id: 't1', name: 'ci', user: 'ada', role: 'operator', created: 
 const settings = { masking: [{ kind: 'jsonPath', pattern: '$.card', topic: '^payment' }], authenticator: 'file', listen: '0.0.0.0:8080', basePath: '/', version: 'v0.9.0', commit: '9f44af2', started: now() - 400 * HOUR, auditDays: 180, nameServers: ['10.0.0.2:9876'] }
 const plan = (dryRun) => ({ dryRun, online: true, method: 'broker', again: '1920000', skipped: '0', items: lagItems(groups[4]).filter((x) => !x.topic.startsWith('%')).map((x) => ({ topic: x.topic, broker: x.broker, queue: x.queue, current: x.committed, target: String(BigInt(x.committed) - 120000n), min: '1200', max: x.end, again: '120000', skipped: '0', done: !dryRun })) })
 const find = (items, name) => items.find((x) => x.name === name)
+const message = (i, topic = 'order_created') => ({
+  id: `7F00000100002A9F0000000000${(0x1a2b00 + i).toString(16).toUpperCase()}`, offsetId: `0A00000A00002A9F${(4096 * (i + 1)).toString(16).toUpperCase().padStart(16, '0')}`, topic, broker: i % 2 ? 'broker-b' : 'broker-a', queue: i % 8, offset: String(9007199254740993n - BigInt(i)), commitLogOffset: String(88012992014n - BigInt(i * 410)),
+  bornTime: now() - i * 3100 - 12, storeTime: now() - i * 3100, bornHost: '10.3.0.8:41200', storeHost: '10.0.0.10:10911', tags: ['paid', 'shipped', 'created'][i % 3], keys: [`order-${4711 + i}`], properties: { TAGS: 'paid', KEYS: `order-${4711 + i}`, UNIQ_KEY: 'x', region: 'eu', 'x-note': '<img src=x onerror=alert(1)>', ...(topic.startsWith('%DLQ%') && { RETRY_TOPIC: 'order_created', ORIGIN_MESSAGE_ID: 'x' }) },
+  size: 300 + i * 7, flag: 0, sysFlag: 0, reconsumeTimes: topic.startsWith('%DLQ%') ? 16 : 0,
+  body: i % 9 === 5 ? { encoding: 'base64', text: 'AAECAwQFBgcICQoLDA0ODw==', size: 16 } : { encoding: 'utf8', text: JSON.stringify({ order: { id: 4711 + i, state: 'paid', total: 1999.5, customer: '张伟', note: '<b>not bold</b>' }, lines: [{ sku: 'A-1', n: 2 }], big: 1 }).replace('"big":1', '"big":9007199254740993'), size: 128 },
+})
+const messages = (topic) => ({ items: Array.from({ length: 40 }, (_, i) => message(i, topic)), done: false, nextCursor: 'n', scanned: '18240', scannedTo: now() - 900000, from: now() - HOUR, to: now() })
+const jobs = [
+  { id: 'j1', kind: 'dlqResend', state: 'done', cluster: 'orders-prod', target: 'order-fulfilment', user: 'grace', created: now() - 340000, finished: now() - 330000, total: '3', done: '2', failed: '1', failures: [{ item: 'broker-a/0/4711', code: 'topicNotFound', detail: 'order_removed' }] },
+  { id: 'j2', kind: 'messageExport', state: 'running', cluster: 'orders-prod', target: 'order_created', user: 'ada', created: now() - 4000, total: '20000', done: '7300', failed: '0' },
+  { id: 'j3', kind: 'dlqExport', state: 'done', cluster: 'orders-prod', target: 'order-fulfilment', user: 'ada', created: now() - 90000, finished: now() - 80000, total: '120', done: '120', failed: '0', hasResult: true, resultName: 'dlq.csv' },
+]
 const routes = [
   [/^\/session$/, () => session], [/^\/setup$/, () => ({ required: false })],
   [/^\/clusters$/, () => ({ items: [cluster('orders-prod'), cluster('orders-test')] })],
@@ -143,6 +155,12 @@ const routes = [
   [/\/runningInfo$/, () => ({ clientId: '10.2.0.20@4100#8812', properties: { PROP_CONSUME_TYPE: 'CONSUME_PASSIVELY', PROP_THREADPOOL_CORE_SIZE: '20', PROP_CONSUMER_START_TIMESTAMP: '1795417371000' }, subscriptions: [], queues: [0, 1, 2].map((queue) => ({ topic: 'order_created', broker: 'broker-a', queue, committed: '8400000', cachedCount: 12, lastConsume: now() - 900 })), statuses: [] })],
   [/^\/alerts$/, () => ({ items: [{ id: 'a1', ruleId: 'r1', kind: 'lag', severity: 'fault', state: 'firing', cluster: 'orders-prod', target: groups[4].name, value: 1284031, threshold: 100000, since: now() - 742000 }] })],
   [/^\/audit$/, () => ({ items: [{ id: '1', time: now() - 340000, user: 'grace', address: '10.9.0.4', action: 'topic.update', target: 'order_created', cluster: 'orders-prod', result: 'ok', requestId: 'r1' }, { id: '2', time: now() - 2 * HOUR, user: 'ada', address: '10.9.0.2', action: 'group.resetOffset', target: groups[0].name, cluster: 'orders-prod', result: 'ok', requestId: 'r2' }] })],
+  [/\/topics\/([^/]+)\/messages$/, (m) => messages(m[1])],
+  [/\/messages$/, (m, q) => (q.get('id') || q.get('key') ? { items: [message(3), message(12)] } : undefined)], [/\/topics\/([^/]+)\/messages$/, (m) => messages(m[1])],
+  [/\/messages\/([^/]+)$/, () => message(3)],
+  [/\/tracks$/, () => ({ items: ['consumed', 'filtered', 'notYet', 'notOnline', 'broadcast'].map((state, i) => ({ group: groups[i].name, state })) })],
+  [/\/trace$/, () => ({ items: [{ type: 'pub', time: now() - 9000, group: 'shop', host: '10.3.0.8', costMs: 4, success: true }, { type: 'subBefore', time: now() - 8980, group: groups[0].name, host: '10.2.0.20', requestId: 'r1', retryTimes: 0 }, { type: 'subAfter', time: now() - 8960, group: groups[0].name, requestId: 'r1', costMs: 20, success: false }, { type: 'subBefore', time: now() - 8900, group: groups[0].name, host: '10.2.0.21', requestId: 'r2', retryTimes: 1 }, { type: 'subAfter', time: now() - 8880, group: groups[0].name, requestId: 'r2', costMs: 17, success: true }, { type: 'subBefore', time: now() - 8890, group: groups[1].name, host: '10.2.0.31', requestId: 'r3' }] })],
+  [/^\/jobs$/, () => ({ items: jobs })], [/^\/jobs\/(\w+)$/, (m) => jobs.find((j) => j.id === m[1])],
   [/^\/users$/, () => ({ items: users })], [/^\/tokens$/, () => ({ items: tokens })], [/^\/settings$/, () => settings],
 ]
 

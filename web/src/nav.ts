@@ -1,4 +1,4 @@
-import { Boxes, Gauge, Network, Server, Settings, Signpost, Users } from 'lucide-react'
+import { Boxes, Gauge, ListTodo, MailSearch, Network, Server, Settings, Signpost, Users, Waypoints } from 'lucide-react'
 import type { Key } from './i18n'
 
 export interface NavItem {
@@ -21,6 +21,8 @@ export const nav: { label: Key; items: NavItem[] }[] = [
     items: [
       { path: '/c/$c/topics', label: 'nav.topics', icon: Boxes, jump: 't' },
       { path: '/c/$c/groups', label: 'nav.groups', icon: Users, jump: 'g' },
+      { path: '/c/$c/messages', label: 'nav.messages', icon: MailSearch, jump: 'm' },
+      { path: '/c/$c/trace', label: 'nav.trace', icon: Waypoints, jump: 'e' },
     ],
   },
   {
@@ -33,6 +35,9 @@ export const nav: { label: Key; items: NavItem[] }[] = [
   },
   {
     label: 'nav.console',
-    items: [{ path: '/settings', label: 'nav.settings', icon: Settings, jump: 's' }],
+    items: [
+      { path: '/jobs', label: 'nav.jobs', icon: ListTodo, jump: 'j' },
+      { path: '/settings', label: 'nav.settings', icon: Settings, jump: 's' },
+    ],
   },
 ]

@@ -26,6 +26,11 @@ export const routes = root.addChildren([
     page('/c/$c/groups', () => import('./pages/Groups')),
     page('/c/$c/groups/$g', () => import('./pages/Group')),
     page('/c/$c/groups/$g/reset', () => import('./pages/ResetOffsets')),
+    page('/c/$c/topics/$t/messages', () => import('./pages/TopicMessages')),
+    page('/c/$c/messages', () => import('./pages/Messages')),
+    page('/c/$c/messages/$m', () => import('./pages/Message')),
+    page('/c/$c/trace', () => import('./pages/Trace')),
+    page('/jobs', () => import('./pages/Jobs')),
     page('/settings', () => import('./pages/Settings')),
   ]),
 ])

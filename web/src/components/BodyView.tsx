@@ -2,13 +2,13 @@ import { Copy, Download } from 'lucide-react'
 import { useMemo, useState, type ReactNode } from 'react'
 import type { S } from '@/api/types'
 import { useT } from '@/i18n'
-import { decode, fromBase64, hexLines, prettyJSON, SHOWN } from '@/lib/body'
+import { decode, fromBase64, hexLines, prettyJSON, SHOWN, toBase64 } from '@/lib/body'
 import { cn } from '@/lib/cn'
 import { download } from '@/lib/export'
 import { useFormats } from '@/lib/format'
 import { toast } from './Toasts'
 
-type View = 'json' | 'text' | 'hex'
+type View = 'json' | 'text' | 'hex' | 'base64'
 
 /** A message body. It was written by strangers: it is only ever drawn as text nodes, and no more than 64 KiB of it. */
 export function BodyView({ body, name, fullURL }: { body: S['Body']; name: string; fullURL?: string }) {
@@ -17,13 +17,13 @@ export function BodyView({ body, name, fullURL }: { body: S['Body']; name: strin
   const bytes = useMemo(() => (body.encoding === 'base64' ? fromBase64(body.text) : new TextEncoder().encode(body.text)), [body])
   const guess = useMemo(() => decode(bytes), [bytes])
   const [chosen, setChosen] = useState<View>()
-  const views: View[] = guess.kind === 'json' ? ['json', 'text', 'hex'] : guess.kind === 'text' ? ['text', 'hex'] : ['hex']
+  const views: View[] = guess.kind === 'json' ? ['json', 'text', 'hex', 'base64'] : guess.kind === 'text' ? ['text', 'hex', 'base64'] : ['hex', 'base64']
   const view = chosen && views.includes(chosen) ? chosen : views[0]!
   const shown = Math.min(bytes.length, SHOWN)
   return (
     <div>
       <div className="flex flex-wrap items-center gap-2 pb-2">
-        <Segments label={t('body.view')} value={view} onChange={(v) => setChosen(v as View)} items={views.map((v) => ({ value: v, label: v === 'json' ? 'JSON' : v === 'hex' ? t('body.hex') : t('body.text') }))} />
+        <Segments label={t('body.view')} value={view} onChange={(v) => setChosen(v as View)} items={views.map((v) => ({ value: v, label: v === 'json' ? 'JSON' : v === 'hex' ? t('body.hex') : v === 'base64' ? 'Base64' : t('body.text') }))} />
         <span className="text-xs text-ink-3">
           {f.bytes(body.size)}
           {body.masked && ` · ${t('body.masked')}`}
@@ -52,14 +52,14 @@ export function BodyView({ body, name, fullURL }: { body: S['Body']; name: strin
           )}
         </span>
       </div>
-      {view === 'hex' ? <HexView bytes={bytes} /> : view === 'json' && guess.kind === 'json' ? <JsonView text={guess.text} /> : <Code>{guess.kind === 'binary' ? '' : new TextDecoder().decode(bytes.subarray(0, SHOWN))}</Code>}
+      {view === 'hex' ? <HexView bytes={bytes} /> : view === 'base64' ? <Code className="break-all">{toBase64(bytes.subarray(0, SHOWN))}</Code> : view === 'json' && guess.kind === 'json' ? <JsonView text={guess.text} /> : <Code>{guess.kind === 'binary' ? '' : new TextDecoder().decode(bytes.subarray(0, SHOWN))}</Code>}
     </div>
   )
 }
 
-function Code({ children }: { children: ReactNode }) {
+function Code({ children, className = 'break-words' }: { children: ReactNode; className?: string }) {
   return (
-    <pre tabIndex={0} className="name max-h-[60vh] overflow-auto rounded-md border bg-sunken p-3 leading-5 break-words whitespace-pre-wrap">
+    <pre tabIndex={0} className={cn('name max-h-[60vh] overflow-auto rounded-md border bg-sunken p-3 leading-5 whitespace-pre-wrap', className)}>
       {children}
     </pre>
   )

@@ -57,6 +57,13 @@ export function fromBase64(s: string): Uint8Array {
   return Uint8Array.from(bin, (c) => c.charCodeAt(0))
 }
 
+/** In steps: a call takes only so many arguments. */
+export function toBase64(bytes: Uint8Array): string {
+  let bin = ''
+  for (let i = 0; i < bytes.length; i += 8192) bin += String.fromCharCode(...bytes.subarray(i, i + 8192))
+  return btoa(bin)
+}
+
 /** Offset, 16 bytes as hex, and as ASCII. */
 export function hexLines(bytes: Uint8Array, most = SHOWN): string {
   const lines: string[] = []

@@ -1,5 +1,5 @@
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
-import { Trash2 } from 'lucide-react'
+import { MailSearch, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { call } from '@/api/client'
 import { useApi, useCluster } from '@/api/hooks'
@@ -47,6 +47,10 @@ export default function Topic() {
       actions={
         <>
           {tab === 'metrics' && <RangePicker />}
+          <Link className="btn" to="/c/$c/topics/$t/messages" params={{ c: cluster, t: name } as never}>
+            <MailSearch aria-hidden className="size-3.5" />
+            {t('topics.messagesLink')}
+          </Link>
           {admin && d && d.type !== 'SYSTEM' && (
             <Button kind="danger-line" onClick={() => setDeleting(true)}>
               <Trash2 aria-hidden className="size-3.5" />

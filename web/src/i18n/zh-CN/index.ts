@@ -6,7 +6,9 @@ import common from './common.json'
 import controllers from './controllers.json'
 import errors from './errors.json'
 import groups from './groups.json'
+import jobs from './jobs.json'
 import login from './login.json'
+import messages from './messages.json'
 import nameservers from './nameservers.json'
 import nav from './nav.json'
 import overview from './overview.json'
@@ -16,5 +18,6 @@ import roles from './roles.json'
 import settings from './settings.json'
 import shell from './shell.json'
 import topics from './topics.json'
+import trace from './trace.json'
 
-export default { body, brokers, chart, clusters, common, controllers, errors, groups, login, nameservers, nav, overview, plan, reset, roles, settings, shell, topics }
+export default { body, brokers, chart, clusters, common, controllers, errors, groups, jobs, login, messages, nameservers, nav, overview, plan, reset, roles, settings, shell, topics, trace }
