@@ -120,6 +120,7 @@ const message = (i, topic = 'order_created') => ({
   body: i % 9 === 5 ? { encoding: 'base64', text: 'AAECAwQFBgcICQoLDA0ODw==', size: 16 } : { encoding: 'utf8', text: JSON.stringify({ order: { id: 4711 + i, state: 'paid', total: 1999.5, customer: '张伟', note: '<b>not bold</b>' }, lines: [{ sku: 'A-1', n: 2 }], big: 1 }).replace('"big":1', '"big":9007199254740993'), size: 128 },
 })
 const messages = (topic) => ({ items: Array.from({ length: 40 }, (_, i) => message(i, topic)), done: false, nextCursor: 'n', scanned: '18240', scannedTo: now() - 900000, from: now() - HOUR, to: now() })
+const producers = [{ id: '10.3.0.8@712#1', kind: 'producer', groups: ['shop'], broker: 'broker-a', language: 'JAVA', version: 'V5_3_3', address: '10.3.0.8:41200', since: now() - 7 * HOUR }]
 const jobs = [
   { id: 'j1', kind: 'dlqResend', state: 'done', cluster: 'orders-prod', target: 'order-fulfilment', user: 'grace', created: now() - 340000, finished: now() - 330000, total: '3', done: '2', failed: '1', failures: [{ item: 'broker-a/0/4711', code: 'topicNotFound', detail: 'order_removed' }] },
   { id: 'j2', kind: 'messageExport', state: 'running', cluster: 'orders-prod', target: 'order_created', user: 'ada', created: now() - 4000, total: '20000', done: '7300', failed: '0' },
@@ -160,6 +161,9 @@ const routes = [
   [/\/messages\/([^/]+)$/, () => message(3)],
   [/\/tracks$/, () => ({ items: ['consumed', 'filtered', 'notYet', 'notOnline', 'broadcast'].map((state, i) => ({ group: groups[i].name, state })) })],
   [/\/trace$/, () => ({ items: [{ type: 'pub', time: now() - 9000, group: 'shop', host: '10.3.0.8', costMs: 4, success: true }, { type: 'subBefore', time: now() - 8980, group: groups[0].name, host: '10.2.0.20', requestId: 'r1', retryTimes: 0 }, { type: 'subAfter', time: now() - 8960, group: groups[0].name, requestId: 'r1', costMs: 20, success: false }, { type: 'subBefore', time: now() - 8900, group: groups[0].name, host: '10.2.0.21', requestId: 'r2', retryTimes: 1 }, { type: 'subAfter', time: now() - 8880, group: groups[0].name, requestId: 'r2', costMs: 17, success: true }, { type: 'subBefore', time: now() - 8890, group: groups[1].name, host: '10.2.0.31', requestId: 'r3' }] })],
+  [/\/dlq$/, () => ({ items: groups.slice(0, 3).map((g, i) => ({ group: g.name, topic: '%DLQ%' + g.name, messages: String(120 - i * 50), lastUpdate: now() - i * HOUR, brokers: g.brokers })) })],
+  [/\/dlq\/([^/]+)\/messages$/, (m) => messages('%DLQ%' + m[1])],
+  [/\/orders-\w+\/clients$/, () => ({ known: true, items: [...groups.slice(0, 5).flatMap(clients), ...producers] })], [/\/orders-\w+\/producers$/, () => ({ known: true, items: producers })],
   [/^\/jobs$/, () => ({ items: jobs })], [/^\/jobs\/(\w+)$/, (m) => jobs.find((j) => j.id === m[1])],
   [/^\/users$/, () => ({ items: users })], [/^\/tokens$/, () => ({ items: tokens })], [/^\/settings$/, () => settings],
 ]
@@ -187,6 +191,7 @@ createServer(async (req, res) => {
   if (req.method !== 'GET' && !/\/offsets$|^\/session$/.test(path)) {
     const body = await new Promise((done) => { let s = ''; req.on('data', (d) => (s += d)).on('end', () => done(s)) })
     if (/\/topics$/.test(path) && !/"name":"[\w%|-]+"/.test(body)) return answer(400, { type: 'about:blank', title: 'Bad request', status: 400, code: 'invalid', fields: [{ name: 'name', code: 'illegalName', detail: 'only letters, digits, _ - % |' }] })
+    if (!dryRun && /\/(export|resend)$/.test(path) && !/\/messages\/[^/]+\/resend$/.test(path)) return answer(202, jobs[0])
     return answer(200, steps(dryRun, req.method, path))
   }
   if (/\/offsets$/.test(path) && req.method === 'PATCH') return answer(200, plan(dryRun))

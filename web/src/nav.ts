@@ -1,4 +1,4 @@
-import { Boxes, Gauge, ListTodo, MailSearch, Network, Server, Settings, Signpost, Users, Waypoints } from 'lucide-react'
+import { Boxes, Gauge, ListTodo, MailSearch, MailX, MonitorSmartphone, Network, Server, Settings, Signpost, Users, Waypoints } from 'lucide-react'
 import type { Key } from './i18n'
 
 export interface NavItem {
@@ -22,6 +22,8 @@ export const nav: { label: Key; items: NavItem[] }[] = [
       { path: '/c/$c/topics', label: 'nav.topics', icon: Boxes, jump: 't' },
       { path: '/c/$c/groups', label: 'nav.groups', icon: Users, jump: 'g' },
       { path: '/c/$c/messages', label: 'nav.messages', icon: MailSearch, jump: 'm' },
+      { path: '/c/$c/dlq', label: 'nav.dlq', icon: MailX, jump: 'd' },
+      { path: '/c/$c/clients', label: 'nav.clients', icon: MonitorSmartphone, jump: 'c' },
       { path: '/c/$c/trace', label: 'nav.trace', icon: Waypoints, jump: 'e' },
     ],
   },

@@ -49,6 +49,6 @@ export function messageQuery(s: Search, now: number, span: Span): MessageQuery {
 
 /** The first characters of a body on one line, for a list; never more work than that many. */
 export function preview(text: string, most = 160): string {
-  const cut = text.slice(0, most * 2).replace(/\s+/g, ' ').trim()
+  const cut = text.slice(0, most * 2).replace(/[\s\p{Cc}]+/gu, ' ').trim()
   return cut.length > most || text.length > most * 2 ? cut.slice(0, most) + '…' : cut
 }

@@ -14,7 +14,7 @@ import { useUrlState } from '@/lib/url'
 import { JobDialog } from './jobs/JobDialog'
 import { LiveTail } from './messages/LiveTail'
 import { MessageTable } from './messages/MessageTable'
-import { SearchBar } from './messages/SearchBar'
+import { ofPredicate, SearchBar } from './messages/SearchBar'
 import { SearchFoot } from './messages/SearchFoot'
 import { SendDialog } from './messages/SendDialog'
 import { useMessageSearch } from './messages/useMessageSearch'
@@ -83,18 +83,20 @@ function Found({ topic, queues }: { topic: string; queues: { broker: string; que
             )}
           </span>
         </SearchBar>
-        <MessageTable
-          id={`messages-${topic}`}
-          rows={s.rows}
-          error={s.error}
-          onRetry={s.retry}
-          sort={s.query.order === 'oldest' ? 'store' : '-store'}
-          empty={
-            <EmptyState icon={MailSearch} title={t('messages.none')} action={<Button onClick={() => setRange('30d')}>{t('messages.wider')}</Button>}>
-              {t('messages.noneHint')}
-            </EmptyState>
-          }
-        />
+        {!ofPredicate(s.error) && (
+          <MessageTable
+            id={`messages-${topic}`}
+            rows={s.rows}
+            error={s.error}
+            onRetry={s.retry}
+            sort={s.query.order === 'oldest' ? 'store' : '-store'}
+            empty={
+              <EmptyState icon={MailSearch} title={t('messages.none')} action={<Button onClick={() => setRange('30d')}>{t('messages.wider')}</Button>}>
+                {t('messages.noneHint')}
+              </EmptyState>
+            }
+          />
+        )}
         <SearchFoot search={s} />
       </Panel>
       {job && <JobDialog id={job} onClose={() => setJob(null)} />}

@@ -1,9 +1,11 @@
 import body from './body.json'
 import brokers from './brokers.json'
 import chart from './chart.json'
+import clients from './clients.json'
 import clusters from './clusters.json'
 import common from './common.json'
 import controllers from './controllers.json'
+import dlq from './dlq.json'
 import errors from './errors.json'
 import groups from './groups.json'
 import jobs from './jobs.json'
@@ -20,4 +22,4 @@ import shell from './shell.json'
 import topics from './topics.json'
 import trace from './trace.json'
 
-export default { body, brokers, chart, clusters, common, controllers, errors, groups, jobs, login, messages, nameservers, nav, overview, plan, reset, roles, settings, shell, topics, trace }
+export default { body, brokers, chart, clients, clusters, common, controllers, dlq, errors, groups, jobs, login, messages, nameservers, nav, overview, plan, reset, roles, settings, shell, topics, trace }

@@ -43,7 +43,8 @@ export function GroupClients({ params }: { params: Params }) {
   )
 }
 
-function Running({ params, onClose }: { params: Params & { client: string }; onClose: () => void }) {
+/** What one client is doing, with the stacks of its threads on request. */
+export function Running({ params, onClose }: { params: Params & { client: string }; onClose: () => void }) {
   const t = useT()
   const [stack, setStack] = useState(false)
   const q = useApi('/clusters/{cluster}/groups/{group}/clients/{client}/runningInfo', { params, query: { stack: stack || undefined }, keep: true })

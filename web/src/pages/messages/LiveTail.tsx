@@ -10,7 +10,7 @@ import { useFormats } from '@/lib/format'
 import { messageQuery } from '@/lib/search'
 import { useSearchState } from '@/lib/url'
 import { MessageTable } from './MessageTable'
-import { SearchBar } from './SearchBar'
+import { ofPredicate, SearchBar } from './SearchBar'
 import { useTail } from './useTail'
 
 /** Messages as they arrive, with the predicates of the search. */
@@ -48,7 +48,7 @@ export function LiveTail({ topic, queues }: { topic: string; queues: { broker: s
             )}
           </span>
         </SearchBar>
-        {s.error !== undefined && <div role="alert" className="bg-bad-soft px-3.5 py-2 text-bad">{text(s.error)}</div>}
+        {s.error !== undefined && !ofPredicate(s.error) && <div role="alert" className="bg-bad-soft px-3.5 py-2 text-bad">{text(s.error)}</div>}
         {s.dropped > 0 && <div role="status" className="bg-warn-soft px-3.5 py-2 text-warn">{t('messages.dropped', { n: f.int(s.dropped) })}</div>}
         <MessageTable
           id={`tail-${topic}`}

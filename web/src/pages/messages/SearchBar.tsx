@@ -103,6 +103,11 @@ function AddPredicate() {
   )
 }
 
+/** Whether a problem is about a predicate, so that it is said there. */
+export function ofPredicate(error: unknown): boolean {
+  return error instanceof Problem && (error.body.fields ?? []).some((w) => (PREDICATES as readonly string[]).includes(w.name))
+}
+
 function Predicates({ error }: { error: unknown }) {
   const t = useT()
   const maybe = useMaybeT()
@@ -129,7 +134,7 @@ function Predicates({ error }: { error: unknown }) {
                 <X aria-hidden className="size-3" />
               </button>
             </span>
-            {bad && <div role="alert" className="mt-0.5 text-xs text-bad">{maybe(`errors.${bad.code}`) ?? bad.detail ?? bad.code} {bad.detail && <span className="name">{bad.detail}</span>}</div>}
+            {bad && <div role="alert" className="mt-0.5 text-xs text-bad">{maybe(`errors.${bad.code}`) ?? bad.code} <span className="name break-words">{bad.detail}</span></div>}
           </li>
         )
       })}
