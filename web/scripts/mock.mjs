@@ -164,6 +164,10 @@ const routes = [
   [/\/dlq$/, () => ({ items: groups.slice(0, 3).map((g, i) => ({ group: g.name, topic: '%DLQ%' + g.name, messages: String(120 - i * 50), lastUpdate: now() - i * HOUR, brokers: g.brokers })) })],
   [/\/dlq\/([^/]+)\/messages$/, (m) => messages('%DLQ%' + m[1])],
   [/\/orders-\w+\/clients$/, () => ({ known: true, items: [...groups.slice(0, 5).flatMap(clients), ...producers] })], [/\/orders-\w+\/producers$/, () => ({ known: true, items: producers })],
+  [/\/acl\/users$/, () => ({ items: [['root', 'Super', 'enable'], ['shop', 'Normal', 'enable'], ['old-batch', 'Normal', 'disable']].map(([name, type, status], i) => ({ name, type, status, brokers: ['broker-a', 'broker-b'], ...(i === 1 && { differs: true }) })), total: 3 })],
+  [/\/acl\/policies$/, () => ({ items: [{ subject: 'User:shop', brokers: ['broker-a', 'broker-b'], policies: [{ type: 'Custom', entries: [{ resource: 'Topic:order*', actions: ['Pub', 'Sub'], sources: ['10.0.0.0/8'], decision: 'Allow' }, { resource: 'Group:*', actions: ['Sub'], decision: 'Allow' }, { resource: 'Topic:audit', actions: ['All'], decision: 'Deny' }] }] }], total: 1 })],
+  [/^\/alerts\/rules$/, () => ({ items: [{ id: 'lag', name: 'Consumers are behind', kind: 'lag', enabled: true, threshold: 100000, forMs: 300000, severity: 'warn', builtin: true }, { id: 'disk', name: 'Disk is nearly full', kind: 'disk', enabled: true, threshold: 0.9, forMs: 60000, severity: 'fault', builtin: true }, { id: 'r1', name: 'Orders', kind: 'clients', enabled: false, threshold: 2, forMs: 0, severity: 'warn', target: '^order' }, { id: 'rep', name: 'Replica is behind', kind: 'replicaBehind', enabled: true, threshold: 268435456, forMs: 60000, severity: 'warn', builtin: true }] })],
+  [/^\/alerts\/settings$/, () => ({ webhook: 'https://hooks.example/oncall', format: 'dingtalk', secretSet: true, told: '12', failedAttempts: '1', dropped: '0' })],
   [/^\/jobs$/, () => ({ items: jobs })], [/^\/jobs\/(\w+)$/, (m) => jobs.find((j) => j.id === m[1])],
   [/^\/users$/, () => ({ items: users })], [/^\/tokens$/, () => ({ items: tokens })], [/^\/settings$/, () => settings],
 ]
@@ -192,6 +196,7 @@ createServer(async (req, res) => {
     const body = await new Promise((done) => { let s = ''; req.on('data', (d) => (s += d)).on('end', () => done(s)) })
     if (/\/topics$/.test(path) && !/"name":"[\w%|-]+"/.test(body)) return answer(400, { type: 'about:blank', title: 'Bad request', status: 400, code: 'invalid', fields: [{ name: 'name', code: 'illegalName', detail: 'only letters, digits, _ - % |' }] })
     if (!dryRun && /\/(export|resend)$/.test(path) && !/\/messages\/[^/]+\/resend$/.test(path)) return answer(202, jobs[0])
+    if (/\/acl\/check$/.test(path)) return answer(200, { allowed: true, reason: 'allowed', subject: 'User:shop', entry: { resource: 'Topic:order*', actions: ['Pub', 'Sub'], sources: ['10.0.0.0/8'], decision: 'Allow' } })
     return answer(200, steps(dryRun, req.method, path))
   }
   if (/\/offsets$/.test(path) && req.method === 'PATCH') return answer(200, plan(dryRun))

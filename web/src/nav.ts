@@ -1,4 +1,4 @@
-import { Boxes, Gauge, ListTodo, MailSearch, MailX, MonitorSmartphone, Network, Server, Settings, Signpost, Users, Waypoints } from 'lucide-react'
+import { Bell, Boxes, Gauge, ListTodo, MailSearch, MailX, MonitorSmartphone, Network, ScrollText, Server, Settings, ShieldCheck, Signpost, Users, Waypoints } from 'lucide-react'
 import type { Key } from './i18n'
 
 export interface NavItem {
@@ -14,7 +14,10 @@ export interface NavItem {
 export const nav: { label: Key; items: NavItem[] }[] = [
   {
     label: 'nav.watch',
-    items: [{ path: '/c/$c', label: 'nav.overview', icon: Gauge, jump: 'o' }],
+    items: [
+      { path: '/c/$c', label: 'nav.overview', icon: Gauge, jump: 'o' },
+      { path: '/alerts', label: 'nav.alerts', icon: Bell, jump: 'a' },
+    ],
   },
   {
     label: 'nav.messaging',
@@ -33,11 +36,13 @@ export const nav: { label: Key; items: NavItem[] }[] = [
       { path: '/c/$c/brokers', label: 'nav.brokers', icon: Server, jump: 'b' },
       { path: '/c/$c/nameservers', label: 'nav.nameservers', icon: Signpost, jump: 'n' },
       { path: '/c/$c/controllers', label: 'nav.controllers', icon: Network, jump: 'r' },
+      { path: '/c/$c/acl', label: 'nav.acl', icon: ShieldCheck, jump: 'p' },
     ],
   },
   {
     label: 'nav.console',
     items: [
+      { path: '/audit', label: 'nav.audit', icon: ScrollText, jump: 'u' },
       { path: '/jobs', label: 'nav.jobs', icon: ListTodo, jump: 'j' },
       { path: '/settings', label: 'nav.settings', icon: Settings, jump: 's' },
     ],

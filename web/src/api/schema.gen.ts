@@ -1537,6 +1537,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/alerts/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where messages about alerts go */
+        get: operations["getAlertSettings"];
+        /** Change it; a secret that is absent stays */
+        put: operations["putAlertSettings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/alerts/rules": {
         parameters: {
             query?: never;
@@ -2935,6 +2953,24 @@ export interface components {
             severity: "warn" | "fault";
             webhook?: string;
             builtin?: boolean;
+        };
+        AlertSettings: {
+            /** @description Of rules without one of their own; empty: nobody is told. */
+            webhook: string;
+            /** @enum {string} */
+            format: "json" | "dingtalk" | "wecom";
+            /** @description Messages are signed. */
+            secretSet: boolean;
+            told: components["schemas"]["Int64"];
+            failedAttempts: components["schemas"]["Int64"];
+            dropped: components["schemas"]["Int64"];
+        };
+        AlertSettingsWrite: {
+            webhook?: string;
+            /** @enum {string} */
+            format?: "json" | "dingtalk" | "wecom";
+            /** @description Never returned. */
+            secret?: string;
         };
         AlertRuleList: {
             items: components["schemas"]["AlertRule"][];
@@ -6091,6 +6127,52 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Alert"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getAlertSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSettings"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putAlertSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertSettingsWrite"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSettings"];
                 };
             };
             default: components["responses"]["Problem"];

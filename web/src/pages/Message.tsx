@@ -105,7 +105,7 @@ export default function Message() {
               columns={[
                 { id: 'group', label: t('common.group'), value: (r) => r.group, cell: (r) => <Link className="link name" to="/c/$c/groups/$g" params={{ c: cluster, g: r.group } as never}>{r.group}</Link> },
                 { id: 'state', label: t('common.state'), value: (r) => r.state, cell: (r) => <StatusBadge tone={TRACKS[r.state]} title={r.error?.detail}>{t(`messages.track_${r.state}`)}</StatusBadge> },
-                { id: 'detail', label: '', value: (r) => r.error?.detail, cell: (r) => <span className="text-ink-2">{r.error?.detail}</span> },
+                { id: 'detail', label: t('messages.detail'), optional: true, value: (r) => r.error?.detail, cell: (r) => <span className="text-ink-2">{r.error?.detail}</span> },
               ]}
               empty={<EmptyState title={t('messages.noTracks')}>{t('messages.noTracksHint')}</EmptyState>}
             />

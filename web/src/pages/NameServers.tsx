@@ -10,7 +10,6 @@ import { Dialog } from '@/components/Dialog'
 import { Button, FormButtons, FormProblem, TextArea, TextField, useForm } from '@/components/Form'
 import { EmptyState, Page, Panel } from '@/components/Layout'
 import { PlanConfirm } from '@/components/PlanConfirm'
-import { ProblemBox } from '@/components/Problem'
 import { StatusBadge } from '@/components/Status'
 import { toast } from '@/components/Toasts'
 import { useT } from '@/i18n'
@@ -52,14 +51,13 @@ export default function NameServers() {
 
 function Config({ addr }: { addr: string }) {
   const t = useT()
-  const q = useApi('/clusters/{cluster}/nameservers/{addr}/config', { params: { addr } })
-  if (q.error && !q.data) return <ProblemBox error={q.error} onRetry={() => void q.refetch()} />
+  const cluster = useCluster()
   return (
     <section className="flex flex-col gap-2" aria-label={`${t('nameservers.config')} ${addr}`}>
       <h2 className="font-semibold">
         {t('nameservers.config')} <span className="name font-normal text-ink-3">{addr}</span>
       </h2>
-      <ConfigTable id={`config-${addr}`} config={q.data} />
+      <ConfigTable id={`config-${addr}`} path="/clusters/{cluster}/nameservers/{addr}/config" params={{ cluster, addr }} />
     </section>
   )
 }

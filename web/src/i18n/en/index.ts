@@ -1,9 +1,13 @@
+import acl from './acl.json'
+import alerts from './alerts.json'
+import audit from './audit.json'
 import body from './body.json'
 import brokers from './brokers.json'
 import chart from './chart.json'
 import clients from './clients.json'
 import clusters from './clusters.json'
 import common from './common.json'
+import config from './config.json'
 import controllers from './controllers.json'
 import dlq from './dlq.json'
 import errors from './errors.json'
@@ -22,4 +26,4 @@ import shell from './shell.json'
 import topics from './topics.json'
 import trace from './trace.json'
 
-export default { body, brokers, chart, clients, clusters, common, controllers, dlq, errors, groups, jobs, login, messages, nameservers, nav, overview, plan, reset, roles, settings, shell, topics, trace }
+export default { acl, alerts, audit, body, brokers, chart, clients, clusters, common, config, controllers, dlq, errors, groups, jobs, login, messages, nameservers, nav, overview, plan, reset, roles, settings, shell, topics, trace }
