@@ -390,6 +390,24 @@ func (c *conn) state(role string) string {
 	return strings.Join(said, "\n")
 }
 
+// settle waits until nothing changes any more, and returns the state then.
+func (c *conn) settle(role string) string {
+	c.w.t.Helper()
+	last, equal := c.state(role), 0
+	for began := time.Now(); equal < 10; {
+		if time.Since(began) > patience {
+			c.w.t.Fatal("the state never comes to rest")
+		}
+		time.Sleep(20 * time.Millisecond)
+		if now := c.state(role); now == last {
+			equal++
+		} else {
+			last, equal = now, 0
+		}
+	}
+	return last
+}
+
 func asked(codes ...int32) (list []question) {
 	for _, c := range codes {
 		list = append(list, question{c, nil})
