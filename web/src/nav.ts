@@ -1,4 +1,4 @@
-import { Bell, Boxes, Gauge, ListTodo, MailSearch, MailX, MonitorSmartphone, Network, ScrollText, Server, Settings, ShieldCheck, Signpost, Users, Waypoints } from 'lucide-react'
+import { AlarmClock, ArrowLeftRight, Bell, Boxes, Gauge, ListTodo, MailSearch, MailX, MonitorSmartphone, Network, ScrollText, Server, Settings, ShieldCheck, Signpost, Users, Waypoints } from 'lucide-react'
 import type { Key } from './i18n'
 
 export interface NavItem {
@@ -27,6 +27,8 @@ export const nav: { label: Key; items: NavItem[] }[] = [
       { path: '/c/$c/messages', label: 'nav.messages', icon: MailSearch, jump: 'm' },
       { path: '/c/$c/dlq', label: 'nav.dlq', icon: MailX, jump: 'd' },
       { path: '/c/$c/clients', label: 'nav.clients', icon: MonitorSmartphone, jump: 'c' },
+      { path: '/c/$c/transactions', label: 'nav.transactions', icon: ArrowLeftRight, jump: 'x' },
+      { path: '/c/$c/delayed', label: 'nav.delayed', icon: AlarmClock, jump: 'l' },
       { path: '/c/$c/trace', label: 'nav.trace', icon: Waypoints, jump: 'e' },
     ],
   },

@@ -9,6 +9,7 @@ import clusters from './clusters.json'
 import common from './common.json'
 import config from './config.json'
 import controllers from './controllers.json'
+import delayed from './delayed.json'
 import dlq from './dlq.json'
 import errors from './errors.json'
 import groups from './groups.json'
@@ -25,5 +26,6 @@ import settings from './settings.json'
 import shell from './shell.json'
 import topics from './topics.json'
 import trace from './trace.json'
+import transactions from './transactions.json'
 
-export default { acl, alerts, audit, body, brokers, chart, clients, clusters, common, config, controllers, dlq, errors, groups, jobs, login, messages, nameservers, nav, overview, plan, reset, roles, settings, shell, topics, trace }
+export default { acl, alerts, audit, body, brokers, chart, clients, clusters, common, config, controllers, delayed, dlq, errors, groups, jobs, login, messages, nameservers, nav, overview, plan, reset, roles, settings, shell, topics, trace, transactions }

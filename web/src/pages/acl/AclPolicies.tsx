@@ -12,7 +12,7 @@ import { StatusBadge, Tag } from '@/components/Status'
 import { useT } from '@/i18n'
 import { AclOff } from './AclOff'
 import { PolicyDialog } from './PolicyDialog'
-import { tellSteps } from './steps'
+import { tellSteps } from '@/lib/steps'
 
 interface Row {
   key: string

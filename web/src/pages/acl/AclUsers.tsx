@@ -12,7 +12,7 @@ import { PlanConfirm } from '@/components/PlanConfirm'
 import { StatusBadge, Tag } from '@/components/Status'
 import { useT } from '@/i18n'
 import { AclOff } from './AclOff'
-import { tellSteps } from './steps'
+import { tellSteps } from '@/lib/steps'
 
 export function AclUsers() {
   const t = useT()

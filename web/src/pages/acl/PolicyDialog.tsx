@@ -7,7 +7,7 @@ import { Dialog } from '@/components/Dialog'
 import { Button, FormProblem, Pick, TextField } from '@/components/Form'
 import { useProblemText } from '@/components/Problem'
 import { useT } from '@/i18n'
-import { tellSteps } from './steps'
+import { tellSteps } from '@/lib/steps'
 
 const ACTIONS = ['All', 'Pub', 'Sub', 'Create', 'Update', 'Delete', 'Get', 'List'] as const
 const KINDS = ['Topic', 'Group', 'Cluster'] as const
