@@ -1,4 +1,5 @@
 import { AlarmClock, ArrowLeftRight, Bell, Boxes, Gauge, ListTodo, MailSearch, MailX, MonitorSmartphone, Network, ScrollText, Server, Settings, ShieldCheck, Signpost, Users, Waypoints } from 'lucide-react'
+import type { Role } from './api/session'
 import type { Key } from './i18n'
 
 export interface NavItem {
@@ -8,6 +9,8 @@ export interface NavItem {
   icon: typeof Gauge
   /** Second key of the jump: g t. */
   jump: string
+  /** Who may see it at all; absent: everybody. */
+  role?: Role
 }
 
 /** The side bar, the palette and the jumps are made from this. Each path is a route of routes.tsx. */
@@ -38,13 +41,13 @@ export const nav: { label: Key; items: NavItem[] }[] = [
       { path: '/c/$c/brokers', label: 'nav.brokers', icon: Server, jump: 'b' },
       { path: '/c/$c/nameservers', label: 'nav.nameservers', icon: Signpost, jump: 'n' },
       { path: '/c/$c/controllers', label: 'nav.controllers', icon: Network, jump: 'r' },
-      { path: '/c/$c/acl', label: 'nav.acl', icon: ShieldCheck, jump: 'p' },
+      { path: '/c/$c/acl', label: 'nav.acl', icon: ShieldCheck, jump: 'p', role: 'admin' },
     ],
   },
   {
     label: 'nav.console',
     items: [
-      { path: '/audit', label: 'nav.audit', icon: ScrollText, jump: 'u' },
+      { path: '/audit', label: 'nav.audit', icon: ScrollText, jump: 'u', role: 'admin' },
       { path: '/jobs', label: 'nav.jobs', icon: ListTodo, jump: 'j' },
       { path: '/settings', label: 'nav.settings', icon: Settings, jump: 's' },
     ],

@@ -21,7 +21,16 @@ export function useSession(): Session {
 
 /** Whether the user may do what wants that role. The server decides; this only hides what it would refuse. */
 export function useMay(role: Role): boolean {
+  return may(useSession(), role)
+}
+
+/** The same for a list, of which some want no role. */
+export function useMayEach(): (x: { role?: Role }) => boolean {
   const s = useSession()
+  return ({ role }) => role === undefined || may(s, role)
+}
+
+function may(s: Session, role: Role): boolean {
   if (s.open && !s.role) return true
   return ORDER.indexOf(s.role ?? 'viewer') >= ORDER.indexOf(role)
 }

@@ -58,6 +58,7 @@ export default function Group() {
       actions={
         <>
           {tab === 'metrics' && <RangePicker />}
+          <Link to="/c/$c/dlq/$g" params={{ c: cluster, g: name } as never} className="btn">{t('dlq.title')}</Link>
           {operator && (
             <Link to="/c/$c/groups/$g/reset" params={{ c: cluster, g: name } as never} className="btn">
               <RotateCcw aria-hidden className="size-3.5" />

@@ -1,4 +1,5 @@
 import { Link } from '@tanstack/react-router'
+import { alertValue, type Kind } from './alerts/value'
 import type { ReactNode } from 'react'
 import { useApi, useCluster } from '@/api/hooks'
 import type { S } from '@/api/types'
@@ -179,7 +180,7 @@ function Alerts() {
   const q = useApi('/alerts', { every: 10_000 })
   const firing = q.data?.items.filter((a) => a.state === 'firing' && a.cluster === cluster)
   return (
-    <Panel title={t('overview.alerts')}>
+    <Panel title={t('overview.alerts')} actions={<Link to="/alerts" className="link text-xs">{t('overview.allAlerts')}</Link>}>
       {q.error && !q.data ? (
         <ProblemBox error={q.error} />
       ) : !firing ? (
@@ -194,7 +195,7 @@ function Alerts() {
                 <span className="name">{a.target}</span>
               </StatusBadge>
               <div className="pl-5 text-xs text-ink-3">
-                {a.kind}: {f.compact(a.value)} &gt; {f.compact(a.threshold)} · {t('overview.since', { ago: f.ago(a.since) })}
+                {t(`alerts.kind_${a.kind as Kind}`)}: {alertValue(f, a.kind, a.value, (n) => t('alerts.daysN', { n }))} ({t('alerts.threshold')} {alertValue(f, a.kind, a.threshold, (n) => t('alerts.daysN', { n }))}) · {t('overview.since', { ago: f.ago(a.since) })}
               </div>
             </li>
           ))}
@@ -209,7 +210,7 @@ function Audit() {
   const f = useFormats()
   const q = useApi('/audit', { query: { limit: 6 }, every: 30_000 })
   return (
-    <Panel title={t('overview.audit')}>
+    <Panel title={t('overview.audit')} actions={<Link to="/audit" className="link text-xs">{t('overview.allAudit')}</Link>}>
       {q.error && !q.data ? (
         <ProblemBox error={q.error} />
       ) : !q.data ? (

@@ -1,16 +1,18 @@
+import { useMayEach } from '@/api/session'
 import { Dialog } from '@/components/Dialog'
 import { useT } from '@/i18n'
 import { nav } from '@/nav'
 
 export default function Help({ onClose }: { onClose: () => void }) {
   const t = useT()
+  const may = useMayEach()
   const general: [string[], string][] = [
     [['Ctrl', 'K'], t('shell.keyPalette')],
     [['/'], t('shell.keyFilter')],
     [['?'], t('shell.keyHelp')],
     [['Esc'], t('shell.keyEsc')],
   ]
-  const jumps = nav.flatMap((s) => s.items).map((i): [string[], string] => [['g', i.jump], t(i.label)])
+  const jumps = nav.flatMap((s) => s.items).filter(may).map((i): [string[], string] => [['g', i.jump], t(i.label)])
   return (
     <Dialog title={t('shell.help')} onClose={onClose} width="max-w-2xl">
       <div className="grid gap-x-10 gap-y-4 sm:grid-cols-2">

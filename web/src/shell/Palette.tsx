@@ -4,6 +4,7 @@ import { useDeferredValue, useEffect, useId, useRef, useState } from 'react'
 import { useApi } from '@/api/hooks'
 import { useT } from '@/i18n'
 import { prefs, setPrefs } from '@/lib/prefs'
+import { useMayEach } from '@/api/session'
 import { nav } from '@/nav'
 import { useClusterOrFirst } from './Sidebar'
 
@@ -21,6 +22,7 @@ interface Entry {
 export default function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }) {
   const t = useT()
   const navigate = useNavigate()
+  const may = useMayEach()
   const cluster = useClusterOrFirst()
   const [text, setText] = useState('')
   const [at, setAt] = useState(0)
@@ -46,7 +48,7 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
   const entries: Entry[] = [
     ...nav
       .flatMap((s) => s.items)
-      .filter((i) => (cluster || !i.path.includes('$c')) && (has(t(i.label)) || has(i.path)))
+      .filter((i) => may(i) && (cluster || !i.path.includes('$c')) && (has(t(i.label)) || has(i.path)))
       .map((i): Entry => ({ id: i.path, section: t('shell.pages'), label: t(i.label), icon: i.icon, hint: `g ${i.jump}`, run: go(i.path) })),
     ...(q.length >= 2 ? (topics.data?.items ?? []) : []).map((x): Entry => ({ id: 't:' + x.name, section: t('nav.topics'), label: x.name, icon: Boxes, mono: true, run: go('/c/$c/topics/$t', { t: x.name }) })),
     ...(q.length >= 2 ? (groups.data?.items ?? []) : []).map((x): Entry => ({ id: 'g:' + x.name, section: t('nav.groups'), label: x.name, icon: Users, mono: true, run: go('/c/$c/groups/$g', { g: x.name }) })),

@@ -5,6 +5,7 @@ import { useT } from '@/i18n'
 import { cn } from '@/lib/cn'
 import { setPrefs } from '@/lib/prefs'
 import { nav, type NavItem } from '@/nav'
+import { useMayEach } from '@/api/session'
 import { Mark } from './Mark'
 
 /** The cluster of the URL, else the first one: pages that belong to no cluster still offer the way back. */
@@ -17,6 +18,7 @@ export function useClusterOrFirst(): string {
 export function Sidebar({ narrow, open, onClose }: { narrow: boolean; open: boolean; onClose: () => void }) {
   const t = useT()
   const cluster = useClusterOrFirst()
+  const may = useMayEach()
   return (
     <>
       {open && <button type="button" aria-label={t('common.close')} className="fixed inset-0 z-30 bg-black/50 lg:hidden" onClick={onClose} />}
@@ -32,7 +34,7 @@ export function Sidebar({ narrow, open, onClose }: { narrow: boolean; open: bool
             <div key={section.label} className="pt-3">
               <div className={cn('px-2 pb-1 text-2xs font-medium text-night-dim', narrow && 'lg:sr-only')}>{t(section.label)}</div>
               <ul className="m-0 list-none p-0">
-                {section.items.map((item) => (
+                {section.items.filter(may).map((item) => (
                   <li key={item.path}>
                     <Item item={item} cluster={cluster} narrow={narrow} onGo={onClose} />
                   </li>

@@ -13,7 +13,7 @@ import { bar, spansOf, type Span } from '@/lib/trace'
 export function TraceView({ cluster, message, topic, by, traceTopic }: { cluster: string; message: string; topic?: string; by?: string; traceTopic?: string }) {
   const t = useT()
   const f = useFormats()
-  const q = useApi('/clusters/{cluster}/messages/{message}/trace', { params: { cluster, message }, query: { topic, by, traceTopic } })
+  const q = useApi('/clusters/{cluster}/messages/{message}/trace', { params: { cluster, message }, query: { topic, by, traceTopic }, every: 5_000 })
   if (q.error && !q.data) return q.error.status === 404 ? <None /> : <ProblemBox error={q.error} onRetry={() => void q.refetch()} />
   if (!q.data) return <Skeleton lines={4} />
   const spans = spansOf(q.data.items)

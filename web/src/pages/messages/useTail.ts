@@ -36,17 +36,18 @@ export function useTail(cluster: string, topic: string, query: Omit<MessageQuery
       setLink('connecting')
       const s = new EventSource(apiURL('/clusters/{cluster}/topics/{topic}/messages/stream', { cluster, topic }, { ...asked, follow: true, from: last ? last + 1 : undefined }))
       source = s
+      dispatch({ type: 'error', error: undefined })
       const on = <E,>(name: string, f: (data: E) => void) => s.addEventListener(name, (e) => f(JSON.parse((e as MessageEvent<string>).data) as E))
-      s.addEventListener('open', () => {
-        setLink('open')
-        dispatch({ type: 'error', error: undefined })
-      })
       on<S['Message']>('message', (m) => {
         last = Math.max(last, m.storeTime)
         buffer.push(m)
       })
       on<{ dropped: string }>('gap', (g) => dispatch({ type: 'gap', dropped: Number(g.dropped) }))
-      on<{ scanned: string }>('progress', (p) => dispatch({ type: 'progress', scanned: p.scanned }))
+      // The first progress says that the server knows where it begins: what is stored from now on will be seen.
+      on<{ scanned: string }>('progress', (p) => {
+        setLink('open')
+        dispatch({ type: 'progress', scanned: p.scanned })
+      })
       on<S['NodeError']>('problem', (problem) => dispatch({ type: 'problem', problem }))
       s.addEventListener('end', () => {
         close()

@@ -1,0 +1,1 @@
+var e=[`lag`,`lagTime`,`disk`,`replicaBehind`,`deadLetters`,`noMaster`,`clients`,`certificate`];function t(e,t,n,r){switch(t){case`disk`:return e.percent(n);case`lagTime`:return e.span(Math.round(n));case`replicaBehind`:return e.bytes(n);case`certificate`:return r(e.int(Math.round(n)));case`noMaster`:return`–`;default:return e.int(Math.round(n))}}export{t as n,e as t};
