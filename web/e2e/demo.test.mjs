@@ -116,6 +116,52 @@ test('a message is sent, seen by the tail, found by its content and key, and sho
   await close()
 })
 
+test('dead letters: one of three cannot be sent again, and the job says which; export; purge', options, async () => {
+  const { page, problems, close } = await open(browser)
+  const api = base + '/api/v1/clusters/DefaultCluster'
+  const session = await (await page.request.get(base + '/api/v1/session')).json()
+  const post = async (path, data) => {
+    const r = await page.request.post(api + path, { data, headers: { 'X-CSRF-Token': session.csrfToken ?? '' } })
+    assert.ok(r.ok(), `${path}: ${r.status()} ${await r.text()}`)
+  }
+  await post('/topics', { name: '%DLQ%demo_group', readQueues: 1, writeQueues: 1, perm: 6 })
+  for (const topic of ['DemoTopic', 'not a topic', 'DemoTopic']) await post('/topics/%25DLQ%25demo_group/messages', { body: `for ${topic}`, properties: { RETRY_TOPIC: topic } })
+
+  await page.goto(base + '/c/DefaultCluster/dlq')
+  await page.getByRole('link', { name: 'demo_group' }).click()
+  await page.getByRole('heading', { name: 'Dead letters of demo_group' }).waitFor()
+  await page.getByText('3 rows', { exact: true }).waitFor()
+  await page.getByLabel('Select all').check()
+  await page.getByText('3 selected').waitFor()
+  await page.getByRole('button', { name: 'Resend selected' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText('3 messages').waitFor()
+  await dialog.getByRole('button', { name: 'Resend', exact: true }).click()
+  const job = page.getByRole('dialog', { name: 'Resend of dead letters' })
+  await job.getByText('Done, some failed').waitFor()
+  await job.getByText('3 of 3').waitFor()
+  assert.equal(await job.getByRole('table', { name: 'What failed, and why' }).locator('tbody tr').count(), 1)
+  assert.deepEqual(await violations(page), [])
+  await job.getByRole('button', { name: 'Close' }).last().click()
+
+  await page.getByRole('button', { name: 'Export messages' }).click()
+  await page.getByRole('menuitem', { name: 'CSV' }).click()
+  const download = page.getByRole('link', { name: 'Download the result' })
+  await download.waitFor()
+  const file = await page.request.get(new URL(await download.getAttribute('href'), base).href)
+  assert.match(await file.text(), /for not a topic/)
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click()
+
+  await page.getByRole('button', { name: 'Purge' }).click()
+  const purge = page.getByRole('dialog')
+  await purge.getByRole('textbox').fill('demo_group')
+  await purge.getByRole('button', { name: 'Purge' }).click()
+  await page.getByRole('heading', { name: 'Dead letters', exact: true }).waitFor()
+  await page.getByText('No dead letters').waitFor()
+  assert.deepEqual(problems, [])
+  await close()
+})
+
 test('a key of the configuration is changed after a look at the difference', options, async () => {
   const { page, problems, close } = await open(browser)
   await page.goto(base + '/c/DefaultCluster/brokers/broker-a/0?tab=config&q=fileReservedTime')

@@ -122,7 +122,7 @@ const message = (i, topic = 'order_created') => ({
 const messages = (topic) => ({ items: Array.from({ length: 40 }, (_, i) => message(i, topic)), done: false, nextCursor: 'n', scanned: '18240', scannedTo: now() - 900000, from: now() - HOUR, to: now() })
 const producers = [{ id: '10.3.0.8@712#1', kind: 'producer', groups: ['shop'], broker: 'broker-a', language: 'JAVA', version: 'V5_3_3', address: '10.3.0.8:41200', since: now() - 7 * HOUR }]
 const jobs = [
-  { id: 'j1', kind: 'dlqResend', state: 'done', cluster: 'orders-prod', target: 'order-fulfilment', user: 'grace', created: now() - 340000, finished: now() - 330000, total: '3', done: '2', failed: '1', failures: [{ item: 'broker-a/0/4711', code: 'topicNotFound', detail: 'order_removed' }] },
+  { id: 'j1', kind: 'dlqResend', state: 'done', cluster: 'orders-prod', target: 'order-fulfilment', user: 'grace', created: now() - 340000, finished: now() - 330000, total: '3', done: '3', failed: '1', failures: [{ item: 'broker-a/0/4711', code: 'topicNotFound', detail: 'order_removed' }] },
   { id: 'j2', kind: 'messageExport', state: 'running', cluster: 'orders-prod', target: 'order_created', user: 'ada', created: now() - 4000, total: '20000', done: '7300', failed: '0' },
   { id: 'j3', kind: 'dlqExport', state: 'done', cluster: 'orders-prod', target: 'order-fulfilment', user: 'ada', created: now() - 90000, finished: now() - 80000, total: '120', done: '120', failed: '0', hasResult: true, resultName: 'dlq.csv' },
 ]

@@ -38,6 +38,7 @@ export default function DeadLetterGroup() {
   const [job, setJob] = useState<string | null>(null)
   const params = { cluster, group }
   const s = useMessageSearch('/clusters/{cluster}/dlq/{group}/messages', params, '7d')
+  const noTopic = s.error?.code === 'topicNotFound' // the topic is made with the first dead letter
   const chosen = (s.rows ?? []).filter((m) => selected.has(messageKey(m)))
   // The window that the search used, so that what is done matches what is seen.
   const range = { from: s.last?.from ?? s.query.from, to: s.last?.to ?? s.query.to }
@@ -91,8 +92,8 @@ export default function DeadLetterGroup() {
         {!ofPredicate(s.error) && (
           <MessageTable
             id={`dlq-${group}`}
-            rows={s.rows}
-            error={s.error}
+            rows={noTopic ? [] : s.rows}
+            error={noTopic ? undefined : s.error}
             onRetry={s.retry}
             selection={operator || reader ? { selected, onChange: setSelected } : undefined}
             empty={

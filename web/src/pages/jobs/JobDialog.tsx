@@ -28,7 +28,7 @@ export function JobProgress({ job }: { job: S['Job'] }) {
   const t = useT()
   const f = useFormats()
   const total = toNum(job.total)
-  const done = (toNum(job.done) ?? 0) + (toNum(job.failed) ?? 0)
+  const done = toNum(job.done) ?? 0 // failed ones too
   const text = total ? t('jobs.ofTotal', { done: f.int(done), total: f.int(total) }) : t('jobs.soFar', { done: f.int(done) })
   return (
     <span className="inline-flex min-w-40 items-center gap-2">
@@ -89,7 +89,7 @@ export function JobDialog({ id, onClose }: { id: string; onClose: () => void }) 
             items={[
               { label: t('jobs.target'), value: <span className="name">{j.target}</span> },
               { label: t('common.cluster'), value: j.cluster },
-              { label: t('jobs.ok'), value: f.int(j.done) },
+              { label: t('jobs.ok'), value: f.int(BigInt(j.done) - BigInt(j.failed)) },
               { label: t('jobs.failed'), value: <span className={BigInt(j.failed) > 0n ? 'font-semibold text-bad' : ''}>{f.int(j.failed)}</span> },
               { label: t('jobs.created'), value: f.time(j.created) },
               { label: t('jobs.finished'), value: f.time(j.finished) },
