@@ -122,7 +122,7 @@ function TopTopics() {
   const c = useCluster()
   const range = useRecent(900_000)
   const q = useApi('/clusters/{cluster}/metrics/query', { query: { name: 'topic.in.tps', by: 'topic', top: 8, ...range, step: 10_000 }, keep: true })
-  const items = q.data?.series.map((s) => ({ name: s.labels.topic ?? '', values: s.values as (number | null)[] }))
+  const items = q.data && (q.data.series ?? []).map((s) => ({ name: s.labels.topic ?? '', values: s.values as (number | null)[] }))
   return (
     <Panel title={t('overview.topTopics')} note={t('overview.perSecond')} actions={<Link to="/c/$c/topics" params={{ c } as never} className="link text-xs">{t('overview.allTopics')}</Link>}>
       {q.error && !q.data ? (
