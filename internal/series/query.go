@@ -425,7 +425,7 @@ func (p *plan) largest(a *Answer, n int) {
 
 // merge makes one line of those with equal labels of By.
 func (p *plan) merge(lines []Line) []Line {
-	var out []Line
+	out := []Line{} // [] in JSON, too, when there are none
 	at := map[string]int{}
 	for _, l := range lines {
 		labels := make(map[string]string, len(p.By))

@@ -397,6 +397,17 @@ func TestTopKeepsTheLargest(t *testing.T) {
 	}
 }
 
+func TestNoSeriesIsAnEmptyList(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "series.db"), &clock{base}, 0)
+	defer s.Close()
+	for _, by := range [][]string{nil, {"topic"}} {
+		if a := ask(t, s, series.Query{Name: "topic.in.tps", To: base.UnixMilli(), Step: 1, By: by}); a.Series == nil {
+			t.Errorf("by %v: null in JSON", by)
+		}
+	}
+}
+
 func TestAnswersAreJSON(t *testing.T) {
 	t.Parallel()
 	b, err := json.Marshal(&series.Answer{Name: "x", Series: []series.Line{{
