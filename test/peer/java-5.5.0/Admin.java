@@ -142,7 +142,7 @@ public class Admin {
     }
 
     static void clients(String namesrv) throws Exception {
-        producer = new DefaultMQProducer("PG");
+        producer = Result.patient(new DefaultMQProducer("PG"));
         producer.setNamesrvAddr(namesrv);
         producer.setInstanceName("sending");
         producer.start();

@@ -109,11 +109,10 @@ public class Signed {
 
     static void send(String name, RPCHook hook, String topic, int count) {
         say(name, () -> {
-            DefaultMQProducer p = new DefaultMQProducer("g_producer", hook);
+            DefaultMQProducer p = Result.patient(new DefaultMQProducer("g_producer", hook));
             p.setNamesrvAddr(ns);
             p.setInstanceName("p" + System.nanoTime());
             p.setRetryTimesWhenSendFailed(0);
-            p.setSendMsgTimeout(10000);
             p.start();
             try {
                 for (int i = 0; i < count; i++) {

@@ -132,7 +132,7 @@ public class StaticTopic {
         System.setProperty("rocketmq.home.dir", System.getProperty("user.home"));
         admin(new UpdateStaticTopicSubCommand(), "-t", topic, "-qn", String.valueOf(QUEUES), "-b", a[3]);
 
-        producer = new DefaultMQProducer("static_producer");
+        producer = Result.patient(new DefaultMQProducer("static_producer"));
         producer.setNamesrvAddr(ns);
         producer.setPollNameServerInterval(500);
         producer.start();

@@ -18,7 +18,7 @@ public class Timers {
             int recalls = Integer.parseInt(a[6]);
             DefaultMQProducer p = new DefaultMQProducer(group + "_p");
             p.setNamesrvAddr(ns);
-            p.setSendMsgTimeout(30_000);
+            Result.patient(p);
             p.start();
             List<SendResult> take = new ArrayList<>();
             for (int i = 0; i < count + recalls; i++) {

@@ -15,7 +15,7 @@ public class Delay {
         if (!what.equals("consume")) {
             DefaultMQProducer p = new DefaultMQProducer(group + "_p");
             p.setNamesrvAddr(ns);
-            p.setSendMsgTimeout(30_000);
+            Result.patient(p);
             p.start();
             int level = Integer.parseInt(a[5]), levels = a.length - 6;
             for (int i = 0; i < count; i++) {

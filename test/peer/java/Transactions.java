@@ -22,7 +22,7 @@ public class Transactions {
         final int count = Integer.parseInt(a[4]);
         final Set<Integer> asked = ConcurrentHashMap.newKeySet();
         final Set<String> wrong = ConcurrentHashMap.newKeySet();
-        TransactionMQProducer p = new TransactionMQProducer(a[3]);
+        TransactionMQProducer p = Result.patient(new TransactionMQProducer(a[3]));
         p.setNamesrvAddr(a[1]);
         p.setInstanceName("tx" + System.nanoTime());
         p.setTransactionListener(new TransactionListener() {
