@@ -311,7 +311,11 @@ func TestListsAreCutIntoPages(t *testing.T) {
 	var l struct{ NextCursor string }
 	w.get(path, &l)
 	w.send(http.MethodGet, inCluster+"/groups?limit=3&cursor="+l.NextCursor, nil).refused(http.StatusBadRequest, "badCursor")
-	w.send(http.MethodGet, path+"&cursor="+l.NextCursor[:20]+"x"+l.NextCursor[21:], nil).refused(http.StatusGone, "cursorExpired")
+	forged := []byte(l.NextCursor)
+	if forged[20] = 'x'; l.NextCursor[20] == 'x' {
+		forged[20] = 'y'
+	}
+	w.send(http.MethodGet, path+"&cursor="+string(forged), nil).refused(http.StatusGone, "cursorExpired")
 }
 
 func TestTopicIsChangedOnlyAsItWasRead(t *testing.T) {
