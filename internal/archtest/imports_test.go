@@ -17,7 +17,7 @@ const module = "github.com/cometmq/cometmq"
 var level = map[string]int{
 	"mq": 0, "record": 0, "protocol": 0, "fastjson": 0, "selector": 0, "config": 0, "telemetry": 0, "vfs": 0,
 	"bufpool": 0, "bytesview": 0, "invariants": 0, "version": 0, "logicqueue": 0, "quota": 0, "certificate": 0,
-	"storage": 1, "remoting": 1, "auth": 1, "wireconf": 1, "kvfile": 1,
+	"storage": 1, "remoting": 1, "auth": 1, "wireconf": 1, "kvfile": 1, "liveprops": 1,
 	"broker": 2, "cluster": 2, "membership": 2, "nameserver": 2, "controller": 2, "replication": 2, "series": 2, "alerts": 2, "jobs": 2,
 	"api":   3,
 	"admin": 4, "bench": 4, "storetool": 4,
@@ -51,15 +51,16 @@ var siblings = map[string][]string{
 
 // only narrows what a package may import below its level; absent means: every lower level.
 var only = map[string][]string{
-	"api":         {"mq", "record", "protocol", "remoting", "auth", "selector", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue", "wireconf", "series", "alerts", "jobs"},
+	"api":         {"mq", "record", "protocol", "remoting", "auth", "selector", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue", "wireconf", "series", "alerts", "jobs", "liveprops"},
 	"broker":      {"storage", "mq", "record", "selector", "vfs", "bufpool", "bytesview", "fastjson", "telemetry", "version", "logicqueue", "quota"},
 	"storage":     {"record", "vfs", "bufpool", "bytesview", "invariants"},
 	"replication": {"storage", "vfs", "record", "bufpool"},
 	"membership":  {"mq", "remoting", "protocol", "fastjson", "record", "vfs", "logicqueue", "wireconf"},
-	"nameserver":  {"remoting", "protocol", "fastjson", "vfs", "bytesview"},
-	"controller":  {"remoting", "protocol", "vfs", "telemetry"},
+	"nameserver":  {"remoting", "protocol", "fastjson", "vfs", "bytesview", "liveprops"},
+	"controller":  {"remoting", "protocol", "vfs", "telemetry", "liveprops"},
 	"wireconf":    {"mq", "protocol"},
 	"kvfile":      {"vfs"},
+	"liveprops":   {"vfs"},
 	"series":      {"mq", "telemetry", "kvfile", "vfs"},
 	"alerts":      {"mq", "kvfile", "vfs"},
 	"jobs":        {"mq", "record", "vfs"},

@@ -1,8 +1,7 @@
 package controller
 
 import (
-	"path"
-
+	"github.com/cometmq/cometmq/internal/liveprops"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
 )
@@ -17,13 +16,13 @@ func (c *Controller) updateConfig(conn *remoting.Conn, r *remoting.Request) {
 		conn.Reply(to, protocol.RespSuccess, "", nil, nil)
 		return
 	}
-	changes, err := parseProperties(r.Body)
+	changes, err := liveprops.Parse(r.Body)
 	if err != nil {
 		c.log.Warn("update configuration", "peer", conn.Remote(), "err", err)
 		conn.Reply(to, protocol.RespSystemError, "string2Properties error", nil, nil)
 		return
 	}
-	if c.settings.Load().locked(changes) {
+	if c.settings.Load().Locked(changes, lockedKeys) {
 		conn.Reply(to, protocol.RespNoPermission, "Can not update config in black list.", nil, nil)
 		return
 	}
@@ -41,19 +40,15 @@ func (c *Controller) change(changes map[string]string) {
 	next := c.settings.Load().update(changes)
 	c.settings.Store(next)
 	c.look()
-	name := next.props["configStorePath"]
+	name := next.Get("configStorePath")
 	if c.opts.FS == nil || name == "" {
 		return
 	}
-	err := c.opts.FS.MkdirAll(path.Dir(name))
-	if err == nil {
-		err = next.store(c.opts.FS, name, changes, c.opts.Edit)
-	}
-	if err != nil {
+	if err := next.Store(c.opts.FS, name, changes, c.opts.Edit); err != nil {
 		c.log.Error("store the changed configuration", "err", err)
 	}
 }
 
 func (c *Controller) showConfig(conn *remoting.Conn, r *remoting.Request) {
-	conn.Reply(r.ReplyTo(), protocol.RespSuccess, "", nil, c.settings.Load().text())
+	conn.Reply(r.ReplyTo(), protocol.RespSuccess, "", nil, c.settings.Load().Text())
 }

@@ -314,15 +314,15 @@ func TestConfigurationIsChangedAndLocked(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	n := s.update(map[string]string{"enableElectUncleanMaster": "TRUE", "scanInactiveMasterInterval": "x", "unknown": "1", "mine": "2"})
-	if !n.unclean || n.scanMasters != defaultScan || n.props["unknown"] != "" || n.props["mine"] != "2" || s.unclean {
+	if !n.unclean || n.scanMasters != defaultScan || n.Get("unknown") != "" || n.Get("mine") != "2" || s.unclean {
 		t.Errorf("%+v", n)
 	}
 	for _, key := range []string{"configStorePath", "configBlackList", "rocketmqHome"} {
-		if !s.locked(map[string]string{key: "x"}) {
+		if !s.Locked(map[string]string{key: "x"}, lockedKeys) {
 			t.Errorf("%s can be changed", key)
 		}
 	}
-	if s.locked(map[string]string{"enableElectUncleanMaster": "true"}) {
+	if s.Locked(map[string]string{"enableElectUncleanMaster": "true"}, lockedKeys) {
 		t.Error("it cannot be changed")
 	}
 }

@@ -1,8 +1,7 @@
 package nameserver
 
 import (
-	"path"
-
+	"github.com/cometmq/cometmq/internal/liveprops"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
 )
@@ -16,13 +15,13 @@ func (s *Server) updateConfig(c *remoting.Conn, r *remoting.Request) {
 		c.Reply(to, protocol.RespSuccess, "", nil, nil)
 		return
 	}
-	changes, err := parseProperties(r.Body)
+	changes, err := liveprops.Parse(r.Body)
 	if err != nil {
 		s.log.Warn("update configuration", "peer", c.Remote(), "err", err)
 		c.Reply(to, protocol.RespSystemError, "string2Properties error", nil, nil)
 		return
 	}
-	if s.conf().locked(changes) {
+	if s.conf().Locked(changes, lockedKeys) {
 		c.Reply(to, protocol.RespNoPermission, "Can not update config in black list.", nil, nil)
 		return
 	}
@@ -42,19 +41,15 @@ func (s *Server) change(changes map[string]string) {
 	s.settings.Store(next)
 	s.routes.reconsider()
 	s.mu.Unlock()
-	name := next.props["configStorePath"]
+	name := next.Get("configStorePath")
 	if s.fs == nil || name == "" {
 		return
 	}
-	err := s.fs.MkdirAll(path.Dir(name))
-	if err == nil {
-		err = next.store(s.fs, name, changes, s.edit)
-	}
-	if err != nil {
+	if err := next.Store(s.fs, name, changes, s.edit); err != nil {
 		s.log.Error("store the changed configuration", "err", err)
 	}
 }
 
 func (s *Server) showConfig(c *remoting.Conn, r *remoting.Request) {
-	c.Reply(r.ReplyTo(), protocol.RespSuccess, "", nil, s.conf().text())
+	c.Reply(r.ReplyTo(), protocol.RespSuccess, "", nil, s.conf().Text())
 }

@@ -67,7 +67,7 @@ func New(o Options) (*Server, error) {
 		notices: make(chan *notice, maxNotices), writing: make(chan struct{}, 1), routes: newRoutes(),
 	}
 	s.settings.Store(newSettings(o.Properties))
-	kv, err := loadKV(o.FS, s.conf().props["kvConfigPath"])
+	kv, err := loadKV(o.FS, s.conf().Get("kvConfigPath"))
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/cometmq/cometmq/internal/liveprops"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
 	"github.com/cometmq/cometmq/internal/testkit/memnet"
@@ -209,7 +210,7 @@ func TestConfigurationAndTableSurviveARestart(t *testing.T) {
 			t.Errorf("namesrv.conf lacks %q", want)
 		}
 	}
-	props, err := parseProperties(conf)
+	props, err := liveprops.Parse(conf)
 	if err != nil {
 		t.Fatal(err)
 	}

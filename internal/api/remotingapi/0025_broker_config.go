@@ -1,6 +1,7 @@
 package remotingapi
 
 import (
+	"github.com/cometmq/cometmq/internal/liveprops"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
@@ -17,7 +18,7 @@ func updateBrokerConfig(a *API, s *session, r *remoting.Request) {
 		s.ok(r, nil, nil)
 		return
 	}
-	values, err := parseProperties(r.Body)
+	values, err := liveprops.Parse(r.Body)
 	if err != nil {
 		s.fail(r, mq.Errorf(mq.KindInternal, "string2Properties error: %s", err))
 		return
@@ -43,6 +44,6 @@ func brokerConfig(a *API, s *session, r *remoting.Request) {
 		}
 		version := version(v)
 		h := &protocol.GetBrokerConfigResponseHeader{Version: string(version.AppendTo(nil, false))}
-		s.conn.Reply(to, protocol.RespSuccess, "", h, propertiesText(values))
+		s.conn.Reply(to, protocol.RespSuccess, "", h, liveprops.Text(values))
 	})
 }

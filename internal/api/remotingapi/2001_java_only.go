@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/cometmq/cometmq/internal/fastjson"
+	"github.com/cometmq/cometmq/internal/liveprops"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/remoting"
@@ -89,7 +90,7 @@ type coldLimits struct {
 const maxColdLimits = 10_000
 
 func setColdLimit(a *API, s *session, r *remoting.Request) {
-	values, err := parseProperties(r.Body)
+	values, err := liveprops.Parse(r.Body)
 	if err != nil {
 		s.fail(r, mq.Errorf(mq.KindInternal, "string2Properties error"))
 		return
