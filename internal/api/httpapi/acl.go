@@ -133,15 +133,10 @@ func (w *aclUserWrite) text() string {
 
 // onMasters does the same on all masters.
 func (c *call) onMasters(k *cluster, s step, do func(ctx context.Context, n *node) error) (any, error) {
-	masters, errs, err := k.masters(nil)
+	p, masters, err := c.planMasters(k, nil)
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.plan()
-	if err != nil {
-		return nil, err
-	}
-	p.errs = errs
 	for i := range masters {
 		n := &masters[i]
 		s.Node = n.String()

@@ -48,6 +48,17 @@ func (c *call) plan() (*plan, error) {
 	return &plan{c: c, dry: dry}, err
 }
 
+// planMasters begins a plan for the masters of the sets that are named, of all when none is.
+func (c *call) planMasters(k *cluster, sets []string) (*plan, []node, error) {
+	masters, errs, err := k.masters(sets)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := c.plan()
+	p.errs = errs
+	return p, masters, err
+}
+
 func (p *plan) add(s step, do func(ctx context.Context) (string, error)) {
 	s.do = do
 	p.steps = append(p.steps, s)

@@ -290,12 +290,10 @@ func (c *call) changeInTopic(topic, action, after string, do func(ctx context.Co
 		return nil, err
 	}
 	group := c.path("group")
-	for _, s := range r.Brokers {
-		if s.Master() == "" {
-			p.errs = append(p.errs, &nodeError{Node: s.Name, Code: "noMaster", Detail: "the set has no master: it takes no changes"})
-			continue
-		}
-		n := &node{k.Broker(s.Master()), s, 0, s.Master()}
+	masters, errs := k.mastersOf(r.Brokers)
+	p.errs = errs
+	for i := range masters {
+		n := &masters[i]
 		p.add(step{Node: n.String(), Action: action, Target: group, After: after}, func(ctx context.Context) (string, error) { return "", do(ctx, n, group) })
 	}
 	return p.run()

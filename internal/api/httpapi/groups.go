@@ -368,23 +368,13 @@ func (c *call) changeGroup(k *cluster, group string, in *groupSpec, there []aske
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	masters, errs, err := k.masters(in.Brokers)
+	p, masters, err := c.planMasters(k, in.Brokers)
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.plan()
-	if err != nil {
-		return nil, err
-	}
-	p.errs = errs
 	for i := range masters {
 		n := &masters[i]
-		var was *mq.GroupConfig
-		for j := range there {
-			if there[j].node.set.Name == n.set.Name {
-				was = &there[j].v
-			}
-		}
+		was := answerOf(there, n)
 		g := in.apply(group, was)
 		p.add(step{Node: n.String(), Action: "UPDATE_AND_CREATE_SUBSCRIPTIONGROUP", Target: group, Before: groupText(was), After: groupText(&g)},
 			func(ctx context.Context) (string, error) { return "", n.PutGroup(ctx, g) })

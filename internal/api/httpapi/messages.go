@@ -283,6 +283,15 @@ const (
 	codeNoMessage = "messageNotFound"
 )
 
+// span is the range of time to look in, in ms: everything, if the caller does not say less.
+func (c *call) span() (from, to int64, err error) {
+	if from, err = c.integer("from", 0, 0, math.MaxInt64); err != nil {
+		return 0, 0, err
+	}
+	to, err = c.integer("to", math.MaxInt64, 0, math.MaxInt64)
+	return from, to, err
+}
+
 // findMessages looks messages up by id or key.
 func findMessages(c *call) (any, error) {
 	id, key, topic := strings.TrimSpace(c.query("id")), strings.TrimSpace(c.query("key")), c.query("topic")
@@ -293,11 +302,7 @@ func findMessages(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, err := c.integer("from", 0, 0, math.MaxInt64)
-	if err != nil {
-		return nil, err
-	}
-	to, err := c.integer("to", math.MaxInt64, 0, math.MaxInt64)
+	from, to, err := c.span()
 	if err != nil {
 		return nil, err
 	}

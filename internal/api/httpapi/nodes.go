@@ -48,29 +48,45 @@ func (k *cluster) readersOf(sets []mq.BrokerSet) []node {
 
 // masters are the brokers that take changes, and an error for each set without one; names, if not empty, chooses sets.
 func (k *cluster) masters(names []string) ([]node, []*nodeError, error) {
-	var out []node
-	var errs []*nodeError
 	for _, want := range names {
 		if !slices.ContainsFunc(k.sets, func(s mq.BrokerSet) bool { return s.Name == want }) {
 			return nil, nil, badField("brokers", "unknownBroker", "the cluster has no broker set %q", want)
 		}
 	}
-	for _, s := range k.sets {
-		switch {
-		case len(names) > 0 && !slices.Contains(names, s.Name):
-		case s.Master() == "":
-			errs = append(errs, &nodeError{Node: s.Name, Code: "noMaster", Detail: "the set has no master: it takes no changes"})
-		default:
-			out = append(out, node{k.Broker(s.Master()), s, 0, s.Master()})
-		}
+	sets := k.sets
+	if len(names) > 0 {
+		sets = slices.DeleteFunc(slices.Clone(sets), func(s mq.BrokerSet) bool { return !slices.Contains(names, s.Name) })
 	}
+	out, errs := k.mastersOf(sets)
 	return out, errs, nil
+}
+
+// mastersOf are the masters of sets, and an error for each set without one.
+func (k *cluster) mastersOf(sets []mq.BrokerSet) (out []node, errs []*nodeError) {
+	for _, s := range sets {
+		if s.Master() == "" {
+			errs = append(errs, &nodeError{Node: s.Name, Code: "noMaster", Detail: "the set has no master: it takes no changes"})
+			continue
+		}
+		out = append(out, node{k.Broker(s.Master()), s, 0, s.Master()})
+	}
+	return out, errs
 }
 
 // asked is what one broker answered.
 type asked[T any] struct {
 	node node
 	v    T
+}
+
+// answerOf is what the set of a broker answered, nil for nothing.
+func answerOf[T any](answers []asked[T], n *node) *T {
+	for i := range answers {
+		if answers[i].node.set.Name == n.set.Name {
+			return &answers[i].v
+		}
+	}
+	return nil
 }
 
 // fanOut is how many brokers are asked at the same time.

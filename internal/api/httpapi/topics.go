@@ -323,23 +323,13 @@ func (c *call) changeTopic(k *cluster, topic string, in *topicSpec, there []aske
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	masters, errs, err := k.masters(in.Brokers)
+	p, masters, err := c.planMasters(k, in.Brokers)
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.plan()
-	if err != nil {
-		return nil, err
-	}
-	p.errs = errs
 	for i := range masters {
 		n := &masters[i]
-		var was *mq.TopicConfig
-		for j := range there {
-			if there[j].node.set.Name == n.set.Name {
-				was = &there[j].v
-			}
-		}
+		was := answerOf(there, n)
 		t := in.apply(topic, was)
 		p.add(step{Node: n.String(), Action: "UPDATE_AND_CREATE_TOPIC", Target: topic, Before: topicText(was), After: topicText(&t)},
 			func(ctx context.Context) (string, error) { return "", n.PutTopic(ctx, t) })

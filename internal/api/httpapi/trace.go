@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,11 +109,7 @@ func getMessageTrace(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, err := c.integer("from", 0, 0, math.MaxInt64)
-	if err != nil {
-		return nil, err
-	}
-	to, err := c.integer("to", math.MaxInt64, 0, math.MaxInt64)
+	from, to, err := c.span()
 	if err != nil {
 		return nil, err
 	}
