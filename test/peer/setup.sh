@@ -19,6 +19,7 @@ missing() { say "$*: the tests against Java will be skipped"; exit 0; }
 
 command -v cc >/dev/null || command -v gcc >/dev/null || packages gcc libc6-dev ||
   say "no C compiler here: the race detector will be skipped"
+command -v openssl >/dev/null || packages openssl || say "no openssl here: the tests with its keys will be skipped"
 if ! command -v javac >/dev/null || ! command -v mvn >/dev/null; then
   packages default-jdk-headless maven || missing "no JDK or no Maven here"
 fi
