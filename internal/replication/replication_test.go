@@ -93,6 +93,17 @@ func (s *side) end() {
 	<-s.done
 }
 
+// crash ends the side as a crash of its machine does, and returns what is left on its disk. From the moment on of which the disk is
+// a picture nothing that it says is heard: a flush may go on that the disk has seen nothing of.
+func (s *side) crash(n *memnet.Network, rng *rand.Rand, mode vfs.CrashMode) *vfs.Mem {
+	n.Partition("10.0.0.1", "10.0.0.2")
+	disk := s.disk.CrashClone(rng, mode)
+	s.end()
+	n.Cut("10.0.0.1", "10.0.0.2")
+	n.Heal("10.0.0.1", "10.0.0.2")
+	return disk
+}
+
 func (s *side) close() {
 	s.end()
 	must(s.tb, s.store.Close())
@@ -242,13 +253,11 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 					}
 					time.Sleep(time.Duration(rng.IntN(1000)) * time.Millisecond)
 					if rng.IntN(2) > 0 {
-						disk := m.disk.CrashClone(rng, mode)
-						m.end()
+						disk := m.crash(n, rng, mode)
 						time.Sleep(time.Duration(rng.IntN(30)) * time.Second)
 						m = master(t, n, disk, true, MasterOptions{})
 					} else {
-						disk := s.disk.CrashClone(rng, mode)
-						s.end()
+						disk := s.crash(n, rng, mode)
 						time.Sleep(time.Duration(rng.IntN(30)) * time.Second)
 						s = slave(t, n, disk, true)
 					}
