@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/record"
 	"github.com/cometmq/cometmq/internal/vfs"
@@ -70,4 +71,38 @@ func TestQueriesFindAllWhileOthersWork(t *testing.T) {
 		t.Errorf("%d files removed", n)
 	}
 	must(t, ix.Close())
+}
+
+// A sync of some milliseconds must not hold back the dispatcher, and with it everybody who waits for messages.
+func TestPutDoesNotWaitForASync(t *testing.T) {
+	t.Parallel()
+	syncing, release := make(chan struct{}), make(chan struct{})
+	disk := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), func(op vfs.Op) error {
+		if op.Kind == vfs.OpDatasync && op.N == 1 {
+			close(syncing)
+			<-release
+		}
+		return nil
+	})
+	ix := open(t, disk, "/index", 1000, 1_000_000)
+	put(t, ix, 0, 1, 50)
+	flushed := make(chan error, 1)
+	go func() { flushed <- ix.Flush(true) }()
+	<-syncing
+	var waited atomic.Bool
+	late := time.AfterFunc(10*time.Second, func() {
+		waited.Store(true)
+		close(release)
+	})
+	put(t, ix, 1, 30_000, 50)
+	find(t, ix, 30_000, 50, 7)
+	if late.Stop() {
+		close(release)
+	}
+	if waited.Load() {
+		t.Error("it waits for the sync")
+	}
+	must(t, <-flushed)
+	must(t, ix.Flush(true))
+	find(t, ix, 30_000, 50, 7)
 }

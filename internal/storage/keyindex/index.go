@@ -194,11 +194,16 @@ func (ix *Index) hasRoomLocked() bool {
 	return ix.cur != nil && len(ix.cur.entries) < cap(ix.cur.entries) && ix.head.next < ix.capacity
 }
 
-// makeRoom gives Put a file and a batch with room for one entry.
+// makeRoom gives Put a file and a batch with room for one entry. Only a new file or a batch that is as large as batches get is
+// worth waiting for a flush, which may be in the middle of a sync.
 func (ix *Index) makeRoom() error {
 	ix.mu.Lock()
-	if b := ix.cur; b != nil && len(ix.files) > 0 && ix.head.next < ix.capacity && b.room() < batchMax {
-		b.grow()
+	if len(ix.files) > 0 && ix.head.next < ix.capacity && (ix.cur == nil || ix.cur.room() < batchMax) {
+		if ix.cur == nil {
+			ix.takeBatchLocked()
+		} else {
+			ix.cur.grow()
+		}
 		ix.mu.Unlock()
 		return nil
 	}
@@ -231,13 +236,20 @@ func (ix *Index) makeRoom() error {
 		ix.head = f.head
 	}
 	if ix.cur == nil {
-		ix.cur, ix.spare = ix.spare, nil
-		if ix.cur == nil {
-			ix.cur = newBatch(batchMin, ix.slots)
-		}
+		ix.takeBatchLocked()
+	} else {
+		ix.cur.base = ix.head.next
+	}
+	return nil
+}
+
+// takeBatchLocked gives Put an empty batch for what comes next.
+func (ix *Index) takeBatchLocked() {
+	ix.cur, ix.spare = ix.spare, nil
+	if ix.cur == nil {
+		ix.cur = newBatch(batchMin, ix.slots)
 	}
 	ix.cur.base = ix.head.next
-	return nil
 }
 
 // Advance tells that all keys of records below upTo were put. Without it SafeUpTo does not go past the last record
