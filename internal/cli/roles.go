@@ -92,6 +92,16 @@ func shutdownWait(d time.Duration) time.Duration {
 	return d
 }
 
+// startedFor is how long a role runs before what only its start needed is given back.
+const startedFor = 3 * time.Second
+
+// wait waits for the end of what serves.
+func wait(ctx context.Context, n *node.Node) error {
+	started := time.AfterFunc(startedFor, releaseText)
+	defer started.Stop()
+	return n.Wait(ctx)
+}
+
 func newNamesrvCmd(env *Env) *cobra.Command {
 	var f roleFlags
 	cmd := &cobra.Command{
@@ -116,7 +126,7 @@ func newNamesrvCmd(env *Env) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(env.Out, "The Name Server boot success. serializeType=JSON, address %s\n", n.NamesrvAddr())
-			return n.Wait(cmd.Context())
+			return wait(cmd.Context(), n)
 		},
 	}
 	f.bind(cmd, false)
@@ -182,7 +192,7 @@ func newBrokerCmd(env *Env) *cobra.Command {
 			}
 			fmt.Fprintf(env.Out, "The broker[%s, %s] boot success. serializeType=JSON and name server is %s\n",
 				c.Identity.Name, n.BrokerAddr(), strings.Join(c.Routes.NameServers, ";"))
-			return n.Wait(cmd.Context())
+			return wait(cmd.Context(), n)
 		},
 	}
 	f.bind(cmd, true)
@@ -254,5 +264,5 @@ func serve(ctx context.Context, o node.Options, ready func(*node.Node) error) er
 	if err != nil {
 		cancel()
 	}
-	return joined(err, n.Wait(ctx))
+	return joined(err, wait(ctx, n))
 }

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package cli
+
+// releaseText does nothing on this system.
+func releaseText() {}
