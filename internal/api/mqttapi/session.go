@@ -43,6 +43,7 @@ type session struct {
 	lastID   uint16
 	seq      uint64
 	unsent   int // deliveries that this connection has not seen
+	saving   int // deliveries that wait for the disk
 	incoming map[uint16]*arrival
 	done     []*delivery // of QoS 2, finished since the cursors were saved
 	saved    bool        // there is a record on disk
@@ -333,37 +334,40 @@ func (s *session) offerLocked(at place, m *message.Message, g *match) bool {
 	}
 	qos := min(m.QoS, g.qos)
 	p := publishOf(m, qos, g, left)
-	if qos == 0 {
-		return p.Len(s.version) > c.limit || c.deliver(func(dst []byte) []byte { return p.AppendTo(dst, s.version) })
-	}
-	if s.unsent > 0 || len(s.inflight) >= s.window {
-		return false
-	}
 	if p.Len(s.version)+2 > c.limit {
 		return true // the client cannot take it, ever: MQTT 5.0, 3.1.2.11.4
 	}
-	id := s.nextIDLocked()
-	s.seq++
-	d := &delivery{at: at, index: m.Index, qos: qos, seq: s.seq, subs: g.subs, retain: p.Retain}
-	p.ID = id
-	if qos == 1 || s.expiry == 0 {
-		if !c.deliver(func(dst []byte) []byte { return p.AppendTo(dst, s.version) }) {
-			return false
-		}
-		d.sent = true
-		s.putLocked(id, d)
-		return true
+	save := qos == 2 && s.expiry > 0
+	if s.saving >= s.window || qos > 0 && (s.unsent > 0 || len(s.inflight) >= s.window) {
+		return false
 	}
-	// On disk first: after a kill the same packet id must stand for the same message.
-	s.putLocked(id, d)
-	s.saveFirstLocked(c, id, d, p.AppendTo(nil, s.version))
+	d := &delivery{at: at, index: m.Index, qos: qos, seq: s.seq + 1, subs: g.subs, retain: p.Retain}
+	if qos > 0 {
+		p.ID = s.nextIDLocked()
+	}
+	if save || s.saving > 0 {
+		s.saveFirstLocked(c, p.ID, d, save, p.AppendTo(nil, s.version))
+	} else if !c.deliver(func(dst []byte) []byte { return p.AppendTo(dst, s.version) }) {
+		return false
+	}
+	if qos > 0 {
+		s.seq++
+		d.sent = !d.saving
+		s.putLocked(p.ID, d)
+	}
 	return true
 }
 
-// saveFirstLocked saves a delivery of QoS 2 and then sends it.
-func (s *session) saveFirstLocked(c *conn, id uint16, d *delivery, wire []byte) {
+// saveFirstLocked saves a delivery of QoS 2 and then sends it: after a kill the same packet id must stand for the same message. What comes
+// behind it takes the same way and stays behind it.
+func (s *session) saveFirstLocked(c *conn, id uint16, d *delivery, save bool, wire []byte) {
 	d.saving = true
-	s.srv.o.State.Apply([]state.Op{s.outOpLocked(id, d)}, func(err error) {
+	s.saving++
+	var ops []state.Op
+	if save {
+		ops = append(ops, s.outOpLocked(id, d))
+	}
+	s.srv.o.State.Apply(ops, func(err error) {
 		if err != nil {
 			c.end(packet.Unspecified)
 			return
@@ -371,13 +375,15 @@ func (s *session) saveFirstLocked(c *conn, id uint16, d *delivery, wire []byte) 
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		d.saving = false
+		s.saving--
 		switch {
-		case s.inflight[id] != d:
+		case d.qos > 0 && s.inflight[id] != d:
 		case s.conn == c:
 			d.sent = true
 			c.send(func(dst []byte) []byte { return append(dst, wire...) })
-		default:
-			s.kickLocked() // another connection waits for it
+		}
+		if s.saving == 0 && (s.unsent > 0 || s.lagsLocked()) {
+			s.kickLocked()
 		}
 	})
 }
