@@ -45,8 +45,14 @@ var siblings = map[string][]string{
 	"broker/tx":         {"broker/meta"},
 	"controller":        {"controller/raftlog"},
 	"api/amqpapi":       {"api/amqpapi/amqp10"},
-	"alerts":            {"series"},
-	"cli":               {"node"},
+	"api/mqttapi":       {"api/mqttapi/packet", "api/mqttapi/topic", "api/mqttapi/message", "api/mqttapi/state", "api/mqttapi/retained"},
+
+	"api/mqttapi/topic":    {"api/mqttapi/packet"},
+	"api/mqttapi/message":  {"api/mqttapi/packet", "api/mqttapi/topic"},
+	"api/mqttapi/retained": {"api/mqttapi/message"},
+
+	"alerts": {"series"},
+	"cli":    {"node"},
 }
 
 // only narrows what a package may import below its level; absent means: every lower level.
@@ -65,6 +71,7 @@ var only = map[string][]string{
 	"alerts":      {"mq", "kvfile", "vfs"},
 	"jobs":        {"mq", "record", "vfs"},
 	"admin":       {"mq", "record", "selector", "quota", "logicqueue"},
+	"api/mqttapi": {"mq", "record", "kvfile"},
 	"api/httpapi": {"mq", "record", "selector", "fastjson", "auth", "jobs", "series", "alerts", "kvfile"},
 }
 

@@ -146,7 +146,7 @@ func TestConnectAnswers(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	c := r.dial(packet.V311)
-	c.write([]byte("\x10\x0c\x00\x04MQTT\x06\x02\x00\x00\x00\x00"))
+	c.write([]byte("\x10\x0c\x00\x04MQTT\x02\x02\x00\x00\x00\x00"))
 	if body := c.want(packet.Connack); body[1] != 1 {
 		t.Errorf("%x", body)
 	}
