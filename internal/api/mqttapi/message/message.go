@@ -7,8 +7,11 @@
 package message
 
 import (
+	"bytes"
+	"compress/zlib"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -114,6 +117,7 @@ func Read(rec []byte, bridge bool) (m Message, n int, ok bool, err error) {
 	if n, err = record.Decode(rec, &r, false); err != nil {
 		return m, n, false, fmt.Errorf("read a stored message: %w", err)
 	}
+	r.Body = unpack(&r)
 	m = Message{Payload: r.Body, Index: r.Index, Born: r.BornTime, QoS: 1}
 	var tags, user string
 	named := false
@@ -168,6 +172,27 @@ func Read(rec []byte, bridge bool) (m Message, n int, ok bool, err error) {
 		}
 	}
 	return m, n, m.Topic != "", nil
+}
+
+// maxBody is how many bytes of a body are unpacked.
+const maxBody = 4 << 20
+
+// unpack returns the body of a message as its producer had it: Java's packs what is longer than 4 KiB. What is packed in another way than
+// zlib, damaged or too long is left as it is.
+func unpack(r *record.Message) []byte {
+	kind := r.SysFlag & record.SysFlagCompressionMask
+	if r.SysFlag&record.SysFlagCompressed == 0 || kind == record.SysFlagLZ4 || kind == record.SysFlagZSTD {
+		return r.Body
+	}
+	z, err := zlib.NewReader(bytes.NewReader(r.Body))
+	if err != nil {
+		return r.Body
+	}
+	out, err := io.ReadAll(io.LimitReader(z, maxBody+1))
+	if err != nil || len(out) > maxBody {
+		return r.Body
+	}
+	return out
 }
 
 // bridged adds a property of a RocketMQ producer as a user property. RocketMQ's own have capital letters and underscores only, or are

@@ -1,6 +1,8 @@
 package message_test
 
 import (
+	"bytes"
+	"compress/zlib"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,6 +91,24 @@ func TestMessagesOfProducers(t *testing.T) {
 	}
 	if diff := cmp.Diff(packet.Properties{}.WithUser([]byte("colour"), []byte("red")), m.Props); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestPackedBodies(t *testing.T) {
+	t.Parallel()
+	var packed bytes.Buffer
+	z := zlib.NewWriter(&packed)
+	if _, err := z.Write([]byte("hello")); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	for body, want := range map[string]string{packed.String(): "hello", "damaged": "damaged", packed.String()[:8]: packed.String()[:8]} {
+		rec, err := (&record.Message{Topic: []byte("t"), Body: []byte(body), SysFlag: record.SysFlagCompressed}).AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, _, _, err := message.Read(rec, true); err != nil || string(m.Payload) != want {
+			t.Errorf("%q: %q, %v", body, m.Payload, err)
+		}
 	}
 }
 
