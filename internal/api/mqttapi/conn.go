@@ -248,14 +248,14 @@ func (c *conn) write() {
 		}
 		if err != nil {
 			c.out, c.closed = nil, true
-			c.nc.Close()
+			c.nc.Close() //nolint:errcheck // nothing can be done about it
 		}
 		c.changed.Broadcast()
 	}
 	c.writing = false
 	c.out, c.spare = nil, nil
 	if c.closed {
-		c.nc.Close()
+		c.nc.Close() //nolint:errcheck // nothing can be done about it
 	}
 	wasFull := c.full && !c.closed
 	c.full = false
@@ -289,6 +289,6 @@ func (c *conn) end(reason packet.Reason) {
 	c.changed.Broadcast()
 	c.nc.SetDeadline(time.Now().Add(lingerOut)) //nolint:errcheck // a connection that is closed already
 	if c.startLocked(); !c.writing {
-		c.nc.Close()
+		c.nc.Close() //nolint:errcheck // nothing can be done about it
 	}
 }

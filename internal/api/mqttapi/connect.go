@@ -18,7 +18,7 @@ func (c *conn) connect(body []byte) (bye bool, err error) {
 	var p packet.ConnectPacket
 	if err = p.Decode(body); err != nil {
 		if bad, ok := err.(*packet.Error); ok && bad.Reason == packet.UnsupportedVersion { //nolint:errorlint // it is not wrapped
-			c.refuse(p.Version, bad.Reason)
+			return false, c.refuse(p.Version, bad.Reason)
 		}
 		return false, errGone
 	}
@@ -146,6 +146,6 @@ func forwarded(ps packet.Properties) (out packet.Properties) {
 
 func assignedID() string {
 	var b [12]byte
-	rand.Read(b[:]) //nolint:errcheck // it does not fail
+	rand.Read(b[:])
 	return "cometmq-" + strings.ToUpper(hex.EncodeToString(b[:]))
 }

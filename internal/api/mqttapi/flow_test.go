@@ -47,7 +47,7 @@ func TestPublishesArePipelinedAndAcknowledgedInOrder(t *testing.T) {
 		p := publish("t/x", fmt.Sprintf("m%d", i), 1, uint16(i+1))
 		all = p.AppendTo(all, packet.V5)
 	}
-	go pub.nc.Write(all) //nolint:errcheck // what does not arrive is missed below
+	go pub.nc.Write(all)
 	for i := range n {
 		if a := pub.ack(packet.Puback); a.ID != uint16(i+1) || a.Reason != 0 {
 			t.Fatalf("PUBACK %+v after %d", a, i)
@@ -266,9 +266,9 @@ func TestRefusals(t *testing.T) {
 		"packet of servers": packet.AppendPingresp(nil),
 		"AUTH":              (&packet.AuthPacket{Reason: packet.ReAuthenticate}).AppendTo(nil),
 	} {
-		c, _ := r.connect(packet.V5, "x", true)
-		c.write(b)
-		if reason := c.gone(); reason != packet.ProtocolError {
+		bad, _ := r.connect(packet.V5, "x", true)
+		bad.write(b)
+		if reason := bad.gone(); reason != packet.ProtocolError {
 			t.Errorf("%s: %#x", what, reason)
 		}
 	}

@@ -329,6 +329,6 @@ func (s *Server) publishOwn(m *message.Message) {
 
 func uniqueKey() string {
 	var b [16]byte
-	rand.Read(b[:]) //nolint:errcheck // it does not fail
+	rand.Read(b[:])
 	return strings.ToUpper(hex.EncodeToString(b[:]))
 }

@@ -224,14 +224,14 @@ func (srv *Server) load() error {
 	st := srv.o.State
 	err := st.Load("r/", func(_ string, v []byte) error {
 		var l letter
-		if err := json.Unmarshal(v, &l); err != nil {
-			return err
+		if lerr := json.Unmarshal(v, &l); lerr != nil {
+			return lerr
 		}
-		m, err := l.message()
-		if err == nil {
+		m, lerr := l.message()
+		if lerr == nil {
 			srv.retained.Put(m)
 		}
-		return err
+		return lerr
 	})
 	if err != nil {
 		return err
@@ -240,8 +240,8 @@ func (srv *Server) load() error {
 	err = st.Load("s/", func(key string, v []byte) error {
 		s := &session{srv: srv, id: key[2:], saved: true}
 		s.clear()
-		if err := s.loadRecord(v); err != nil {
-			return err
+		if lerr := s.loadRecord(v); lerr != nil {
+			return lerr
 		}
 		srv.sessions[s.id] = s
 		if s.expiry == 0 {
@@ -260,11 +260,11 @@ func (srv *Server) load() error {
 	}
 	err = st.Load("i/", func(key string, v []byte) error {
 		client, rest, _ := strings.Cut(key[2:], "\x00")
-		id, err := strconv.ParseUint(rest, 10, 16)
-		if s := srv.sessions[client]; s != nil && err == nil {
+		id, lerr := strconv.ParseUint(rest, 10, 16)
+		if s := srv.sessions[client]; s != nil && lerr == nil {
 			s.incoming[uint16(id)] = &arrival{unique: string(v), old: true}
 		}
-		return err
+		return lerr
 	})
 	for _, s := range ended {
 		s.finish()

@@ -77,7 +77,7 @@ func (s *Server) Take(nc net.Conn) {
 	}
 	s.mu.Unlock()
 	if full {
-		nc.Close()
+		nc.Close() //nolint:errcheck // nothing can be done about it
 	}
 }
 

@@ -143,7 +143,7 @@ func Read(rec []byte, bridge bool) (m Message, n int, ok bool, err error) {
 		case propRetain:
 			m.Retain = string(v) == "true"
 		case propExpiry:
-			m.Expiry, _ = strconv.ParseInt(string(v), 10, 64) //nolint:errcheck // one that is no number does not count
+			m.Expiry, _ = strconv.ParseInt(string(v), 10, 64) // one that is no number does not count
 		case propProps:
 			user = string(v)
 		case record.PropTags:

@@ -152,8 +152,8 @@ func (r *reader) properties(t Type) (ps Properties) {
 			body.fail("an unknown property")
 			break
 		}
-		rule := rules[p.ID]
-		if rule.in&(1<<t) == 0 {
+		looks := rules[p.ID]
+		if looks.in&(1<<t) == 0 {
 			body.err = illegal("a property that this packet cannot have")
 			break
 		}
@@ -162,7 +162,7 @@ func (r *reader) properties(t Type) (ps Properties) {
 			break
 		}
 		seen |= 1 << p.ID
-		p.read(&body, rule)
+		p.read(&body, looks)
 		ps = append(ps, p)
 	}
 	if r.err == nil {

@@ -10,6 +10,7 @@ package state
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"sync"
 
 	"go.etcd.io/bbolt"
@@ -153,10 +154,7 @@ func (s *Store) write(group []change) error {
 func (s *Store) Load(prefix string, f func(key string, value []byte) error) error {
 	if s.file == nil {
 		s.mu.Lock()
-		all := make(map[string][]byte, len(s.mem))
-		for k, v := range s.mem {
-			all[k] = v
-		}
+		all := maps.Clone(s.mem)
 		s.mu.Unlock()
 		for k, v := range all {
 			if len(k) >= len(prefix) && k[:len(prefix)] == prefix {

@@ -170,6 +170,8 @@ func FuzzFilter(f *testing.F) {
 		if want := topic.Matches(fl.Text, name); (n == 1) != want || n > 1 {
 			t.Fatalf("%q and %q: %d, want %v", fl.Text, name, n, want)
 		}
-		topic.Light(topic.Locate(name).Queue)
+		if q := topic.Light(topic.Locate(name).Queue); strings.Contains(q, "/") {
+			t.Fatalf("%q is in %q", name, q)
+		}
 	})
 }
