@@ -88,12 +88,31 @@ func TestMatches(t *testing.T) {
 		filter, name string
 		want         bool
 	}{
-		{"a/b", "a/b", true}, {"a/b", "a/b/", false}, {"a/b", "a", false}, {"a", "a/b", false}, {"A", "a", false},
-		{"sport/tennis/player1/#", "sport/tennis/player1", true}, {"sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon", true},
-		{"sport/#", "sport", true}, {"sport/+", "sport", false}, {"sport/+", "sport/", true}, {"sport/tennis/+", "sport/tennis/player1/ranking", false},
-		{"#", "a/b", true}, {"+/+", "/finance", true}, {"/+", "/finance", true}, {"+", "/finance", false},
-		{"#", "$SYS/a", false}, {"+/a", "$SYS/a", false}, {"$SYS/#", "$SYS/a", true}, {"$SYS/+", "$SYS/a", true}, {"a/#", "a/$x", true}, {"a/+", "a/$x", true},
-		{"#", "/", true}, {"+/+", "/", true}, {"a//b", "a//b", true}, {"a/+/b", "a//b", true},
+		{"a/b", "a/b", true},
+		{"a/b", "a/b/", false},
+		{"a/b", "a", false},
+		{"a", "a/b", false},
+		{"A", "a", false},
+		{"sport/tennis/player1/#", "sport/tennis/player1", true},
+		{"sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon", true},
+		{"sport/#", "sport", true},
+		{"sport/+", "sport", false},
+		{"sport/+", "sport/", true},
+		{"sport/tennis/+", "sport/tennis/player1/ranking", false},
+		{"#", "a/b", true},
+		{"+/+", "/finance", true},
+		{"/+", "/finance", true},
+		{"+", "/finance", false},
+		{"#", "$SYS/a", false},
+		{"+/a", "$SYS/a", false},
+		{"$SYS/#", "$SYS/a", true},
+		{"$SYS/+", "$SYS/a", true},
+		{"a/#", "a/$x", true},
+		{"a/+", "a/$x", true},
+		{"#", "/", true},
+		{"+/+", "/", true},
+		{"a//b", "a//b", true},
+		{"a/+/b", "a//b", true},
 	} {
 		if topic.Matches(c.filter, c.name) != c.want {
 			t.Errorf("%q and %q", c.filter, c.name)
