@@ -45,7 +45,7 @@ var siblings = map[string][]string{
 	"broker/tx":         {"broker/meta"},
 	"controller":        {"controller/raftlog"},
 	"api/amqpapi":       {"api/amqpapi/amqp10"},
-	"api/mqttapi":       {"api/mqttapi/packet", "api/mqttapi/topic", "api/mqttapi/message", "api/mqttapi/state", "api/mqttapi/retained"},
+	"api/mqttapi":       {"api/mqttapi/packet", "api/mqttapi/topic", "api/mqttapi/message", "api/mqttapi/state", "api/mqttapi/retained", "api/mqttapi/websocket"},
 
 	"api/mqttapi/topic":    {"api/mqttapi/packet"},
 	"api/mqttapi/message":  {"api/mqttapi/packet", "api/mqttapi/topic"},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/api/mqttapi/packet"
+	"github.com/cometmq/cometmq/internal/api/mqttapi/topic"
 )
 
 const (
@@ -183,6 +184,11 @@ func (c *conn) handle(head byte, body []byte) (bye bool, err error) {
 	default:
 		return false, protocolError("a " + t.String() + " from a client")
 	}
+}
+
+// may asks whether the client may publish to a name, or subscribe to a filter.
+func (c *conn) may(publish bool, name string) bool {
+	return c.srv.o.May(&Access{User: c.user, ClientID: c.client, Remote: c.remote, Publish: publish, Name: name, Topic: topic.First(name)})
 }
 
 func protocolError(text string) error { return &packet.Error{Reason: packet.ProtocolError, Text: text} }

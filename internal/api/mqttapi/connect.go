@@ -41,10 +41,11 @@ func (c *conn) connect(body []byte) (bye bool, err error) {
 	if reason != packet.Success {
 		return false, c.refuse(p.Version, reason)
 	}
-	if w != nil && !c.srv.o.May(&Access{User: string(p.User), ClientID: id, Publish: true, Name: w.message.Topic, Topic: topic.First(w.message.Topic)}) {
+	c.client, c.user = id, string(p.User)
+	if w != nil && !c.may(true, w.message.Topic) {
 		return false, c.refuse(p.Version, packet.NotAuthorized)
 	}
-	c.client, c.user, c.version = id, string(p.User), p.Version
+	c.version = p.Version
 	if v, ok := p.Props.Num(packet.PropMaximumPacket); ok {
 		c.limit = int(v)
 	}
@@ -60,7 +61,11 @@ func (c *conn) connect(body []byte) (bye bool, err error) {
 	props = props.WithNum(packet.PropReceiveMaximum, uint32(c.srv.o.ReceiveMaximum)).
 		WithNum(packet.PropMaximumPacket, uint32(c.srv.o.MaxPacket)).WithNum(packet.PropAliasMaximum, uint32(c.srv.o.MaxAliases))
 	s, present := c.srv.open(c, id, p.Clean, expiry, window, w)
+	if s == nil {
+		return false, c.refuse(p.Version, packet.NotAuthorized)
+	}
 	c.s = s
+	s.recheck(c)
 	c.send(func(dst []byte) []byte {
 		return (&packet.ConnackPacket{SessionPresent: present, Props: props}).AppendTo(dst, c.version)
 	})
@@ -116,7 +121,7 @@ func (c *conn) willOf(p *packet.ConnectPacket, id string) (*testament, packet.Re
 		return nil, packet.Success
 	}
 	name := string(p.Will.Topic)
-	if !topic.ValidName(name, c.srv.o.MaxLevels) || !topic.CanBeTopic(topic.First(name)) {
+	if !topic.ValidName(name, c.srv.o.MaxLevels) || !topic.CanBeTopic(topic.First(name)) || topic.Reserved(topic.First(name)) {
 		return nil, packet.TopicInvalid
 	}
 	m := &message.Message{

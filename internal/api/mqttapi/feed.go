@@ -203,7 +203,7 @@ func (f *feed) move(next mq.Index) {
 
 // hand gives messages to the sessions. One that cannot take its message falls out there.
 func (f *feed) hand(fetch mq.Fetch) {
-	messages := f.srv.readAll(fetch.Records)
+	messages := f.srv.readAll(f.at, fetch.Records)
 	f.mu.Lock()
 	var fallen []*session
 	found := map[*session]*match{}
@@ -252,9 +252,10 @@ func (f *feed) hand(fetch mq.Fetch) {
 }
 
 // readAll decodes records. Those that are not for MQTT are left out.
-func (srv *Server) readAll(records []byte) (out []message.Message) {
+func (srv *Server) readAll(at place, records []byte) (out []message.Message) {
+	bridge := srv.o.Bridge(at.topic)
 	for len(records) > 0 {
-		m, n, ok, err := message.Read(records, srv.o.Bridge)
+		m, n, ok, err := message.Read(records, bridge)
 		if err != nil {
 			srv.o.Log.Error("a stored message cannot be read for MQTT", "err", err)
 			return out
@@ -342,7 +343,7 @@ func (s *session) catchUp(c *conn, at place, cur *cursor) bool {
 			continue
 		}
 		buf = fetch.Records
-		messages := s.srv.readAll(fetch.Records)
+		messages := s.srv.readAll(at, fetch.Records)
 		if !s.take(c, at, cur, messages, fetch.Next) {
 			return true
 		}
@@ -461,7 +462,7 @@ func (srv *Server) messageOf(d *delivery) (*message.Message, error) {
 	if err != nil && mq.KindOf(err) != mq.KindTopicNotExist {
 		return nil, err
 	}
-	for _, m := range srv.readAll(fetch.Records) {
+	for _, m := range srv.readAll(d.at, fetch.Records) {
 		if m.Index == d.index {
 			return &m, nil
 		}

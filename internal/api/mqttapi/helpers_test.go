@@ -66,7 +66,7 @@ func start(t *testing.T, change ...func(o *mqttapi.Options)) *rig {
 	must(t, r.core.PutTopic(ctx, mq.TopicConfig{Name: "t", ReadQueues: 2, WriteQueues: 2, Perm: 6}))
 	r.state = state.Open(nil)
 	t.Cleanup(func() { must(t, r.state.Close()) })
-	r.o = mqttapi.Options{Core: r.core, State: r.state, Bridge: true, CreateTopics: true}
+	r.o = mqttapi.Options{Core: r.core, State: r.state, Bridge: func(string) bool { return true }, CreateTopics: true}
 	for _, f := range change {
 		f(&r.o)
 	}

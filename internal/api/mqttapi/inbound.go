@@ -51,7 +51,7 @@ func (c *conn) publish(head byte, body []byte) error {
 	switch {
 	case !topic.CanBeTopic(place.Topic):
 		it.reason = packet.TopicInvalid
-	case !c.srv.o.May(&Access{User: c.user, ClientID: c.client, Publish: true, Name: name, Topic: place.Topic}):
+	case topic.Reserved(place.Topic) || !c.may(true, name):
 		it.reason = packet.NotAuthorized
 	}
 	if it.reason != packet.Success && (c.version != packet.V5 || p.QoS == 0) {

@@ -36,6 +36,7 @@ type Access struct {
 	Publish        bool   // else it subscribes
 	Name           string // of the topic, or the filter
 	Topic          string // the RocketMQ topic
+	Remote         netip.AddrPort
 }
 
 // Options of a Server.
@@ -46,8 +47,12 @@ type Options struct {
 	Login func(ctx context.Context, l *Login) packet.Reason
 	// May says whether it may do something. nil: all may.
 	May func(a *Access) bool
+	// Owned: a session is that of the user who made it, nobody else may go on with it.
+	Owned bool
 
-	Bridge           bool          // messages of topics that no MQTT client sent are delivered, too
+	// Bridge says whether messages of a topic are delivered that say nothing of MQTT. nil: none are.
+	Bridge func(topic string) bool
+
 	CreateTopics     bool          // a publish may create its topic
 	MaxPacket        int           // bytes, default 1 MiB
 	MaxInflight      int           // deliveries of one session that are not acknowledged, default 1024
@@ -55,7 +60,7 @@ type Options struct {
 	MaxSubscriptions int           // of one session, default 100
 	MaxLevels        int           // of a name or a filter, default 64
 	MaxConnections   int           // default 100,000
-	MaxAliases       uint16        // topic aliases of a client, default 64
+	MaxAliases       int           // topic aliases of a client, default 64, negative: none
 	MaxExpiry        time.Duration // of a session, default 7 days; sessions of 3.1.1 that are not clean have it, too
 	KeepAlive        time.Duration // the longest one, default 12 h
 	ConnectWithin    time.Duration // from the connection to CONNECT, default 10 s
@@ -82,8 +87,11 @@ func (o Options) withDefaults() Options {
 	if o.ReceiveMaximum == 0 {
 		o.ReceiveMaximum = 1024
 	}
-	if o.MaxAliases == 0 {
+	switch {
+	case o.MaxAliases == 0:
 		o.MaxAliases = 64
+	case o.MaxAliases < 0:
+		o.MaxAliases = 0
 	}
 	span(&o.MaxExpiry, 7*24*time.Hour)
 	span(&o.KeepAlive, 12*time.Hour)
@@ -93,6 +101,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.May == nil {
 		o.May = func(*Access) bool { return true }
+	}
+	if o.Bridge == nil {
+		o.Bridge = func(string) bool { return false }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

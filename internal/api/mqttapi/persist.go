@@ -24,6 +24,7 @@ import (
 
 type sessionRecord struct {
 	Version byte        `json:"version"`
+	User    string      `json:"user,omitempty"`
 	Expiry  uint32      `json:"expiry"`           // seconds
 	Gone    int64       `json:"gone,omitempty"`   // ms
 	WillAt  int64       `json:"willAt,omitempty"` // ms
@@ -126,7 +127,7 @@ func (s *session) recordLocked() []state.Op {
 	if s.gone || s.expiry == 0 && !s.saved {
 		return nil
 	}
-	r := sessionRecord{Version: byte(s.version), Expiry: s.expiry, Gone: millis(s.goneAt), WillAt: millis(s.willAt)}
+	r := sessionRecord{Version: byte(s.version), User: s.user, Expiry: s.expiry, Gone: millis(s.goneAt), WillAt: millis(s.willAt)}
 	if s.will != nil {
 		r.Will, r.Delay = letterOf(s.will.message), s.will.delay
 	}
@@ -277,7 +278,7 @@ func (s *session) loadRecord(v []byte) error {
 	if err := json.Unmarshal(v, &r); err != nil {
 		return err
 	}
-	s.version, s.expiry, s.goneAt = packet.Version(r.Version), r.Expiry, time.Now()
+	s.version, s.user, s.expiry, s.goneAt = packet.Version(r.Version), r.User, r.Expiry, time.Now()
 	if r.Gone > 0 {
 		s.goneAt = time.UnixMilli(r.Gone)
 	}

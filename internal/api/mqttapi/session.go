@@ -31,6 +31,7 @@ type session struct {
 	conn     *conn      // nil: there is none
 	gone     bool       // the session has ended
 	version  packet.Version
+	user     string // who made it
 	expiry   uint32 // seconds after the connection
 	goneAt   time.Time
 	will     *testament // of the connection, or waiting for its delay
@@ -99,19 +100,29 @@ func (s *session) durable() bool {
 	return s.expiry > 0
 }
 
-// open takes the session of a client id over, or makes one. present: there was one and it goes on.
+// foreign reports whether the session is not the user's.
+func (s *session) foreign(user string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.srv.o.Owned && s.user != user
+}
+
+// open takes the session of a client id over, or makes one; nil: it is another user's. present: there was one and it goes on.
 func (srv *Server) open(c *conn, id string, clean bool, expiry uint32, window int, w *testament) (s *session, present bool) {
 	for {
 		srv.mu.Lock()
 		old := srv.sessions[id]
 		if old == nil {
-			s = &session{srv: srv, id: id}
+			s = &session{srv: srv, id: id, user: c.user}
 			s.clear()
 			srv.sessions[id] = s
 		} else {
 			s = old
 		}
 		srv.mu.Unlock()
+		if old != nil && old.foreign(c.user) {
+			return nil, false
+		}
 		if old != nil && (clean || !old.keeps()) {
 			old.takeFrom(packet.SessionTakenOver, clean)
 			old.finish()

@@ -89,7 +89,7 @@ func (c *conn) newSub(o *packet.Subscription, id uint32) (*sub, packet.Reason) {
 		return nil, packet.WildcardNotSupported
 	case !topic.CanBeTopic(first):
 		return nil, packet.FilterInvalid
-	case !c.srv.o.May(&Access{User: c.user, ClientID: c.client, Name: f.Text, Topic: first}):
+	case topic.Reserved(first) || !c.may(false, f.Text):
 		return nil, packet.NotAuthorized
 	}
 	x := &sub{s: c.s, filter: f, qos: o.QoS, noLocal: o.NoLocal, asRetain: o.RetainAsPublished, id: id}
@@ -196,6 +196,22 @@ func (c *conn) unsubscribe(body []byte) error {
 		c.send(func(dst []byte) []byte { return answer.AppendTo(dst, packet.Unsuback, c.version) })
 	})
 	return nil
+}
+
+// recheck takes away the subscriptions that the client of a session which goes on may have no longer.
+func (s *session) recheck(c *conn) {
+	s.mu.Lock()
+	held := make([]*sub, 0, len(s.subs))
+	for _, x := range s.subs {
+		held = append(held, x)
+	}
+	s.mu.Unlock()
+	for _, x := range held {
+		if !c.may(false, x.filter.Text) {
+			s.dropSub(x.filter.String()) // it is in no feed yet
+		}
+	}
+	s.dropCursors()
 }
 
 // dropSub takes a subscription away and returns the feeds that the session needs no more.

@@ -1,6 +1,9 @@
 package topic
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 const (
 	lightPrefix = "%LMQ%"
@@ -72,6 +75,16 @@ func FromLight(queues string) (name string) {
 
 // IsPeerQueue reports whether a queue name is that of messages to one client.
 func IsPeerQueue(queue string) bool { return strings.HasPrefix(queue, p2p) }
+
+// reserved are names of topics that belong to the broker, beside those that begin with RMQ_SYS_ in any case or a percent sign: retry
+// topics, dead letters, light queues.
+var reserved = []string{"TBW102", "SCHEDULE_TOPIC_XXXX", "SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT", "TRANS_CHECK_MAX_TIME_TOPIC", "CHECKPOINT_TOPIC"}
+
+// Reserved reports whether a RocketMQ topic is none of MQTT's business.
+func Reserved(first string) bool {
+	const system = "RMQ_SYS_"
+	return strings.HasPrefix(first, "%") || len(first) >= len(system) && strings.EqualFold(first[:len(system)], system) || slices.Contains(reserved, first)
+}
 
 // CanBeTopic reports whether RocketMQ can have a topic of that name: 1 to 127 letters, digits and %|-_ (Java TopicValidator).
 func CanBeTopic(first string) bool {

@@ -82,6 +82,18 @@ func TestNamesAndFilters(t *testing.T) {
 	}
 }
 
+func TestTopicsOfTheBrokerAreReserved(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"%RETRY%g": true, "%DLQ%g": true, "%LMQ%t": true, "RMQ_SYS_TRACE_TOPIC": true, "rmq_sys_wheel_timer": true, "SCHEDULE_TOPIC_XXXX": true,
+		"TBW102": true, "t": false, "a%b": false, "RMQ_SYS": false, "TBW1020": false,
+	} {
+		if topic.Reserved(name) != want {
+			t.Errorf("%q", name)
+		}
+	}
+}
+
 func TestMatches(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
