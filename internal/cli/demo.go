@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ func temporary(dir string, nsPort, brokerPort int, set map[string]string) (*conf
 		return nil, nil, err
 	}
 	flags := map[string]string{
+		"mqttTlsPort": "-1", "mqttWebSocketPort": "-1", "mqttWebSocketTlsPort": "-1", // pages of strangers that a browser shows reach this machine
 		"bindAddress": "127.0.0.1", "brokerIP1": "127.0.0.1", "brokerIP2": "127.0.0.1", "listenPort": strconv.Itoa(brokerPort),
 		"brokerName": "broker-a", "storePathRootDir": filepath.Join(dir, "store"), "autoCreateTopicEnable": "true",
 		"metricsPromExporterPort": "0",
@@ -48,6 +50,9 @@ func page(n *node.Node) string {
 	}
 	return n.MetricsURL()
 }
+
+// mqttLine is where MQTT clients connect.
+func mqttLine(n *node.Node) string { return cmp.Or(n.MQTTAddr(), "off") }
 
 // demoResult is the line of `demo --json`.
 type demoResult struct {
@@ -76,6 +81,7 @@ func newDemoCmd(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			b.MQTT.On = !once
 			d, err := df.dashboard(env, cmd.Flags().Changed("dashboard"))
 			if err != nil {
 				return err
@@ -86,7 +92,7 @@ func newDemoCmd(env *Env) *cobra.Command {
 			t0 := time.Now()
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
-			return serve(ctx, node.Options{Namesrv: ns, Broker: b, Dashboard: d, Log: newLogger(env, "warn")}, func(n *node.Node) error {
+			return serve(ctx, node.Options{Namesrv: ns, Broker: b, Dashboard: d, Elsewhere: true, Log: newLogger(env, "warn")}, func(n *node.Node) error {
 				if once {
 					defer cancel()
 				}
@@ -136,7 +142,7 @@ func demo(ctx context.Context, env *Env, n *node.Node, dir string, start time.Du
 	if once {
 		return nil
 	}
-	say("\nname server  %s\nbroker       %s\nmetrics      %s\nstore        %s (removed at the end)\n", res.Namesrv, res.Broker, page(n), res.Store)
+	say("\nname server  %s\nbroker       %s\nMQTT         %s\nmetrics      %s\nstore        %s (removed at the end)\n", res.Namesrv, res.Broker, mqttLine(n), page(n), res.Store)
 	say("dashboard    %s\n\ntry: cometmq tail -n %s -t hello\n     cometmq send -n %s -t hello -b 'first message'\n\nserving; Ctrl-C ends\n", dashboardLine(n), res.Namesrv, res.Namesrv)
 	return nil
 }
@@ -161,6 +167,9 @@ func newDevCmd(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if _, said := s.Flags["enableMqtt"]; !said {
+				s.Flags["enableMqtt"] = "true"
+			}
 			ns, b, err := temporary(store, nsPort, brokerPort, s.Flags)
 			if err != nil {
 				return err
@@ -169,8 +178,8 @@ func newDevCmd(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), node.Options{Namesrv: ns, Broker: b, Dashboard: d, Log: newLogger(env, b.Process.LogLevel)}, func(n *node.Node) error {
-				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nmetrics     %s\ndashboard   %s\nstore       %s\nserving; Ctrl-C ends\n", n.NamesrvAddr(), n.BrokerAddr(), page(n), dashboardLine(n), store)
+			return serve(cmd.Context(), node.Options{Namesrv: ns, Broker: b, Dashboard: d, Elsewhere: true, Log: newLogger(env, b.Process.LogLevel)}, func(n *node.Node) error {
+				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nMQTT        %s\nmetrics     %s\ndashboard   %s\nstore       %s\nserving; Ctrl-C ends\n", n.NamesrvAddr(), n.BrokerAddr(), mqttLine(n), page(n), dashboardLine(n), store)
 				return err
 			})
 		},

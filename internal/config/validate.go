@@ -41,6 +41,7 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 	}
 	l.checkLogLevels(c.Process.LogLevels, set)
 	l.checkQuotas(&c.Quotas, set)
+	l.checkMQTT(c, set)
 	for _, a := range c.Routes.NameServers {
 		if !validAddr(a) {
 			bad("namesrvAddr", a, `name servers as host:port, separated by ";", such as 127.0.0.1:9876;192.168.0.1:9876`)

@@ -47,6 +47,7 @@ type brokerPart struct {
 	isOnline  atomic.Bool           // in such a set: the name servers may know this broker
 	member    *member.Member        // nil without controllers
 	cuts      chan cut
+	mqtt      mqttPorts
 	access    *access // nil: everybody may do everything
 	quotas    *quota.Table
 	secure    *secure
@@ -165,7 +166,7 @@ func (p *brokerPart) listen(ctx context.Context) error {
 	if p.advertised, err = netip.ParseAddrPort(p.addr); err != nil {
 		return fmt.Errorf("brokerIP1=%s: want an IP address: %w", c.Identity.IP1, err)
 	}
-	return nil
+	return p.listenMQTT(ctx)
 }
 
 // run serves until stop, or until a part of the broker fails.
@@ -176,6 +177,9 @@ func (p *brokerPart) run() error {
 		g.Go(func() error { return quiet(p.server.Serve(ctx, l)) })
 	}
 	g.Go(func() error { return quiet(p.ha.serve(ctx)) })
+	for _, l := range p.mqtt.all {
+		g.Go(func() error { return quiet(p.serveMQTT(ctx, l)) })
+	}
 	g.Go(func() error { return quiet(p.access.run(ctx)) })
 	g.Go(func() error { return quiet(p.secure.run(ctx)) })
 	defer context.AfterFunc(ctx, p.stopKnown)()
@@ -241,6 +245,9 @@ func (p *brokerPart) abandon() {
 	}
 	if p.ha != nil {
 		_ = p.ha.l.Close()
+	}
+	for _, l := range p.mqtt.all {
+		_ = l.Close()
 	}
 	if p.client != nil {
 		p.client.Close()

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cometmq/cometmq/internal/api/mqttapi"
+	"github.com/cometmq/cometmq/internal/api/mqttapi/state"
 	"github.com/cometmq/cometmq/internal/api/remotingapi"
 	"github.com/cometmq/cometmq/internal/broker"
 	"github.com/cometmq/cometmq/internal/membership"
@@ -37,6 +39,8 @@ type engine struct {
 	count    func(ctx context.Context) error // keeps acks up to date; nil without
 	start0   mq.Offset                       // where the log ended
 	repairs  *repairs                        // nil without name servers, which know the other brokers of the set
+	mqtt     *mqttapi.Server                 // nil without enableMqtt, and in a slave
+	sessions *state.Store                    // of mqtt
 
 	// Of controller mode, instead of master and slave.
 	epochs *replication.Epochs
@@ -130,7 +134,7 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 		return nil, err
 	}
 	e.role.TruncateTo, e.role.Wipe = nil, false // done
-	return e, nil
+	return e, p.openMQTT(e, o)
 }
 
 // putAside takes the store away. What says which broker this is stays.
@@ -197,6 +201,7 @@ func (e *engine) end(quiet func()) error {
 	e.ended.Do(func() {
 		e.over.Store(true)
 		e.stopAsked()
+		e.endMQTT()
 		e.err = e.replicating.end()
 		e.err = errors.Join(e.err, e.working.end()) // answers what is parked
 		e.err = errors.Join(e.err, e.store.Settle())
@@ -220,6 +225,9 @@ func (e *engine) close() error {
 	}
 	if e.store != nil {
 		err = errors.Join(err, e.store.Close())
+	}
+	if e.sessions != nil { // last: what the store has decided may change them
+		err = errors.Join(err, e.sessions.Close())
 	}
 	return err
 }

@@ -259,6 +259,7 @@ func (p *brokerPart) collect(s *telemetry.Sink) {
 		s.Int(telemetry.MasterEpoch, int64(role.Epoch))
 	}
 	e.core.Collect(s, p.o.Broker.Metrics.ExporterNames())
+	e.collectMQTT(s)
 	c := p.o.Broker
 	e.collectReplication(s, func(slave string, behind int64) {
 		if c.Metrics.ExporterNames() {

@@ -39,6 +39,9 @@ type Options struct {
 	// Levels are those of components in Log, for the key logLevels; nil: they cannot change.
 	Levels *telemetry.Levels
 
+	// Elsewhere: when a port of a door that users choose by habit, such as 1883, is taken, one of the next ones will do, or any.
+	Elsewhere bool
+
 	// ownNames is the name server of this process, with which its broker registers whatever namesrvAddr says.
 	ownNames string
 }

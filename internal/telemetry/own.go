@@ -58,6 +58,11 @@ var (
 	SlaveInSync    = define(ScopeOwn, Gauge, "cometmq_replication_in_sync", "", "master: 1 when a slave is in sync", "slave")
 	SlaveConnected = define(ScopeOwn, Gauge, "cometmq_replication_connected", "", "slave: 1 when it has its master")
 
+	MQTTConnections   = define(ScopeOwn, Gauge, "cometmq_mqtt_connections", "", "open MQTT connections")
+	MQTTSessions      = define(ScopeOwn, Gauge, "cometmq_mqtt_sessions", "", "MQTT sessions, those without a connection included")
+	MQTTSubscriptions = define(ScopeOwn, Gauge, "cometmq_mqtt_subscriptions", "", "subscriptions of MQTT sessions")
+	MQTTRetained      = define(ScopeOwn, Gauge, "cometmq_mqtt_retained_messages", "", "retained messages")
+
 	DelayDelivered = define(ScopeOwn, Counter, "cometmq_delayed_delivered_total", "", "messages with a delay level that were delivered")
 	DelayLag       = define(ScopeOwn, Gauge, "cometmq_delayed_waiting_messages", "", "messages of a delay level that wait", "level")
 	TimerLost      = define(ScopeOwn, Counter, "cometmq_timer_lost_total", "", "timers whose messages could not be read")
