@@ -184,19 +184,22 @@ func goNaN(set, remark string) bool {
 }
 
 // goBinary builds goclient/ once.
-var goBinary = sync.OnceValues(func() (string, error) {
-	bin, err := filepath.Abs(filepath.Join("..", "..", "build", "goclient"))
+var goBinary = sync.OnceValues(func() (string, error) { return buildClient("goclient") })
+
+// buildClient builds the module in a folder.
+func buildClient(dir string) (string, error) {
+	bin, err := filepath.Abs(filepath.Join("..", "..", "build", dir))
 	if err != nil {
 		return "", err
 	}
 	build := exec.Command("go", "build", "-o", bin, ".")
-	build.Dir = "goclient"
+	build.Dir = dir
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return bin, nil
-})
+}
 
 // goMain runs one action of the Go client and returns its line of JSON.
 func goMain(t *testing.T, args ...string) map[string]any {
@@ -207,7 +210,13 @@ func goMain(t *testing.T, args ...string) map[string]any {
 // goMainWith is goMain with more in the environment.
 func goMainWith(t *testing.T, env []string, args ...string) map[string]any {
 	t.Helper()
-	bin, err := goBinary()
+	return clientMain(t, goBinary, env, args...)
+}
+
+// clientMain runs one action of a client that build makes.
+func clientMain(t *testing.T, build func() (string, error), env []string, args ...string) map[string]any {
+	t.Helper()
+	bin, err := build()
 	if err != nil {
 		t.Fatalf("build: %v", err)
 	}
