@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ import (
 	"github.com/cometmq/cometmq/internal/controller/raftlog"
 	"github.com/cometmq/cometmq/internal/node"
 	"github.com/cometmq/cometmq/internal/protocol"
+	"github.com/cometmq/cometmq/internal/testkit/target"
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
@@ -114,10 +116,10 @@ func start(t *testing.T, set map[string]string) *world {
 	h := config.Host{Home: "/home", Name: "machine", IP: "127.0.0.1"}
 	ns, _, err := config.LoadNamesrv(config.Sources{Host: &h, Flags: map[string]string{
 		"bindAddress": "127.0.0.1", "listenPort": "0", "enableControllerInNamesrv": "true", "controllerDLegerGroup": "group1",
-		"controllerDLegerPeers": "n0-127.0.0.1:" + freePort(t), "controllerDLegerSelfId": "n0",
+		"controllerDLegerPeers": "n0-127.0.0.1:" + strconv.Itoa(target.FreePorts(t, 1)), "controllerDLegerSelfId": "n0",
 	}})
 	must(t, err)
-	w.haPort = freePort(t)
+	w.haPort = strconv.Itoa(target.FreePorts(t, 1))
 	flags := map[string]string{
 		"bindAddress": "127.0.0.1", "brokerIP1": "127.0.0.1", "brokerIP2": "127.0.0.1", "brokerName": "broker-a", "listenPort": "0", "haListenPort": w.haPort,
 		"storePathRootDir": "/store", "mappedFileSizeCommitLog": "1048576", "mappedFileSizeConsumeQueue": "6000", "maxHashSlotNum": "100", "maxIndexNum": "400",
@@ -212,15 +214,6 @@ func files(tb testing.TB) int {
 		return 0
 	}
 	return len(list)
-}
-
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(tb, err)
-	defer func() { _ = l.Close() }()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }
 
 func fields(kv ...string) protocol.Fields {

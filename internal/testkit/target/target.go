@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -211,27 +212,50 @@ func tail(s string) string {
 	return s
 }
 
-// FreePorts returns n consecutive free loopback ports: a broker uses its port, the one above (HA) and two below (VIP).
+// given are the ports that tests of this process have got. A server takes its ports seconds after they were found free, and
+// another test that runs beside must not find them free, too.
+var given struct {
+	sync.Mutex
+
+	ports map[int]bool
+}
+
+// FreePorts returns n consecutive free loopback ports: a broker uses its port, the one above (HA) and two below (VIP). No port
+// is given twice.
 func FreePorts(tb testing.TB, n int) int {
 	tb.Helper()
-	for range 100 {
+	given.Lock()
+	defer given.Unlock()
+	if given.ports == nil {
+		given.ports = map[int]bool{}
+	}
+	for range 1000 {
 		// Below the range from which the system takes ports for outgoing connections.
 		base := 12000 + rand.IntN(19000)
 		free := true
+		for i := base; free && i < base+n; i++ {
+			free = !given.ports[i] && unused(i)
+		}
+		if !free {
+			continue
+		}
 		for i := range n {
-			x, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+i))
-			if err != nil {
-				free = false
-				break
-			}
-			x.Close()
+			given.ports[base+i] = true
 		}
-		if free {
-			return base
-		}
+		return base
 	}
 	tb.Fatal("no free ports")
 	return 0
+}
+
+// unused reports whether nobody listens on a loopback port.
+func unused(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return false
+	}
+	_ = l.Close()
+	return true
 }
 
 // Options of a cluster.
@@ -433,7 +457,7 @@ func write(tb testing.TB, path string, lines map[string]string) string {
 func Fails(tb testing.TB, role string, conf map[string]string) (code int, output string) {
 	tb.Helper()
 	path := write(tb, filepath.Join(tb.TempDir(), role+".conf"), conf)
-	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, Binary(tb), role, "-c", path).CombinedOutput()
 	var ee *exec.ExitError
