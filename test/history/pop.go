@@ -27,7 +27,7 @@ type popState struct {
 	got   int
 	acked time.Time // when the acknowledgement was answered
 	until time.Time // somebody holds it until then
-	lost  bool      // an acknowledgement was not answered: it may be either
+	lost  bool      // an acknowledgement was not answered, or after the lease: it may be either
 }
 
 // popHeld is a message that is acknowledged later, mostly over a kill.
@@ -35,6 +35,7 @@ type popHeld struct {
 	id    popID
 	ack   protocol.AckMessageRequestHeader
 	since time.Time
+	until time.Time // the lease is good until then, at least
 }
 
 // Pop pops and acknowledges and checks each delivery against what was promised.
@@ -138,7 +139,7 @@ func (l *Pop) pop(c *bench.Client) ([]popHeld, bool) {
 			return nil, false
 		}
 		rest = rest[n:]
-		h := popHeld{since: time.Now(), ack: protocol.AckMessageRequestHeader{
+		h := popHeld{since: time.Now(), until: until, ack: protocol.AckMessageRequestHeader{
 			ConsumerGroup: l.Group, Topic: l.Topic, QueueID: m.QueueID, Offset: int64(m.Index),
 		}}
 		h.id = popID{int32(m.Body[8]), int64(binary.BigEndian.Uint64(m.Body))}
@@ -186,6 +187,9 @@ func (l *Pop) ack(c *bench.Client, h *popHeld, late bool) bool {
 	case err != nil:
 		st.lost = true
 		return false
+	case time.Now().After(h.until): // this program, or a restart of the broker, took longer than the lease
+		st.lost = true
+		return true
 	case r.Code != protocol.RespSuccess:
 		l.v.Refused++
 		l.note("ack of %v: code %d %s", h.id, r.Code, r.Remark)
