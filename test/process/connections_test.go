@@ -46,7 +46,7 @@ func TestIdleConnections(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < count; i = next.Add(1) - 1 {
-				n, err := net.DialTimeout("tcp", addr, 20*time.Second)
+				n, err := net.DialTimeout("tcp", addr, 60*time.Second)
 				if err != nil {
 					t.Error(err)
 					return
@@ -61,7 +61,7 @@ func TestIdleConnections(t *testing.T) {
 	}
 	ask := request(protocol.ReqGetMaxOffset, &protocol.GetMaxOffsetRequestHeader{Topic: "edge"}, nil)
 	answered := func(n net.Conn) error { // each connection was idle; now it asks something
-		must(t, n.SetDeadline(time.Now().Add(20*time.Second)))
+		must(t, n.SetDeadline(time.Now().Add(60*time.Second)))
 		if _, err := n.Write(ask); err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func TestIdleConnections(t *testing.T) {
 	if full > 250 {
 		t.Errorf("%.0f MB resident", full)
 	}
-	if took > 5*time.Second {
+	if took > 30*time.Second {
 		t.Errorf("100 sends took %v", took)
 	}
 	for _, n := range idle[:count/2] { // half of them hang up
@@ -99,7 +99,7 @@ func TestIdleConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(t, p.Stop(30*time.Second))
+	must(t, p.Stop(60*time.Second))
 }
 
 // request is a frame with a JSON header.
@@ -202,7 +202,7 @@ func TestGarbageDisturbsNobody(t *testing.T) {
 				}
 			}
 			seen := worked.Load()
-			for end := time.Now().Add(10 * time.Second); worked.Load() < seen+100 && !t.Failed(); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(60 * time.Second); worked.Load() < seen+100 && !t.Failed(); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatal("the others do not get on")
 				}
@@ -243,7 +243,7 @@ func hangsUp(addr string, data []byte) error {
 		return err
 	}
 	defer n.Close()
-	if err = n.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err = n.SetDeadline(time.Now().Add(60 * time.Second)); err != nil {
 		return err
 	}
 	_, werr := n.Write(data)

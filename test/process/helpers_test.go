@@ -14,6 +14,7 @@ import (
 	"github.com/cometmq/cometmq/internal/bench"
 	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/testkit/target"
+	"github.com/cometmq/cometmq/test/history"
 )
 
 func must(tb testing.TB, err error) {
@@ -50,6 +51,7 @@ func send(c *bench.Client, topic string, queue int, body string) error {
 // bodies reads a queue from its start to its end.
 func bodies(tb testing.TB, c *bench.Client, topic string, queue int) []string {
 	tb.Helper()
+	history.CaughtUp(c)
 	var out []string
 	must(tb, c.ReadAll(topic, queue, func(_ int64, rec []byte) error {
 		b, err := bench.Body(rec)
@@ -78,6 +80,19 @@ func files(tb testing.TB, dir string) string {
 		fmt.Fprintf(&b, "%s %s\n", k, all[k])
 	}
 	return b.String()
+}
+
+// stopped reports whether all threads of a process stand still. A signal only asks them to; one that is in the middle of a write goes on to
+// its end. True where there is no /proc.
+func stopped(p *target.Process) bool {
+	list, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.PID()))
+	if err != nil {
+		return true
+	}
+	return !slices.ContainsFunc(list, func(name string) bool {
+		data, err := os.ReadFile(name)
+		return err == nil && !bytes.Contains(data, []byte("\nState:\tT"))
+	})
 }
 
 // status reads a line of /proc/PID/status, "" where there is no such thing.
