@@ -94,7 +94,7 @@ func TestKillCompacted(t *testing.T) {
 		time.Sleep(time.Duration(1200+r.IntN(1800)) * time.Millisecond) // a second goes by before the first copy
 		p.Kill()
 		p.Start()
-		p.WaitPort(addr, 20*time.Second)
+		p.WaitPort(addr, 60*time.Second)
 	}
 	time.Sleep(300 * time.Millisecond)
 	stop()

@@ -47,14 +47,14 @@ func TestKillDelayed(t *testing.T) {
 				time.Sleep(time.Duration(500+r.IntN(2000)) * time.Millisecond)
 				p.Kill()
 				p.Start()
-				p.WaitPort(addr, 20*time.Second)
+				p.WaitPort(addr, 60*time.Second)
 			}
 			time.Sleep(300 * time.Millisecond)
 			stop()
 			load.Wait()
 			time.Sleep(l.Longest + time.Second)
 			v, err := l.Verdict(t.Context(), addr, 0)
-			for end := time.Now().Add(20 * time.Second); err == nil && v.Lost > 0 && time.Now().Before(end); {
+			for end := time.Now().Add(60 * time.Second); err == nil && v.Lost > 0 && time.Now().Before(end); {
 				time.Sleep(300 * time.Millisecond)
 				v, err = l.Verdict(t.Context(), addr, 0)
 			}

@@ -58,7 +58,7 @@ func TestKill(t *testing.T) {
 				commitSome(t, b, r, committed)
 				p.Kill()
 				p.Start()
-				p.WaitPort(b, 20*time.Second)
+				p.WaitPort(b, 60*time.Second)
 				movedBack += checkCommitted(t, b, committed)
 			}
 			time.Sleep(500 * time.Millisecond)

@@ -41,7 +41,7 @@ func TestPopKill(t *testing.T) {
 		time.Sleep(time.Duration(300+r.IntN(1200)) * time.Millisecond)
 		p.Kill()
 		p.Start()
-		p.WaitPort(b, 20*time.Second)
+		p.WaitPort(b, 60*time.Second)
 	}
 	time.Sleep(500 * time.Millisecond)
 	stopSends()

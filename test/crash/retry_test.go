@@ -42,7 +42,7 @@ func TestKillRetry(t *testing.T) {
 				time.Sleep(time.Duration(300+r.IntN(1200)) * time.Millisecond)
 				p.Kill()
 				p.Start()
-				p.WaitPort(b, 20*time.Second)
+				p.WaitPort(b, 60*time.Second)
 			}
 			stopSending()
 			sending.Wait()

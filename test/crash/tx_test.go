@@ -46,14 +46,14 @@ func TestKillTransactions(t *testing.T) {
 				p.Kill()
 				l.Life.Add(1)
 				p.Start()
-				p.WaitPort(addr, 20*time.Second)
+				p.WaitPort(addr, 60*time.Second)
 			}
 			time.Sleep(300 * time.Millisecond)
 			stopLoad()
 			load.Wait()
 			var v history.Feature
 			open := int64(1)
-			for end := time.Now().Add(30 * time.Second); open > 0 && time.Now().Before(end); {
+			for end := time.Now().Add(60 * time.Second); open > 0 && time.Now().Before(end); {
 				time.Sleep(300 * time.Millisecond)
 				if v, open, err = l.Verdict(t.Context(), addr); err != nil {
 					t.Fatal(err)
