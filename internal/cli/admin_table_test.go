@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -232,11 +233,8 @@ func newAdminTable(t *testing.T) *adminTable {
 	} {
 		c.must(strings.Fields(strings.ReplaceAll(line, "@B", addr))...)
 	}
-	var list []struct{ MsgID, OffsetMsgID string }
-	if err := json.Unmarshal([]byte(c.must("queryMsgByKey", "-t", "T", "-k", "K", "-o", "json")), &list); err != nil || len(list) != 1 {
-		t.Fatalf("%v: %v", list, err)
-	}
-	return &adminTable{adminCluster: c, fill: strings.NewReplacer("@B", addr, "@D", dir, "@ID", list[0].OffsetMsgID, "@U", list[0].MsgID)}
+	unique, offset := c.found("T", "K")
+	return &adminTable{adminCluster: c, fill: strings.NewReplacer("@B", addr, "@D", dir, "@ID", offset, "@U", unique)}
 }
 
 // args are the command line of a command.
@@ -397,13 +395,14 @@ func TestAdminCompletesNames(t *testing.T) {
 		{"DefaultCluster\n", []string{"haStatus", "-c", ""}},
 		{"--topic=Lively\n", []string{"topicStatus", "--topic=Li"}},
 	} {
-		if out := complete(step.args...); !strings.HasPrefix(out, step.want) {
-			t.Errorf("%v: %q, want %q", step.args, out, step.want)
-		}
+		c.until(fmt.Sprintf("%v offers %q", step.args, step.want), func() bool { // a cluster that is slow is not waited for
+			return strings.HasPrefix(complete(step.args...), step.want)
+		})
 	}
-	if recallNames(ns) == nil {
-		t.Error("the names were not kept")
-	}
+	c.until("the names are kept", func() bool { // for some seconds
+		complete("topicStatus", "-t", "Liv")
+		return recallNames(ns) != nil
+	})
 	if out := complete("topicStatus", "-n", "127.0.0.1:1", "-t", "L"); !strings.HasPrefix(out, ":4\n") {
 		t.Errorf("unreachable: %q", out)
 	}

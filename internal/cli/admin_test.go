@@ -42,7 +42,39 @@ func startAdmin(t *testing.T, set map[string]string) *adminCluster {
 			t.Error(err)
 		}
 	})
+	c.until("the broker is registered", func() bool { // Start waits two seconds for it, and no longer
+		_, out, _ := c.run("", false, "clusterList")
+		return strings.Contains(out, "broker-a")
+	})
 	return c
+}
+
+// until waits for what happens behind an answer.
+func (c *adminCluster) until(what string, done func() bool) {
+	c.t.Helper()
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+// found are the ids of the one message with a key. The index has it a moment after the message is stored.
+func (c *adminCluster) found(topic, key string) (unique, offset string) {
+	c.t.Helper()
+	c.until("the message is found by its key", func() bool {
+		code, out, errs := c.run("", false, "queryMsgByKey", "-t", topic, "-k", key, "-o", "json")
+		if code == 1 && strings.Contains(errs, "no message of topic") {
+			return false
+		}
+		var list []struct{ MsgID, OffsetMsgID string }
+		if code != 0 || json.Unmarshal([]byte(out), &list) != nil || len(list) != 1 {
+			c.t.Fatalf("exit code %d\n%s%s", code, out, errs)
+		}
+		unique, offset = list[0].MsgID, list[0].OffsetMsgID
+		return true
+	})
+	return unique, offset
 }
 
 func (c *adminCluster) run(in string, terminal bool, args ...string) (code int, out, errs string) {
@@ -99,11 +131,8 @@ func TestAdminExplains(t *testing.T) {
 	c.must("updateSubGroup", "-b", c.node.BrokerAddr(), "-g", "Late")
 	c.must("sendMessage", "-t", "Told", "-p", "body", "-k", "K")
 	c.must("resetOffsetByTime", "-g", "Late", "-t", "Told", "-s", "0")
-	var list []struct{ MsgID, OffsetMsgID string }
-	if err := json.Unmarshal([]byte(c.must("queryMsgByKey", "-t", "Told", "-k", "K", "-o", "json")), &list); err != nil || len(list) != 1 {
-		t.Fatalf("%v: %v", list, err)
-	}
-	for _, args := range [][]string{{"-i", list[0].MsgID, "-t", "Told"}, {"-i", list[0].MsgID}, {"-i", list[0].OffsetMsgID}} {
+	unique, offset := c.found("Told", "K")
+	for _, args := range [][]string{{"-i", unique, "-t", "Told"}, {"-i", unique}, {"-i", offset}} {
 		out := c.must(append([]string{"explain"}, args...)...)
 		for _, want := range []string{
 			"where     topic Told, broker broker-a", "state     stored, may be consumed", "group     Late: NOT_ONLINE: no client of the group is connected",
@@ -114,9 +143,9 @@ func TestAdminExplains(t *testing.T) {
 		}
 	}
 	for _, cmd := range []string{"queryMsgById", "queryMsgByUniqueKey"} {
-		id := list[0].MsgID
+		id := unique
 		if cmd == "queryMsgById" {
-			id = list[0].OffsetMsgID
+			id = offset
 		}
 		if out := c.must(cmd, "-t", "Told", "-i", id); !strings.Contains(out, "MessageTrack [consumerGroup=Late, trackType=NOT_ONLINE, exceptionDesc=null]") {
 			t.Errorf("%s:\n%s", cmd, out)

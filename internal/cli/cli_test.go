@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	stop NAME            ends it with SIGTERM, it must end with code 0; what it logged is stderr
 //	kill NAME            ends it with SIGKILL
 //	admin N ARG ...      runs cometmq admin in this process; it must end with code N
+//	soon REGEXP ARG ...  runs it again and again until it ends with code 0 and prints what was expected
 //	javastore V KIND DIR copies a store that Java made, and its configuration tables
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -44,7 +45,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "serve": serveCmd, "stop": stopCmd, "kill": killCmd, "javastore": javaStore, "admin": adminCmd,
+			"exits": exits, "serve": serveCmd, "stop": stopCmd, "kill": killCmd, "javastore": javaStore, "admin": adminCmd, "soon": soonCmd,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[serversKey{}] = map[string]*server{}
@@ -60,10 +61,34 @@ func adminCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	env := adminEnv(&Env{In: strings.NewReader(""), Out: ts.Stdout(), Err: ts.Stderr()})
-	env.Getenv = ts.Getenv
-	if got := admin.Run(context.Background(), env, args[1:]); got != want {
+	if got := runAdmin(ts, ts.Stdout(), ts.Stderr(), args[1:]); got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func runAdmin(ts *testscript.TestScript, out, errs io.Writer, args []string) int {
+	env := adminEnv(&Env{In: strings.NewReader(""), Out: out, Err: errs})
+	env.Getenv = ts.Getenv
+	return admin.Run(context.Background(), env, args)
+}
+
+// soonCmd waits for what a broker does a moment after it answered, as putting a message into its queue.
+func soonCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: soon REGEXP ARG ...")
+	}
+	want, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		var out, errs bytes.Buffer
+		code := runAdmin(ts, &out, &errs, args[1:])
+		if code == 0 && want.Match(out.Bytes()) {
+			fmt.Fprint(ts.Stdout(), out.String())
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("not after %v: exit code %d\n%s%s", patience, code, out.String(), errs.String())
+		}
 	}
 }
 

@@ -82,6 +82,10 @@ func newWorld(t *testing.T, change func(o *httpapi.Options)) *world {
 	})
 	w.cluster = cluster.New(cluster.Options{NameServers: []string{nsAddr}, Dial: w.net.Dial, Timeout: 30 * time.Second})
 	t.Cleanup(w.cluster.Close)
+	w.eventually("the broker is registered", func() bool { // Start waits two seconds for it, and no longer
+		info, err := w.cluster.NameServer("").ClusterInfo(t.Context())
+		return err == nil && len(info.Brokers) == 1
+	})
 	w.open(change)
 	return w
 }

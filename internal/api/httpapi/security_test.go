@@ -18,7 +18,7 @@ import (
 func lonely(t *testing.T, change func(o *httpapi.Options)) *world {
 	t.Helper()
 	w := &world{t: t, doc: theContract(t), headers: map[string]string{}}
-	w.cluster = cluster.New(cluster.Options{NameServers: []string{"127.0.0.1:1"}, Timeout: time.Second})
+	w.cluster = cluster.New(cluster.Options{NameServers: []string{"127.0.0.1:1"}, Timeout: time.Minute})
 	t.Cleanup(w.cluster.Close)
 	w.open(func(o *httpapi.Options) {
 		o.Auth = httpapi.AuthFile
