@@ -106,7 +106,7 @@ func serve(tb testing.TB, tr transport, s *Server) *rig {
 func (r *rig) stop(tb testing.TB) {
 	tb.Helper()
 	r.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := r.Shutdown(ctx); err != nil {
 			tb.Errorf("shutdown: %v", err)
@@ -136,7 +136,7 @@ func (r *rig) wire(tb testing.TB) *wire {
 
 func newWire(tb testing.TB, c net.Conn) *wire {
 	tb.Helper()
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
 	return &wire{t: tb, Conn: c, r: bufio.NewReaderSize(c, 64<<10)}
 }
 

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/broker"
 	"github.com/cometmq/cometmq/internal/mq"
@@ -53,7 +54,7 @@ func realBroker(tb testing.TB, fs vfs.FS, dir string, flushSync bool) (*rig, *st
 // the client sent meanwhile.
 func TestSyncFlushAnswersCarryTheirOwnKeys(t *testing.T) {
 	t.Parallel()
-	r, _ := realBroker(t, vfs.NewMem(vfs.MemOptions{}), "/store", true)
+	r, store := realBroker(t, vfs.NewMem(vfs.MemOptions{}), "/store", true)
 	w := r.wire(t)
 	const bursts, size = 100, 20
 	key := func(opaque int32) string { return fmt.Sprintf("KEY-%026d", opaque) }
@@ -97,6 +98,9 @@ func TestSyncFlushAnswersCarryTheirOwnKeys(t *testing.T) {
 		if a.code != 0 || a.ext["transactionId"] != key(a.opaque) {
 			t.Fatalf("%+v, want %s", a, key(a.opaque))
 		}
+	}
+	for store.Dispatched() < store.Appended() { // they are in their queues a moment after they were answered
+		time.Sleep(time.Millisecond)
 	}
 	// And they are stored in the order in which they were sent.
 	last, from := -1, int64(0)

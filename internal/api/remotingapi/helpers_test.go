@@ -262,7 +262,7 @@ func serve(tb testing.TB, svc mq.Service, adm mq.Admin, l net.Listener, dial fun
 	done := make(chan error, 1)
 	go func() { done <- r.server.Serve(context.Background(), l) }()
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := r.server.Shutdown(ctx); err != nil {
 			tb.Error(err)
@@ -286,7 +286,7 @@ func (r *rig) wire(tb testing.TB) *wire {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
 	return &wire{t: tb, Conn: c, r: bufio.NewReaderSize(c, 64<<10)}
 }
 

@@ -101,7 +101,7 @@ func hear(t *testing.T, c net.Conn, wait time.Duration) bool {
 }
 
 const (
-	soon = 5 * time.Second
+	soon = time.Minute
 	now  = 100 * time.Millisecond
 )
 
