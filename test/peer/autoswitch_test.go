@@ -195,7 +195,7 @@ func TestAutoSwitchSlaveOfJava(t *testing.T) {
 			}
 			same := func() {
 				t.Helper()
-				waitFor(t, "the log is Java's", 60*time.Second, func() bool { return difference(t, store, r.dir) == "" })
+				waitFor(t, "the log is Java's", 3*time.Minute, func() bool { return difference(t, store, r.dir) == "" })
 				if a, b := epochText(t, store), epochText(t, r.dir); a != b {
 					t.Errorf("epochs of Java %q, ours %q", a, b)
 				}
@@ -350,7 +350,7 @@ func TestAutoSwitchMasterOfJava(t *testing.T) {
 			g.Go(func() error { return reg.Run(gctx) })
 			done <- g.Wait()
 		}()
-		waitFor(t, "this one is master", 60*time.Second, func() bool { return s.master() != nil })
+		waitFor(t, "this one is master", 2*time.Minute, func() bool { return s.master() != nil })
 		return s, func() {
 			cancel()
 			<-done
@@ -375,7 +375,7 @@ func TestAutoSwitchMasterOfJava(t *testing.T) {
 		t.Helper()
 		end := s.put(50)
 		done := make(chan storage.Status, 1)
-		a := &storage.Await{End: end, Replicas: 1, Deadline: time.Now().Add(20 * time.Second), Done: func(st storage.Status) { done <- st }}
+		a := &storage.Await{End: end, Replicas: 1, Deadline: time.Now().Add(time.Minute), Done: func(st storage.Status) { done <- st }}
 		if s.r.store.AwaitDurable(a) {
 			if st := <-done; st != storage.Durable {
 				t.Fatalf("status %v, %+v", st, s.master().State())
@@ -386,7 +386,7 @@ func TestAutoSwitchMasterOfJava(t *testing.T) {
 		if diff := difference(t, s.dir, store); diff != "" { // acknowledged: it is there
 			t.Errorf("logs differ: %s", diff)
 		}
-		waitFor(t, "epochs are the same", 20*time.Second, func() bool { return epochText(t, s.dir) == epochText(t, store) })
+		waitFor(t, "epochs are the same", time.Minute, func() bool { return epochText(t, s.dir) == epochText(t, store) })
 	}
 	durable()
 	time.Sleep(6 * time.Second) // signs of life

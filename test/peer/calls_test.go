@@ -69,7 +69,7 @@ func newTool(t *testing.T, addr string) *tool {
 
 func (o *tool) ask(code int32, h remoting.HeaderAppender, body []byte) *remoting.Command {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(o.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
 	defer cancel()
 	r, err := o.c.Invoke(ctx, o.addr, &remoting.Command{Code: code, Header: h, Body: body})
 	if err != nil {
@@ -81,7 +81,7 @@ func (o *tool) ask(code int32, h remoting.HeaderAppender, body []byte) *remoting
 // consumed waits until the group has committed n messages.
 func (o *tool) consumed(topic, group string, n int64) {
 	o.t.Helper()
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		var st protocol.ConsumeStats
 		r := o.ask(protocol.ReqGetConsumeStats, &protocol.GetConsumeStatsRequestHeader{ConsumerGroup: group, Topic: topic}, nil)
 		_ = st.Decode(r.Body)
@@ -220,7 +220,7 @@ func clientMain(t *testing.T, build func() (string, error), env []string, args .
 	if err != nil {
 		t.Fatalf("build: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin, args...)
 	cmd.Env = append(append(os.Environ(), "HOME="+t.TempDir()), env...)

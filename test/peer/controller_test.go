@@ -247,7 +247,7 @@ func (c *controlled) failOver(t *testing.T, said map[string]string, kind target.
 	say("in sync", c.mqadmin(t, "getSyncStateSet", "-a", lead, "-b", "broker-a"))
 	say("clean alive", c.mqadmin(t, "cleanBrokerMetadata", "-a", lead, "-bn", "broker-a", "-b", "2", "-c", "DefaultCluster"))
 	say("elect", c.mqadmin(t, "electMaster", "-a", lead, "-b", "2", "-bn", "broker-a", "-c", "DefaultCluster"))
-	until(t, 30*time.Second, "the elected master", func() bool { return c.k.replicas(t).MasterBrokerID == 2 })
+	until(t, 60*time.Second, "the elected master", func() bool { return c.k.replicas(t).MasterBrokerID == 2 })
 	c.inSync(t, 2)
 	say("after the election", c.mqadmin(t, "getSyncStateSet", "-a", lead, "-b", "broker-a"))
 	say("change", c.mqadmin(t, "updateControllerConfig", "-a", lead, "-k", "enableElectUncleanMaster", "-v", "false"))

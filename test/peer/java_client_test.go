@@ -37,7 +37,7 @@ func javaMainWith(t *testing.T, set string, jvm []string, class string, args ...
 	t.Helper()
 	cp := target.NeedJava(t, set)
 	classes := filepath.Join("..", "..", "build", "classes-"+set)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	home := t.TempDir()
 	cmd := exec.CommandContext(ctx, "java", slices.Concat(jvm, []string{
@@ -61,7 +61,7 @@ func javaMainWith(t *testing.T, set string, jvm []string, class string, args ...
 func newCluster(t *testing.T, o target.Options) *target.Cluster {
 	t.Helper()
 	c := target.New(t, o)
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		r, err := bench.RouteOf(t.Context(), nil, c.NS, "TBW102")
 		if err == nil && len(r.Write) == 8*max(o.Brokers, 1) {
 			return c
@@ -75,7 +75,7 @@ func newCluster(t *testing.T, o target.Options) *target.Cluster {
 // registered waits until the name server has a route of topic: after a kill the broker must come back first.
 func registered(t *testing.T, c *target.Cluster, topic string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		r, err := bench.RouteOf(t.Context(), nil, c.NS, topic)
 		if err == nil && len(r.Write) > 0 {
 			return

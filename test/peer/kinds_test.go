@@ -52,7 +52,7 @@ func (k kinds) put(name string) {
 // read returns the bodies in a queue, the parts of batches one by one, and checks its end.
 func (k kinds) read(topic string, want ...string) {
 	k.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for {
 		var got []string
 		r, err := k.c.Call(protocol.ReqPullMessage, &protocol.PullMessageRequestHeader{

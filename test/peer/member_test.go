@@ -84,7 +84,7 @@ func (c *memberSet) add(kind target.Kind, set map[string]string) {
 func (c *memberSet) inSync(n int, addr string) {
 	c.t.Helper()
 	var last string
-	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Second)
 		resp, err := c.client.Invoke(ctx, c.ctl, &remoting.Command{Code: protocol.ReqControllerGetSyncStateData, Body: protocol.AppendNames(nil, []string{"broker-a"})})
 		cancel()
@@ -112,7 +112,7 @@ func (c *memberSet) logs() string {
 // writable waits until the name server says that topic is written at addr.
 func (c *memberSet) writable(topic, addr string) {
 	c.t.Helper()
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		r, err := bench.RouteOf(c.t.Context(), nil, c.ns, topic)
 		if err == nil && len(r.Write) > 0 && r.Write[0].Addr == addr {
 			return
@@ -126,7 +126,7 @@ func (c *memberSet) writable(topic, addr string) {
 func (c *memberSet) alike() {
 	c.t.Helper()
 	var diff string
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		if diff = difference(c.t, c.store(0), c.store(1)); diff == "" {
 			return
 		}

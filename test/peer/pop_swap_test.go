@@ -129,7 +129,7 @@ func TestPopStoreSwap(t *testing.T) {
 	for i := range 6 {
 		p.send(fmt.Sprintf("m%d", i))
 	}
-	list := p.pop(6, 25*time.Second, 20*time.Second)
+	list := p.pop(6, 45*time.Second, 30*time.Second) // longer than the change to ours takes on a busy machine
 	if swapBodies(list) != "m0 m1 m2 m3 m4 m5" {
 		t.Fatalf("Java: %v", list)
 	}
@@ -145,10 +145,10 @@ func TestPopStoreSwap(t *testing.T) {
 	p = swapClient(t, ours)
 	p.ack(list[1]) // a handle of Java, whose checkpoint still is in a timer
 	p.send("m6")
-	if got := swapBodies(p.pop(1, time.Hour, 5*time.Second)); got != "m6" {
+	if got := swapBodies(p.pop(1, time.Hour, 15*time.Second)); got != "m6" {
 		t.Errorf("new here: %s", got)
 	}
-	again := p.pop(3, time.Hour, 60*time.Second)
+	again := p.pop(3, time.Hour, 120*time.Second)
 	if got := swapBodies(again); got != "m2 m4 m5" {
 		t.Errorf("again here: %s", got)
 	}
@@ -170,7 +170,7 @@ func TestPopStoreSwap(t *testing.T) {
 	}
 	left = append(left, "m6")
 	slices.Sort(left)
-	got := swapBodies(p.pop(len(left), time.Hour, 30*time.Second))
+	got := swapBodies(p.pop(len(left), time.Hour, 90*time.Second))
 	for _, body := range left {
 		if !strings.Contains(got, body) {
 			t.Errorf("Java lacks %s: %s", body, got)

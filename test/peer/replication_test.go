@@ -65,7 +65,7 @@ func TestReplication(t *testing.T) {
 func same(t *testing.T, c *target.Cluster) {
 	t.Helper()
 	var diff string
-	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		if diff = difference(t, c.Store(0), c.SlaveStore(1)); diff == "" {
 			return
 		}

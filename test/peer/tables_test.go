@@ -38,7 +38,7 @@ func TestTablesFollowAcrossKinds(t *testing.T) {
 			equal := func() {
 				t.Helper()
 				var diff string
-				for end := time.Now().Add(150 * time.Second); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+				for end := time.Now().Add(4 * time.Minute); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
 					if diff = compare(m.tablesOf(), s.tablesOf()); diff == "" {
 						return
 					}

@@ -50,7 +50,7 @@ func TestJavaClientsOverTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 		dial := bench.Dialer(k.Dial(new(net.Dialer).DialContext))
-		for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 			r, err := bench.RouteOf(t.Context(), dial, c.NS, "TBW102")
 			if err == nil && len(r.Write) > 0 {
 				break
