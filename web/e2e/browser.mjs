@@ -26,7 +26,7 @@ export async function serve(...args) {
   /** Resolves with the match once the output has it. */
   const said = (re) =>
     new Promise((done, fail) => {
-      const late = setTimeout(() => fail(new Error(`no ${re} in the output:\n${log}`)), 60_000)
+      const late = setTimeout(() => fail(new Error(`no ${re} in the output:\n${log}`)), 120_000)
       const look = () => {
         const m = re.exec(log)
         if (m) {
@@ -39,7 +39,7 @@ export async function serve(...args) {
     })
   const stop = async () => {
     child.kill('SIGTERM')
-    const hard = setTimeout(() => child.kill('SIGKILL'), 20_000)
+    const hard = setTimeout(() => child.kill('SIGKILL'), 60_000)
     await ended
     clearTimeout(hard)
     rmSync(home, { recursive: true, force: true })
@@ -49,7 +49,7 @@ export async function serve(...args) {
 
 /** Runs a command of the binary to its end and answers what it printed. */
 export function run(...args) {
-  return execFileSync(process.env.COMETMQ_BIN, args, { encoding: 'utf8', timeout: 60_000 })
+  return execFileSync(process.env.COMETMQ_BIN, args, { encoding: 'utf8', timeout: 120_000 })
 }
 
 export function launch() {
@@ -62,7 +62,7 @@ export async function open(browser, { lang = 'en', theme = 'light', width = 1280
   const context = await browser.newContext({ viewport: { width, height }, locale: lang === 'en' ? 'en-US' : lang, timezoneId: 'Asia/Shanghai', reducedMotion: 'reduce' })
   await context.addInitScript((p) => localStorage.setItem('cometmq.prefs', JSON.stringify(p)), { lang, theme })
   const page = await context.newPage()
-  page.setDefaultTimeout(30_000)
+  page.setDefaultTimeout(90_000)
   const problems = []
   page.on('pageerror', (e) => problems.push(`threw: ${e.message}`))
   page.on('console', (m) => m.type() === 'error' && !m.text().startsWith('Failed to load resource') && problems.push(`console: ${m.text()}`))

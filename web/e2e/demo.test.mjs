@@ -14,7 +14,7 @@ after(async () => {
   await browser?.close()
   await server?.stop()
 })
-const options = { skip, timeout: 180_000 }
+const options = { skip, timeout: 600_000 }
 
 test('a topic is made, refused with a message at its field, changed and deleted', options, async () => {
   const { page, problems, close } = await open(browser)
@@ -181,7 +181,7 @@ test('a key of the configuration is changed after a look at the difference', opt
 
 const PAGES = ['/c/DefaultCluster', '/c/DefaultCluster/topics', '/c/DefaultCluster/groups', '/c/DefaultCluster/groups/demo_group', '/c/DefaultCluster/groups/demo_group/reset', '/c/DefaultCluster/brokers', '/c/DefaultCluster/brokers/broker-a/0', '/c/DefaultCluster/nameservers', '/c/DefaultCluster/controllers', '/settings', '/c/DefaultCluster/topics/DemoTopic/messages', '/c/DefaultCluster/topics/DemoTopic/messages?follow=1', '/c/DefaultCluster/messages', '/c/DefaultCluster/dlq', '/c/DefaultCluster/dlq/demo_group', '/c/DefaultCluster/clients', '/c/DefaultCluster/transactions', '/c/DefaultCluster/delayed', '/c/DefaultCluster/trace', '/c/DefaultCluster/acl?tab=check', '/c/DefaultCluster/brokers/broker-a/0?tab=config', '/alerts', '/alerts?tab=rules', '/alerts?tab=webhook', '/audit', '/jobs']
 for (const [lang, theme, width] of [['en', 'light', 1280], ['zh-CN', 'dark', 390]]) {
-  test(`every page in ${lang}, ${theme}, ${width} px: no error, no missing message, nothing against WCAG, no sideways scrolling`, { ...options, timeout: 600_000 }, async () => {
+  test(`every page in ${lang}, ${theme}, ${width} px: no error, no missing message, nothing against WCAG, no sideways scrolling`, { ...options, timeout: 900_000 }, async () => {
     const { page, problems, close } = await open(browser, { lang, theme, width, height: width === 390 ? 844 : 800 })
     for (const path of PAGES) {
       await page.goto(base + path)

@@ -16,7 +16,7 @@ after(async () => {
   await server?.stop()
 })
 
-test('set up, sign out, sign in, and go on with a form after the session ended', { skip, timeout: 180_000 }, async () => {
+test('set up, sign out, sign in, and go on with a form after the session ended', { skip, timeout: 600_000 }, async () => {
   const { page, problems, close } = await open(browser)
   await page.goto(base + '/')
   await page.getByRole('heading', { name: 'Set up the console' }).waitFor()
