@@ -724,6 +724,7 @@ func TestALogThatWasLostIsNotElected(t *testing.T) {
 					s = f.brokers[1]
 				}
 				for _, k := range []*machine{m, s} { // nobody sees their connections end: both stay in the set
+					k.isolate(f.others(k)...)
 					disk := k.disk.CrashClone(f.rng, vfs.ProcessKill)
 					k.kill(true)
 					k.disk = disk
