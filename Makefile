@@ -72,10 +72,10 @@ sim: ## whole clusters in one process, virtual time, SIM (50) seeds of faults; S
 	$(GO) test -count=1 -timeout $$((20 + $(SIM) / 40))m -v ./test/sim -seeds $(SIM) | grep -v "^=== \|--- PASS"
 
 process: build ## the real binary at its edges: orderly end, second process, 10,000 connections, garbage
-	$(WITH_BIN) $(GO) test -count=1 -timeout 10m ./test/process
+	$(WITH_BIN) $(GO) test -count=1 -timeout 20m ./test/process
 
 crash: build ## the real binary under load, killed at random; power cuts on a simulated disk; damaged files
-	$(WITH_BIN) $(GO) test -count=1 -timeout 15m ./test/crash -seeds $(SEEDS)
+	$(WITH_BIN) $(GO) test -count=1 -timeout 30m ./test/crash -seeds $(SEEDS)
 
 crash-table: build ## runs the crash tests with more kills and writes docs/crash-table.md from what they saw
 	$(WITH_BIN) $(GO) test -count=1 -timeout 30m ./test/crash -seeds $(SEEDS) -kills 20 -table $(CURDIR)/docs/crash-table.md

@@ -51,7 +51,7 @@ func (e *env) member(id string, answer map[int32]func(*remoting.Request) *remoti
 
 func (m *member) ask(code int32, h remoting.HeaderAppender, body []byte) *remoting.Command {
 	m.e.Helper()
-	ctx, cancel := context.WithTimeout(m.e.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(m.e.Context(), time.Minute)
 	defer cancel()
 	r, err := m.c.Invoke(ctx, m.addr, &remoting.Command{Code: code, Header: h, Body: body})
 	if err != nil {

@@ -228,7 +228,7 @@ var kindCases = []testCase{
 		e.filled(0, 1)
 		h := e.pullHeader(0, 1)
 		h.SysFlag |= 2
-		h.SuspendTimeoutMillis = 10_000
+		h.SuspendTimeoutMillis = 30_000
 		c := e.dial(e.cluster.Addrs[0])
 		done := make(chan *bench.Reply, 1)
 		go func() {

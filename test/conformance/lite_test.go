@@ -65,7 +65,7 @@ func (e *env) popLiteHeader(client string) *protocol.PopLiteMessageRequestHeader
 // popLite pops until n messages came, without waiting in the server.
 func (e *env) popLite(n int, h *protocol.PopLiteMessageRequestHeader) (out []litePopped) {
 	e.Helper()
-	e.within(30*time.Second, fmt.Sprintf("%d messages are popped", n), func() bool {
+	e.eventually(fmt.Sprintf("%d messages are popped", n), func() bool {
 		r := e.call(e.b, protocol.ReqPopLiteMessage, h, nil)
 		if r.Code == protocol.RespPollingTimeout {
 			return len(out) >= n

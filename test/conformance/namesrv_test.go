@@ -41,7 +41,7 @@ func (e *env) route(topic string, version int32, standard bool) (code int32, bod
 
 func (e *env) frame(c net.Conn) (*protocol.Header, []byte) {
 	e.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	h, body, err := readFrame(bufio.NewReader(c))
 	if err != nil {
 		e.Fatal(err)
@@ -196,7 +196,7 @@ func (e *env) closes(b []byte) {
 	if _, err := c.Write(b); err != nil {
 		e.Fatal(err)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	if n, err := c.Read(make([]byte, 64)); err == nil || isTimeout(err) {
 		e.Errorf("read %d bytes, %v; want the connection closed", n, err)
 	}

@@ -125,7 +125,7 @@ func (e *env) fill(queue, n int) {
 func (e *env) comesAgain(h *protocol.PopMessageRequestHeader, n int) []popped {
 	e.Helper()
 	var out []popped
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for len(out) < n {
 		if time.Now().After(end) {
 			e.Fatalf("%d of %d messages came again", len(out), n)
@@ -228,7 +228,7 @@ var popCases = []testCase{
 		e.pop(e.popHeader(time.Minute))
 		go func() {
 			h := e.popHeader(time.Minute)
-			h.PollTime = 10_000
+			h.PollTime = 30_000
 			r, err := c.Call(protocol.ReqPopMessage, h, nil)
 			if err == nil && (r.Code != 0 || len(r.Body) == 0) {
 				err = fmt.Errorf("code %d, %d bytes", r.Code, len(r.Body))
@@ -252,7 +252,7 @@ var popCases = []testCase{
 		begin := time.Now()
 		r := e.call(e.b, protocol.ReqPopMessage, h, nil)
 		e.code(r, protocol.RespPollingTimeout)
-		if d := time.Since(begin); d < 300*time.Millisecond || d > 5*time.Second {
+		if d := time.Since(begin); d < 300*time.Millisecond || d > 20*time.Second {
 			e.Errorf("answered after %v", d)
 		}
 	}},

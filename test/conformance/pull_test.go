@@ -186,7 +186,7 @@ var pullCases = []testCase{
 		ch := make(chan answer, 1)
 		c := e.dial(e.cluster.Addrs[0])
 		h := e.pullHeader(0, 0)
-		h.SysFlag, h.SuspendTimeoutMillis = 2|4, 15000
+		h.SysFlag, h.SuspendTimeoutMillis = 2|4, 30000
 		go func() {
 			t := time.Now()
 			r, err := c.Call(protocol.ReqPullMessage, h, nil)
@@ -204,7 +204,7 @@ var pullCases = []testCase{
 		}
 		e.send(0, "", "wake")
 		a := <-ch
-		if a.code != 0 || a.n == 0 || a.took > 5*time.Second {
+		if a.code != 0 || a.n == 0 || a.took > 20*time.Second {
 			e.Errorf("code %d, %d bytes, after %v", a.code, a.n, a.took)
 		}
 	}},
@@ -215,7 +215,7 @@ var pullCases = []testCase{
 		ch := make(chan string, 1)
 		c := e.dial(e.cluster.Addrs[0])
 		h := e.pullHeader(0, 1)
-		h.Subscription, h.SysFlag, h.SuspendTimeoutMillis = "B", 2|4, 15000
+		h.Subscription, h.SysFlag, h.SuspendTimeoutMillis = "B", 2|4, 30000
 		go func() {
 			for {
 				r, err := c.Call(protocol.ReqPullMessage, h, nil)

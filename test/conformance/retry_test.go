@@ -49,7 +49,7 @@ func (e *env) at(r *bench.Reply) int64 {
 func (e *env) records(topic string, n int) []record.Message {
 	e.Helper()
 	var out []record.Message
-	e.within(15*time.Second, fmt.Sprintf("%d messages in %s", n, topic), func() bool {
+	e.eventually(fmt.Sprintf("%d messages in %s", n, topic), func() bool {
 		h := e.pullHeader(0, 0)
 		h.Topic, h.ConsumerGroup = topic, "conf_reader"
 		r := e.call(e.b, protocol.ReqPullMessage, h, nil)
@@ -72,17 +72,6 @@ func (e *env) records(topic string, n int) []record.Message {
 		e.Fatalf("%d messages in %s, want %d", len(out), topic, n)
 	}
 	return out
-}
-
-func (e *env) within(limit time.Duration, what string, f func() bool) {
-	e.Helper()
-	end := time.Now().Add(limit)
-	for !f() {
-		if time.Now().After(end) {
-			e.Fatalf("not within %v: %s", limit, what)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }
 
 func (e *env) prop(m *record.Message, name, want string) {

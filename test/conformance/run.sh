@@ -6,7 +6,7 @@ export COMETMQ_BIN=${COMETMQ_BIN:-$PWD/bin/cometmq}
 res=$(mktemp -d); trap 'rm -rf "$res"' EXIT
 rc=0
 for t in ours java; do
-  CONFORMANCE_RESULT=$res/$t go test -count=1 -timeout 10m ./test/conformance -target $t || rc=1
+  CONFORMANCE_RESULT=$res/$t go test -count=1 -timeout 20m ./test/conformance -target $t || rc=1
 done
 for t in ours java; do [ -f "$res/$t" ] && awk '{print "conformance " $1 ": " $2 " passed, " $3 " failed"}' "$res/$t" || echo "conformance $t: not run"; done
 exit $rc

@@ -164,7 +164,7 @@ var staticCases = []testCase{
 		e.logical()
 		c := e.dial(e.cluster.Addrs[0])
 		h := e.pullHeader(5, 0)
-		h.SysFlag, h.SuspendTimeoutMillis = 4|2, 10000
+		h.SysFlag, h.SuspendTimeoutMillis = 4|2, 30000
 		woken := make(chan *bench.Reply, 1)
 		go func() {
 			r, err := c.Call(protocol.ReqPullMessage, h, nil)

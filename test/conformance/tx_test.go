@@ -75,7 +75,7 @@ func (e *env) producer() *member {
 func (m *member) question(n int) remoting.Command {
 	m.e.Helper()
 	var out remoting.Command
-	m.e.within(20*time.Second, fmt.Sprintf("question %d", n), func() bool {
+	m.e.eventually(fmt.Sprintf("question %d", n), func() bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if len(m.got) > n {
@@ -284,7 +284,7 @@ var txCases = []testCase{
 			}
 			return false
 		}
-		e.within(15*time.Second, "the message in TRANS_CHECK_MAX_TIME_TOPIC", given)
+		e.eventually("the message in TRANS_CHECK_MAX_TIME_TOPIC", given)
 		time.Sleep(1500 * time.Millisecond)
 		if n := m.questions(); n != txChecks {
 			e.Errorf("asked %d times, want %d", n, txChecks)
@@ -321,7 +321,7 @@ var txCases = []testCase{
 		e.create(1)
 		h := e.half(0, "", "half")
 		e.code(e.end(h, record.SysFlagCommit), 0)
-		e.within(30*time.Second, "progress behind the half message", func() bool {
+		e.eventually("progress behind the half message", func() bool {
 			r := e.call(e.b, protocol.ReqQueryConsumerOffset, &protocol.QueryConsumerOffsetRequestHeader{
 				ConsumerGroup: "CID_RMQ_SYS_TRANS", Topic: "RMQ_SYS_TRANS_HALF_TOPIC", QueueID: 0,
 			}, nil)
