@@ -20,7 +20,7 @@ func releaseText() {
 	if err != nil {
 		return
 	}
-	defer maps.Close()
+	defer func() { _ = maps.Close() }()
 	for sc := bufio.NewScanner(maps); sc.Scan(); { // from-to perms offset device inode path
 		f := strings.Fields(sc.Text())
 		if len(f) < 6 || f[5] != exe || strings.Contains(f[1], "w") {
