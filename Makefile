@@ -129,7 +129,7 @@ golden: ## makes the golden files again with the real Java classes
 	test/golden/generate.sh
 
 generate: ## runs the code generators
-	$(GO) generate ./internal/protocol
+	$(GO) generate ./internal/protocol ./internal/api/amqpapi/amqp10
 
 docs: ## writes the parts of docs/ that are made from the code
 	$(GO) run ./test/docs/docgen
