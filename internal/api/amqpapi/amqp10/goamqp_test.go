@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -105,7 +106,8 @@ func TestClientOfAzure(t *testing.T) {
 			t.Fatalf("%s: %v", mech, err)
 		}
 		talk(t, c)
-		if err := c.Close(); err != nil {
+		// A pipe loses what the client writes after our Close; a socket would take it.
+		if err := c.Close(); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("close: %v", err)
 		}
 	}
