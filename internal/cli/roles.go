@@ -242,7 +242,7 @@ func newServerCmd(env *Env) *cobra.Command {
 			}
 			o := node.Options{Namesrv: n, Broker: b, Dashboard: d, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log, Level: level, Levels: logs.levels}
 			return serve(cmd.Context(), o, func(n *node.Node) error {
-				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nMQTT        %s\nmetrics     %s\ndashboard   %s\n", n.NamesrvAddr(), n.BrokerAddr(), mqttLine(n), page(n), dashboardLine(n))
+				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nMQTT        %s\nAMQP        %s\nmetrics     %s\ndashboard   %s\n", n.NamesrvAddr(), n.BrokerAddr(), mqttLine(n), amqpLine(n), page(n), dashboardLine(n))
 				return err
 			})
 		},

@@ -24,6 +24,7 @@ type Broker struct {
 	Metrics  Metrics
 	Quotas   Quotas
 	MQTT     MQTT
+	AMQP     AMQP
 	Process  Process
 
 	// Set are the values that somebody set, by key, those of keys that are not served here among them.
@@ -234,7 +235,7 @@ func DefaultBroker(h Host) Broker {
 		Auth:    defaultAuth(), TLS: defaultTLS(), Control: defaultControl(),
 		// Differs from Java: the page for Prometheus is there unless it is switched off. A port that is taken costs the page and a
 		// warning, not the start of the broker.
-		Metrics: defaultMetrics(MetricsPage), Quotas: Quotas{MaxDelay: 500 * time.Millisecond}, MQTT: defaultMQTT(),
+		Metrics: defaultMetrics(MetricsPage), Quotas: Quotas{MaxDelay: 500 * time.Millisecond}, MQTT: defaultMQTT(), AMQP: defaultAMQP(),
 		Process: Process{
 			Home: h.RocketMQHome, Blacklist: "configBlackList;brokerConfigPath", ShutdownWait: 30 * time.Second, LogLevel: "info", LogFormat: "text",
 		},

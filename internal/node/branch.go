@@ -13,8 +13,9 @@ import (
 // trunk is a listener that outlives those who serve its connections. Each of them has a branch; while there is none, connections
 // are closed at once.
 type trunk struct {
-	l   net.Listener
-	log *slog.Logger
+	l    net.Listener
+	what string // connects
+	log  *slog.Logger
 
 	mu  sync.Mutex // guards now
 	now *branch
@@ -52,9 +53,9 @@ func (t *trunk) serve(ctx context.Context) error {
 			}
 			return ctx.Err()
 		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("listener for slaves: %w", err)
+			return fmt.Errorf("listener for %ss: %w", t.what, err)
 		case err != nil: // too many open files passes
-			t.log.Error("accept a slave", "err", err)
+			t.log.Error("accept a connection", "of", t.what, "err", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(acceptAgain):

@@ -48,6 +48,7 @@ type brokerPart struct {
 	member    *member.Member        // nil without controllers
 	cuts      chan cut
 	mqtt      mqttPorts
+	amqp      *trunk  // where AMQP clients connect; nil without enableAmqp
 	access    *access // nil: everybody may do everything
 	quotas    *quota.Table
 	secure    *secure
@@ -161,12 +162,15 @@ func (p *brokerPart) listen(ctx context.Context) error {
 	if c.Replica.TLS {
 		ha = p.secure.listenHA(ha)
 	}
-	p.ha = &trunk{l: ha, log: p.log}
+	p.ha = &trunk{l: ha, what: "slave", log: p.log}
 	p.addr = reachable(main.Addr(), c.Identity.IP1)
 	if p.advertised, err = netip.ParseAddrPort(p.addr); err != nil {
 		return fmt.Errorf("brokerIP1=%s: want an IP address: %w", c.Identity.IP1, err)
 	}
-	return p.listenMQTT(ctx)
+	if err := p.listenMQTT(ctx); err != nil {
+		return err
+	}
+	return p.listenAMQP(ctx)
 }
 
 // run serves until stop, or until a part of the broker fails.
@@ -179,6 +183,9 @@ func (p *brokerPart) run() error {
 	g.Go(func() error { return quiet(p.ha.serve(ctx)) })
 	for _, l := range p.mqtt.all {
 		g.Go(func() error { return quiet(p.serveMQTT(ctx, l)) })
+	}
+	if p.amqp != nil {
+		g.Go(func() error { return quiet(p.amqp.serve(ctx)) })
 	}
 	g.Go(func() error { return quiet(p.access.run(ctx)) })
 	g.Go(func() error { return quiet(p.secure.run(ctx)) })
@@ -248,6 +255,9 @@ func (p *brokerPart) abandon() {
 	}
 	for _, l := range p.mqtt.all {
 		_ = l.Close()
+	}
+	if p.amqp != nil {
+		_ = p.amqp.l.Close()
 	}
 	if p.client != nil {
 		p.client.Close()

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cometmq/cometmq/internal/api/amqpapi"
 	"github.com/cometmq/cometmq/internal/api/mqttapi"
 	"github.com/cometmq/cometmq/internal/api/mqttapi/state"
 	"github.com/cometmq/cometmq/internal/api/remotingapi"
@@ -42,6 +43,8 @@ type engine struct {
 	mqtt     *mqttapi.Server                 // nil without enableMqtt, and in a slave
 	sessions *state.Store                    // of mqtt
 
+	amqp *amqpapi.Server // nil without enableAmqp, and in a slave
+
 	// Of controller mode, instead of master and slave.
 	epochs *replication.Epochs
 	ruler  *replication.SwitchMaster
@@ -51,6 +54,7 @@ type engine struct {
 	// What handlers wait for ends with asked. The rest are what runs, in the order of its end.
 	asked                         context.Context
 	stopAsked                     context.CancelFunc
+	serving                       *task // of amqp
 	replicating, working, storing *task
 
 	page  chan struct{} // one token: who has it reads figures, or closes the store for ever
@@ -133,6 +137,7 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 	if err = p.replicate(e); err != nil {
 		return nil, err
 	}
+	p.openAMQP(e)
 	e.role.TruncateTo, e.role.Wipe = nil, false // done
 	return e, p.openMQTT(e, o)
 }
@@ -153,6 +158,10 @@ func (e *engine) start(p *brokerPart) {
 	e.storing = begin(ctx, "the store", p.failed, e.store.Run)
 	e.working = begin(ctx, "the broker", p.failed, e.core.Run)
 	e.replicating = begin(ctx, "replication", p.failed, func(ctx context.Context) error { return e.replicate(ctx, p) })
+	if e.amqp != nil {
+		l := p.amqp.grow()
+		e.serving = begin(ctx, "AMQP", p.failed, func(ctx context.Context) error { return e.amqp.Serve(ctx, l) })
+	}
 }
 
 func (e *engine) replicate(ctx context.Context, p *brokerPart) error {
@@ -202,7 +211,10 @@ func (e *engine) end(quiet func()) error {
 		e.over.Store(true)
 		e.stopAsked()
 		e.endMQTT()
-		e.err = e.replicating.end()
+		if e.serving != nil {
+			e.err = e.serving.end()
+		}
+		e.err = errors.Join(e.err, e.replicating.end())
 		e.err = errors.Join(e.err, e.working.end()) // answers what is parked
 		e.err = errors.Join(e.err, e.store.Settle())
 		quiet()

@@ -46,13 +46,17 @@ G=org.apache.rocketmq
 jars server-5.5.0 $G:rocketmq-namesrv:5.5.0 $G:rocketmq-broker:5.5.0 $G:rocketmq-tools:5.5.0 $G:rocketmq-client:5.5.0 $G:rocketmq-example:5.5.0
 jars server-5.3.3 $G:rocketmq-namesrv:5.3.3 $G:rocketmq-broker:5.3.3 $G:rocketmq-tools:5.3.3 $G:rocketmq-client:5.3.3
 jars client-4.9.8 $G:rocketmq-client:4.9.8
+jars qpid-jms-1.15.0 org.apache.qpid:qpid-jms-client:1.15.0
 
 # Compiled once for each client version, again when a source is newer or another set of sources: java/ is what all clients
-# can do, java-5.5.0/ what the newest can.
+# can do, java-5.5.0/ what the newest can, java-jms/ what JMS clients can.
 BUILD=${PWD%/test/peer}/build
-for v in server-5.5.0 client-4.9.8; do
+for v in server-5.5.0 client-4.9.8 qpid-jms-1.15.0; do
   out="$BUILD/classes-$v"
-  sources=$(ls java/*.java; [ ! -d "java-${v#*-}" ] || ls "java-${v#*-}"/*.java)
+  case $v in
+    qpid-jms-*) sources=$(ls java/Run.java java-jms/*.java) ;;
+    *) sources=$(ls java/*.java; [ ! -d "java-${v#*-}" ] || ls "java-${v#*-}"/*.java) ;;
+  esac
   if [ "$(cat "$out/.complete" 2>/dev/null)" != "$sources" ] || [ -n "$(find $sources -newer "$out/.complete")" ]; then
     say "compiling the Java clients for $v"
     rm -rf "$out"; mkdir -p "$out"

@@ -35,11 +35,46 @@ func parseAddress(address string, capabilities []string) (place, error) {
 	if topic == "" || joined && group == "" {
 		return place{}, mq.Errorf(mq.KindInvalidParameter, "the address %q names nothing", address)
 	}
+	topic = legalName(topic)
 	switch {
 	case joined:
-		return place{topic: topic, group: group}, nil
+		return place{topic: topic, group: legalName(group)}, nil
 	case isTopic:
 		return place{topic: topic, subs: true}, nil
 	}
 	return place{topic: topic, group: queueGroup + topic}, nil
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+// legalName writes a name of JMS, which may have any characters, with those that names of topics and groups may have: others are %XX, as
+// in a URL. So orders.in is the topic orders%2Ein. A % stays as it is, because there are topics that begin with one.
+func legalName(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '%', c == '|', c == '_', c == '-':
+			b.WriteByte(c)
+		default:
+			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
+		}
+	}
+	return b.String()
+}
+
+// spokenName is the name that legalName has written: of a topic as AMQP clients call it.
+func spokenName(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			hi, lo := strings.IndexByte(hexDigits, s[i+1]), strings.IndexByte(hexDigits, s[i+2])
+			if hi >= 0 && lo >= 0 && legalName(string([]byte{byte(hi<<4 | lo)})) == s[i:i+3] {
+				b.WriteByte(byte(hi<<4 | lo))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }

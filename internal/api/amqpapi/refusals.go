@@ -35,6 +35,14 @@ var conditions = [mq.Kinds]string{
 	mq.KindNotLeader:             amqp10.CondIllegalState,
 }
 
+// forbidden is a refusal of package auth as an *mq.Error.
+func forbidden(err error) error {
+	if err == nil {
+		return nil
+	}
+	return mq.Errorf(mq.KindNoPermission, "%s", err.Error())
+}
+
 // refusal is err for a client.
 func refusal(err error) *amqp10.Error {
 	return amqp10.NewError(conditions[mq.KindOf(err)], err.Error())

@@ -1,8 +1,11 @@
 package amqpapi
 
 import (
+	"bytes"
+	"compress/zlib"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -41,14 +44,19 @@ func decode64(p record.Props, name string) ([]byte, bool) {
 	return b, err == nil
 }
 
+// decode reads a message that a client has sent. The error is an *mq.Error.
+func decode(payload []byte) (*amqp10.Message, error) {
+	m, err := amqp10.DecodeMessage(payload)
+	if err != nil {
+		return nil, mq.Errorf(mq.KindMessageIllegal, "message: %v", err)
+	}
+	return m, nil
+}
+
 // toStored makes of an AMQP message what other clients can read: the body is the bytes of a data body or the text of a string, and
 // application properties are properties. What has no counterpart is kept beside, so that an AMQP client gets the same message back. now
 // is in ms and counts for a time to live without a creation time. The error is an *mq.Error.
-func toStored(payload []byte, now int64) (body []byte, props record.Props, err error) {
-	m, err := amqp10.DecodeMessage(payload)
-	if err != nil {
-		return nil, nil, mq.Errorf(mq.KindMessageIllegal, "message: %v", err)
-	}
+func toStored(m *amqp10.Message, now int64) (body []byte, props record.Props, err error) {
 	var p []byte
 	if body, p, err = bodyToStored(m, p); err != nil {
 		return nil, nil, mq.Errorf(mq.KindMessageIllegal, "body: %v", err)
@@ -160,7 +168,7 @@ func fromStored(s *record.Message, textByDefault bool) ([]byte, error) {
 		h.MessageID = amqp10.StringValue(string(x.UniqKey))
 	}
 	if !ours {
-		h.To = amqp10.StringValue(string(s.Topic))
+		h.To = amqp10.StringValue(spokenName(string(s.Topic)))
 		h.CreationTime = amqp10.Some(s.BornTime)
 		if len(x.Tags) > 0 {
 			h.Subject = amqp10.Some(string(x.Tags))
@@ -176,14 +184,33 @@ func fromStored(s *record.Message, textByDefault bool) ([]byte, error) {
 
 func bodyFromStored(m *amqp10.Message, s *record.Message, foreign, textByDefault bool) {
 	kind, _ := s.Props.Get(propBody)
+	body := unpack(s)
 	msgType, typed := s.Props.Get(propMsgType)
 	switch {
 	case string(kind) == bodySections:
-		m.Body = s.Body
+		m.Body = body
 	case string(kind) == bodyText,
-		foreign && utf8.Valid(s.Body) && (typed && string(msgType) == strconv.Itoa(msgTypeText) || !typed && textByDefault):
-		m.SetValue(amqp10.Value{Kind: amqp10.String, Bytes: s.Body})
+		foreign && utf8.Valid(body) && (typed && string(msgType) == strconv.Itoa(msgTypeText) || !typed && textByDefault):
+		m.SetValue(amqp10.Value{Kind: amqp10.String, Bytes: body})
 	default:
-		m.SetData(s.Body)
+		m.SetData(body)
 	}
+}
+
+// maxUnpacked bounds a body that is unpacked.
+const maxUnpacked = 64 << 20
+
+// unpack returns the body as the producer gave it to its client; one that cannot be unpacked stays as it is.
+func unpack(m *record.Message) []byte {
+	if m.SysFlag&record.SysFlagCompressed == 0 {
+		return m.Body
+	}
+	if kind := m.SysFlag & record.SysFlagCompressionMask; kind == 0 || kind == record.SysFlagZLIB {
+		if z, err := zlib.NewReader(bytes.NewReader(m.Body)); err == nil {
+			if b, err := io.ReadAll(io.LimitReader(z, maxUnpacked)); err == nil {
+				return b
+			}
+		}
+	}
+	return m.Body
 }

@@ -110,6 +110,7 @@ type Conn struct {
 	remote   Open
 	sentOpen bool
 	told     bool // Handler.Close was called
+	parted   bool // the peer's Close has come
 
 	now           time.Time
 	lastIn        time.Time
@@ -164,6 +165,9 @@ func (c *Conn) Output(dst []byte) []byte {
 	c.out = c.out[:0]
 	return dst
 }
+
+// Lost reports that the peer has not closed: if the connection is over it just went away, or was sent away.
+func (c *Conn) Lost() bool { return !c.parted }
 
 // Pending is how many bytes Output holds. A handler that sends should stop above some measure and go on when it has shrunk.
 func (c *Conn) Pending() int { return len(c.out) }
@@ -394,6 +398,7 @@ func (c *Conn) gotOpen(o *Open) {
 }
 
 func (c *Conn) gotClose(err *Error) {
+	c.parted = true
 	wasOpen := c.phase == opened
 	if c.phase == awaitOpen {
 		wasOpen = true

@@ -22,9 +22,11 @@ func (q *queueServer) serve(l *Link) {
 	for l.Sender && l.Attached() && l.Credit() > 0 && len(q.messages) > 0 {
 		m := q.messages[0]
 		q.messages = q.messages[1:]
-		if _, err := l.Send([]byte{1}, m, false, nil); err != nil {
+		d, err := l.Send([]byte{1}, m, false, nil)
+		if err != nil {
 			return
 		}
+		d.User = m
 	}
 	l.Drained()
 }
@@ -62,7 +64,8 @@ func (q *queueServer) Flow(l *Link) { q.serve(l) }
 func (q *queueServer) Disposition(d *Delivery, st Composite, settled bool) {
 	q.end.Disposition(d, st, settled)
 	if _, ok := st.(*Released); ok {
-		q.messages = append(q.messages, d.Payload)
+		m, _ := d.User.([]byte)
+		q.messages = append(q.messages, m)
 		q.all()
 	}
 	if !settled {

@@ -47,7 +47,7 @@ type Delivery struct {
 	Format  uint32
 	Settled bool      // by the sender, in the transfer
 	State   Composite // in the transfer
-	Payload []byte    // the message; of an outgoing one the caller's, not to be changed until it is settled
+	Payload []byte    // the message; of an outgoing one the caller's, not to be changed until it is sent, nil then
 	User    any       // the handler's
 
 	offset, sent int

@@ -11,6 +11,11 @@ import (
 
 const (
 	readSize = 64 << 10
+	// linger is how long the peer may take to close the stream once all is said: who closes first, while something from the peer is
+	// still on its way, may take away what the peer has not read yet.
+	linger = 3 * time.Second
+	// writeWait is how long the peer may take to read something of what it is sent.
+	writeWait = 30 * time.Second
 	// highWater is how much output may wait before nothing more is read from the peer: one that does not read what it is sent is not
 	// served either.
 	highWater = 4 << 20
@@ -23,6 +28,8 @@ type Runner struct {
 	room   chan struct{} // output has shrunk
 	// Written, when set, is called under the lock each time all output was written.
 	Written func(c *Conn)
+	// Busy, when set, is asked after each read, not under the lock: while it says true nothing is read. Resume has it asked again.
+	Busy func() bool
 
 	mu   sync.Mutex // guards conn, and with it all its sessions and links
 	conn *Conn
@@ -64,6 +71,9 @@ func (r *Runner) Run(ctx context.Context) error {
 		r.read(ctx)
 	}()
 	err := r.write(ctx, reader)
+	if err == nil {
+		r.part(reader)
+	}
 	cancel()
 	_ = r.stream.Close()
 	<-reader
@@ -72,7 +82,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	if !r.conn.Done() {
 		r.conn.stop(nil)
 	}
-	if err == nil {
+	if timeout, ok := errors.AsType[net.Error](r.err); err == nil && !(ok && timeout.Timeout()) { // of part
 		err = r.err
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
@@ -81,37 +91,59 @@ func (r *Runner) Run(ctx context.Context) error {
 	return err
 }
 
+// part ends a stream on which all is said: the peer hears that nothing more comes, and has some time to say so itself.
+func (r *Runner) part(reader <-chan struct{}) {
+	_ = r.stream.SetReadDeadline(time.Now().Add(linger))
+	if half, ok := r.stream.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	<-reader
+}
+
+// Resume has Busy asked again.
+func (r *Runner) Resume() { signal(r.room) }
+
+// read hands what comes to the connection, and when that is over throws away what still comes, until the peer closes the stream.
 func (r *Runner) read(ctx context.Context) {
 	buf := make([]byte, readSize)
 	for {
 		n, err := r.stream.Read(buf)
 		r.mu.Lock()
+		var refused error
 		if n > 0 {
-			if e := r.conn.Receive(time.Now(), buf[:n]); e != nil {
-				err = e
-			}
+			refused = r.conn.Receive(time.Now(), buf[:n])
 		}
-		full := r.conn.Pending() > highWater
-		if err == nil && r.conn.Done() {
-			err = io.EOF
+		over := refused != nil || r.conn.Done()
+		if r.err = refused; refused == nil {
+			r.err = err
 		}
-		r.err = err
 		r.mu.Unlock()
 		signal(r.wake)
-		if err != nil {
+		switch {
+		case err != nil:
+			return
+		case over:
+			_, _ = io.Copy(io.Discard, r.stream)
 			return
 		}
-		for full {
+		for r.full() {
 			select {
 			case <-r.room:
 			case <-ctx.Done():
 				return
 			}
-			r.mu.Lock()
-			full = r.conn.Pending() > highWater
-			r.mu.Unlock()
 		}
 	}
+}
+
+// full reports whether nothing more is to be read now.
+func (r *Runner) full() bool {
+	if r.Busy != nil && r.Busy() {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conn.Pending() > highWater
 }
 
 // write sends output until there is nothing more to come.
@@ -126,6 +158,7 @@ func (r *Runner) write(ctx context.Context, reader <-chan struct{}) error {
 		done := r.conn.Done()
 		r.mu.Unlock()
 		if len(buf) > 0 {
+			_ = r.stream.SetWriteDeadline(time.Now().Add(writeWait))
 			if _, err := r.stream.Write(buf); err != nil {
 				return err
 			}

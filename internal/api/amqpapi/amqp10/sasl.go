@@ -29,8 +29,9 @@ const (
 type Login interface {
 	// Mechanisms are those offered to this connection, best first.
 	Mechanisms() []string
-	// Password is that of a user, for PLAIN and SCRAM.
-	Password(user string) (password string, ok bool)
+	// Prove reports whether proof, which is called once at most, takes the password of a user. An unknown user takes as long as a known
+	// one.
+	Prove(user string, proof func(password string) bool) bool
 	// Salt is the salt of a user for SCRAM: always the same one for a name, also for one that does not exist.
 	Salt(user string) []byte
 	// External is the user that the transport has proved, for EXTERNAL.
@@ -115,8 +116,7 @@ func (c *Conn) saslResponse(msg []byte) (bool, error) {
 			return c.outcome(saslSys, nil)
 		}
 		user := string(part[1])
-		want, ok := c.cfg.Login.Password(user)
-		if subtle.ConstantTimeCompare([]byte(want), part[2]) != 1 || !ok {
+		if !c.cfg.Login.Prove(user, func(want string) bool { return subtle.ConstantTimeCompare([]byte(want), part[2]) == 1 }) {
 			return c.outcome(saslAuth, nil)
 		}
 		c.user = user

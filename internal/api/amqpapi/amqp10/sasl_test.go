@@ -13,8 +13,11 @@ type login struct {
 	salt       []byte
 }
 
-func (l *login) Mechanisms() []string                { return l.mechanisms }
-func (l *login) Password(user string) (string, bool) { p, ok := l.users[user]; return p, ok }
+func (l *login) Mechanisms() []string { return l.mechanisms }
+func (l *login) Prove(user string, proof func(string) bool) bool {
+	p, ok := l.users[user]
+	return proof(p) && ok
+}
 func (l *login) Salt(string) []byte {
 	if l.salt == nil {
 		return []byte("salt")

@@ -122,16 +122,17 @@ func (s *scramServer) final(msg []byte) ([]byte, error) {
 	if a['r'] != s.combined || a['c'] != base64.StdEncoding.EncodeToString([]byte(s.gs2)) {
 		return nil, errLogin
 	}
-	password, ok := s.login.Password(s.user)
-	stored, _, signature, server, err := scramKeys(s.hash, password, s.salted, scramRounds, s.message+","+text[:i])
-	if err != nil {
-		return nil, err
-	}
-	if len(proof) != len(signature) {
-		return nil, errLogin
-	}
-	subtle.XORBytes(proof, proof, signature)
-	if subtle.ConstantTimeCompare(digest(s.hash, proof), stored) != 1 || !ok {
+	var server []byte
+	if !s.login.Prove(s.user, func(password string) bool {
+		stored, _, signature, own, err := scramKeys(s.hash, password, s.salted, scramRounds, s.message+","+text[:i])
+		if err != nil || len(proof) != len(signature) {
+			return false
+		}
+		server = own
+		key := make([]byte, len(proof))
+		subtle.XORBytes(key, proof, signature)
+		return subtle.ConstantTimeCompare(digest(s.hash, key), stored) == 1
+	}) {
 		return nil, errLogin
 	}
 	return []byte("v=" + base64.StdEncoding.EncodeToString(server)), nil

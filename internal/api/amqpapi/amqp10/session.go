@@ -133,6 +133,12 @@ func (s *Session) gotFlow(f *Flow) {
 		if f.Echo {
 			s.send(s.flow())
 		}
+		s.pump()
+		for _, l := range s.local { // there may be room for more messages
+			if l.Sender && l.Attached() && l.credit > 0 {
+				s.Conn.handler.Flow(l)
+			}
+		}
 		return
 	}
 	l := s.remote[f.Handle.V]
@@ -226,9 +232,7 @@ func (s *Session) transmit(d *Delivery) bool {
 		s.nextOut++
 		s.remoteWindow--
 		if !f.More {
-			if d.Settled {
-				d.Payload = nil
-			}
+			d.Payload = nil // it is not sent twice: links are not resumed
 			return true
 		}
 	}
