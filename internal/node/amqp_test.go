@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -25,9 +26,7 @@ func amqpWorld(t *testing.T, set map[string]string) (*world, *Node) {
 	t.Helper()
 	w := newWorld(t)
 	flags := map[string]string{"enableAmqp": "true"}
-	for k, v := range set {
-		flags[k] = v
-	}
+	maps.Copy(flags, set)
 	n := w.start(w.options(flags))
 	t.Cleanup(func() { must(t, n.Shutdown(context.WithoutCancel(t.Context()))) })
 	return w, n

@@ -59,7 +59,7 @@ func prop(s *record.Message, name string) string {
 
 func TestTypesOfPropertiesSurvive(t *testing.T) {
 	t.Parallel()
-	num := func(k amqp10.Kind, n int64) amqp10.Value { return amqp10.NumValue(k, n) }
+	num := amqp10.NumValue
 	values := map[string]amqp10.Value{
 		"bool": amqp10.BoolValue(true), "false": amqp10.BoolValue(false), "byte": num(amqp10.Byte, -128), "short": num(amqp10.Short, -32768),
 		"int": num(amqp10.Int, math.MinInt32), "long": num(amqp10.Long, math.MinInt64), "ubyte": num(amqp10.Ubyte, 255),

@@ -3,6 +3,7 @@ package amqp10
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,9 @@ func (e *end) Open(_ *Conn, o *Open) *Error {
 	}
 	return nil
 }
+
 func (e *end) Begin(*Session) { e.note("begin") }
+
 func (e *end) Attach(l *Link) {
 	e.note("attach %s", l.Name)
 	if e.attach != nil {
@@ -58,6 +61,7 @@ func (e *end) Disposition(d *Delivery, st Composite, settled bool) {
 		e.dispose(d, st, settled)
 	}
 }
+
 func (e *end) Detach(l *Link, closed bool, err *Error) {
 	e.note("detach %s %v %s", l.Name, closed, cond(err))
 }
@@ -73,12 +77,9 @@ func cond(err *Error) string {
 
 func (e *end) has(t *testing.T, want string) {
 	t.Helper()
-	for _, l := range e.log {
-		if l == want {
-			return
-		}
+	if !slices.Contains(e.log, want) {
+		t.Errorf("no %q in %q", want, e.log)
 	}
-	t.Errorf("no %q in %q", want, e.log)
 }
 
 var start = time.UnixMilli(1e12)

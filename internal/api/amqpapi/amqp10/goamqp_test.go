@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/Azure/go-amqp"
+
+	"github.com/cometmq/cometmq/internal/testkit/memnet"
 )
 
 // queueServer is a handler that keeps what it is sent in memory and gives it back: the smallest thing that a client can talk to.
@@ -76,7 +77,20 @@ func (q *queueServer) Disposition(d *Delivery, st Composite, settled bool) {
 // dial runs a server for one connection and connects the client of Azure to it.
 func dial(t *testing.T, cfg Config, o *amqp.ConnOptions) (*amqp.Conn, error) {
 	t.Helper()
-	here, there := net.Pipe()
+	// Not net.Pipe: the client knows net.ErrClosed only as the end of its own connection.
+	network := memnet.New()
+	l, err := network.Listen("127.0.0.1:5672")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := network.Dial(t.Context(), "tcp", "127.0.0.1:5672")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
 	q := &queueServer{}
 	cfg.ContainerID = "server"
 	q.Conn = New(cfg, q, time.Now())
@@ -88,6 +102,7 @@ func dial(t *testing.T, cfg Config, o *amqp.ConnOptions) (*amqp.Conn, error) {
 		cancel()
 		<-done
 		_ = here.Close()
+		_ = l.Close()
 	})
 	return amqp.NewConn(t.Context(), here, o)
 }
@@ -130,7 +145,7 @@ func talk(t *testing.T, c *amqp.Conn) {
 		m := amqp.NewMessage(b)
 		m.Properties = &amqp.MessageProperties{MessageID: "id", Subject: new(string)}
 		m.ApplicationProperties = map[string]any{"n": int32(7), "f": 1.5, "t": true, "s": "x", "l": int64(1) << 40}
-		if err := snd.Send(ctx, m, nil); err != nil {
+		if err = snd.Send(ctx, m, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -34,7 +34,6 @@ type Link struct {
 	drain   bool   // the receiver wants the credit used up
 	partial *Delivery
 	size    uint64 // of partial
-	discard bool   // the rest of a message that was refused
 
 	mode uint8 // snd-settle-mode agreed
 }

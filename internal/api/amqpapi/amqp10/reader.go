@@ -3,6 +3,7 @@ package amqp10
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -243,27 +244,20 @@ func (r *Reader) variable(c byte, k Kind) ([]byte, error) {
 		}
 		n = int(b[0])
 	default:
-		u, err := r.size32()
-		if err != nil {
+		var err error
+		if n, err = r.size32(); err != nil {
 			return nil, err
 		}
-		n = u
 	}
 	b, err := r.take(n)
 	if err != nil {
 		return nil, err
 	}
-	switch k {
-	case String:
-		if !utf8.Valid(b) {
-			return nil, r.fail("a string that is not UTF-8")
-		}
-	case Symbol:
-		for _, x := range b {
-			if x >= 0x80 {
-				return nil, r.fail("a symbol that is not ASCII")
-			}
-		}
+	if k == String && !utf8.Valid(b) {
+		return nil, r.fail("a string that is not UTF-8")
+	}
+	if k == Symbol && slices.ContainsFunc(b, func(x byte) bool { return x >= 0x80 }) {
+		return nil, r.fail("a symbol that is not ASCII")
 	}
 	return b, nil
 }
@@ -287,8 +281,8 @@ func (r *Reader) body(c byte) (count, end int, err error) {
 		return 0, r.pos, nil
 	}
 	if c&0x10 != 0 { // 0xd., 0xf.: four bytes each
-		n, err := r.size32()
-		if err != nil {
+		var n int
+		if n, err = r.size32(); err != nil {
 			return 0, 0, err
 		}
 		if n < 4 {
@@ -450,20 +444,19 @@ func (r *Reader) Skip() error {
 		r.pos--
 		return r.fail("no type has the constructor 0x%02x", c)
 	case Described:
-		if err := r.enter(); err != nil {
+		if err = r.enter(); err != nil {
 			return err
 		}
 		defer r.leave()
-		if err := r.Skip(); err != nil {
+		if err = r.Skip(); err != nil {
 			return err
 		}
 		return r.Skip()
 	case List, MapKind, Array:
-		_, end, err := r.body(c)
-		if err == nil {
+		var end int
+		if _, end, err = r.body(c); err == nil {
 			r.pos = end
 		}
-		return err
 	case Decimal128, UUID, Binary, String, Symbol:
 		_, err = r.variable(c, k)
 	default:

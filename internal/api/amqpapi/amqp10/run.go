@@ -82,13 +82,18 @@ func (r *Runner) Run(ctx context.Context) error {
 	if !r.conn.Done() {
 		r.conn.stop(nil)
 	}
-	if timeout, ok := errors.AsType[net.Error](r.err); err == nil && !(ok && timeout.Timeout()) { // of part
+	if err == nil && !isTimeout(r.err) { // of part
 		err = r.err
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
 		return nil
 	}
 	return err
+}
+
+func isTimeout(err error) bool {
+	t, ok := errors.AsType[net.Error](err)
+	return ok && t.Timeout()
 }
 
 // part ends a stream on which all is said: the peer hears that nothing more comes, and has some time to say so itself.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"strconv"
 	"strings"
 )
 
@@ -161,7 +162,7 @@ func (s *scramClient) final(challenge []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("SCRAM salt: %w", err)
 	}
-	if !strings.HasPrefix(a['r'], s.nonce) || a['i'] != fmt.Sprint(scramRounds) {
+	if !strings.HasPrefix(a['r'], s.nonce) || a['i'] != strconv.Itoa(scramRounds) {
 		return nil, errors.New("SCRAM: the server's nonce or count is not acceptable")
 	}
 	without := "c=biws,r=" + a['r']

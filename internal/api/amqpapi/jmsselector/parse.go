@@ -175,7 +175,7 @@ func (p *parser) comparable(op string, a, b typed) {
 			p.fail("strings and truth values are equal or not, %s is for numbers", op)
 		}
 	}
-	if a.kind != Null && b.kind != Null && a.kind != b.kind && !(number(a.kind) && number(b.kind)) {
+	if known := a.kind != Null && b.kind != Null; known && a.kind != b.kind && (!number(a.kind) || !number(b.kind)) {
 		p.fail("values of different types")
 	}
 }
