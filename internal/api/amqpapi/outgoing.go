@@ -350,14 +350,14 @@ func (o *outgoing) hide(it *item, d time.Duration, quietly bool) {
 func (o *outgoing) dead(it *item) {
 	c := o.c
 	r := o.request(it)
-	svc, ctx, log := c.s.o.Service, c.ctx, c.log
-	svc.GiveBack(ctx, &mq.GiveBackRequest{Group: o.place.group, At: it.at, DelayLevel: -1}, func(refused *mq.Error) {
+	svc, log := c.s.o.Service, c.log
+	svc.GiveBack(c.ctx, &mq.GiveBackRequest{Group: o.place.group, At: it.at, DelayLevel: -1}, func(refused *mq.Error) {
 		if refused != nil {
 			log.Error("a message could not be put among the dead letters, it will come again", "group", r.Group, "topic", r.Topic, "index", r.Index,
 				"err", refused)
 			return
 		}
-		if _, err := svc.Ack(ctx, &r); err != nil {
+		if _, err := svc.Ack(c.ctx, &r); err != nil {
 			log.Error("a dead letter will come again", "group", r.Group, "topic", r.Topic, "index", r.Index, "err", err)
 		}
 	})

@@ -157,6 +157,7 @@ func AppendValue(dst []byte, v Value) []byte {
 			dst = AppendValue(dst, e)
 		}
 		return dst
+	default: // of a fixed size, below
 	}
 	c := wide[v.Kind]
 	return appendBare(append(dst, c), c, v)

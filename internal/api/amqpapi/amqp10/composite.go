@@ -71,8 +71,9 @@ func (r *Reader) descriptor() (uint64, error) {
 		return d.Num, nil
 	case Symbol:
 		return codeOfSymbol(string(d.Bytes)), nil
+	default:
+		return 0, r.fail("a descriptor of type %s", d.Kind)
 	}
-	return 0, r.fail("a descriptor of type %s", d.Kind)
 }
 
 // Composite reads one composite. Binaries and values in it are borrowed.

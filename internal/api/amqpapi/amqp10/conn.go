@@ -467,6 +467,7 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 			return time.Time{}
 		}
 		sooner(c.closeDeadline)
+	default:
 	}
 	if c.cfg.IdleTimeout > 0 {
 		deadline := c.lastIn.Add(c.cfg.IdleTimeout)

@@ -167,6 +167,7 @@ func (r *Reader) value(c byte) (Value, error) {
 		return r.compound(c, v.Kind)
 	case Array:
 		return r.array(c)
+	default:
 	}
 	var err error
 	if v.Kind == Decimal128 || v.Kind == UUID || v.Kind >= Binary {
@@ -289,8 +290,8 @@ func (r *Reader) body(c byte) (count, end int, err error) {
 			return 0, 0, r.fail("a size of %d has no room for the count", n)
 		}
 		end = r.pos + n
-		b, err := r.take(4)
-		if err != nil {
+		var b []byte
+		if b, err = r.take(4); err != nil {
 			return 0, 0, err
 		}
 		u := binary.BigEndian.Uint32(b)

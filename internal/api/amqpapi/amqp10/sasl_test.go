@@ -14,10 +14,12 @@ type login struct {
 }
 
 func (l *login) Mechanisms() []string { return l.mechanisms }
+
 func (l *login) Prove(user string, proof func(string) bool) bool {
 	p, ok := l.users[user]
 	return proof(p) && ok
 }
+
 func (l *login) Salt(string) []byte {
 	if l.salt == nil {
 		return []byte("salt")
