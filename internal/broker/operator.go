@@ -147,6 +147,16 @@ func (b *Broker) AllProducers(context.Context) (map[string][]mq.ProducerInfo, er
 	return out, nil
 }
 
+// AllConsumers implements mq.OperatorAdmin.
+func (b *Broker) AllConsumers(context.Context) (map[string]mq.ConsumerGroup, error) {
+	all := b.clients.AllConsumers()
+	out := make(map[string]mq.ConsumerGroup, len(all))
+	for group, g := range all {
+		out[group] = mq.ConsumerGroup{Type: g.Type, Broadcast: g.Broadcast, FromWhere: g.FromWhere, Connections: connections(g.Sessions)}
+	}
+	return out, nil
+}
+
 // Clean implements mq.OperatorAdmin.
 func (b *Broker) Clean(_ context.Context, what mq.Cleaning) error {
 	b.o.Log.Info("asked to clean up", "what", [...]string{"expired queues", "expired log files", "unused topics"}[what])

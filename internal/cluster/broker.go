@@ -55,6 +55,10 @@ func (b *broker) Consumers(ctx context.Context, group string) (mq.ConsumerGroup,
 	if err := b.read(ctx, protocol.ReqGetConsumerConnectionList, &protocol.GetConsumerConnectionListRequestHeader{ConsumerGroup: group}, body.Decode); err != nil {
 		return mq.ConsumerGroup{}, err
 	}
+	return consumerGroup(&body), nil
+}
+
+func consumerGroup(body *protocol.ConsumerConnection) mq.ConsumerGroup {
 	g := mq.ConsumerGroup{
 		Type: mq.ConsumeType(body.ConsumeType), Broadcast: body.MessageModel == "BROADCASTING", FromWhere: body.ConsumeFromWhere,
 		Connections: connections(body.ConnectionSet),
@@ -62,7 +66,7 @@ func (b *broker) Consumers(ctx context.Context, group string) (mq.ConsumerGroup,
 	for _, s := range body.SubscriptionTable {
 		g.Subscriptions = append(g.Subscriptions, subscription(&s))
 	}
-	return g, nil
+	return g
 }
 
 func subscription(s *protocol.SubscriptionData) mq.Subscription {
@@ -92,6 +96,29 @@ func (b *broker) AllProducers(ctx context.Context) (map[string][]mq.ProducerInfo
 	if err := b.read(ctx, protocol.ReqGetAllProducerInfo, nil, body.Decode); err != nil {
 		return nil, err
 	}
+	return producers(&body), nil
+}
+
+func (b *broker) AllClients(ctx context.Context) (mq.AllClients, error) {
+	var body protocol.ProducerTableInfo
+	if err := b.read(ctx, protocol.ReqGetAllProducerInfo, withConsumers{}, body.Decode); err != nil {
+		return mq.AllClients{}, err
+	}
+	out := mq.AllClients{Producers: producers(&body)}
+	if body.Consumers != nil {
+		out.Consumers = make(map[string]mq.ConsumerGroup, len(body.Consumers))
+		for group, c := range body.Consumers {
+			out.Consumers[group] = consumerGroup(&c)
+		}
+	}
+	return out, nil
+}
+
+type withConsumers struct{}
+
+func (withConsumers) AppendTo(w *protocol.FieldWriter) { w.Str(protocol.FieldWithConsumers, "true") }
+
+func producers(body *protocol.ProducerTableInfo) map[string][]mq.ProducerInfo {
 	out := make(map[string][]mq.ProducerInfo, len(body.Data))
 	for group, list := range body.Data {
 		for _, p := range list {
@@ -106,7 +133,7 @@ func (b *broker) AllProducers(ctx context.Context) (map[string][]mq.ProducerInfo
 			})
 		}
 	}
-	return out, nil
+	return out
 }
 
 // askClient is for questions that the broker hands on: what the client answers is not an error of the broker.

@@ -21,6 +21,8 @@ type OperatorAdmin interface {
 	Corrections(ctx context.Context, topic, compare string, filter []string) (map[int32]Index, error)
 	// AllProducers returns who produces, by group (GET_ALL_PRODUCER_INFO).
 	AllProducers(ctx context.Context) (map[string][]ProducerInfo, error)
+	// AllConsumers returns who consumes, by group, without subscriptions.
+	AllConsumers(ctx context.Context) (map[string]ConsumerGroup, error)
 	// Clean cleans up. CleanExpiredQueues and CleanExpiredLog are done soon after it returns, as in Java.
 	Clean(ctx context.Context, what Cleaning) error
 	// RecheckHalf stores the message at a log offset as a half message whose producer has not been asked yet

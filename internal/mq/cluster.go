@@ -64,6 +64,8 @@ type RemoteBroker interface {
 	Consumers(ctx context.Context, group string) (ConsumerGroup, error)
 	Producers(ctx context.Context, group string) ([]Connection, error)
 	AllProducers(ctx context.Context) (map[string][]ProducerInfo, error)
+	// AllClients returns who produces and who consumes.
+	AllClients(ctx context.Context) (AllClients, error)
 	Ask(ctx context.Context, r *RunningInfoRequest) (ClientAnswer, error)
 	HaveConsumed(ctx context.Context, r *DirectRequest) (ClientAnswer, error)
 	// GroupsStats returns how far all groups of the broker are.
@@ -122,6 +124,12 @@ const (
 type ProducerInfo struct {
 	Connection
 	LastSeen int64 // ms
+}
+
+// AllClients are the clients of a broker, by group.
+type AllClients struct {
+	Producers map[string][]ProducerInfo
+	Consumers map[string]ConsumerGroup // without subscriptions; nil: the broker does not tell, as Java's
 }
 
 // GroupsStats is how far all groups of a broker are.

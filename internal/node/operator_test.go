@@ -88,6 +88,7 @@ func TestOperatorsRequests(t *testing.T) {
 		ask(protocol.ReqGetBrokerConsumeStats, map[string]string{"isOrder": "true"}, "", 0, `"totalDiff":0,`)
 		ask(protocol.ReqHeartBeat, nil, `{"clientID":"me","producerDataSet":[{"groupName":"PG"}],"consumerDataSet":[]}`, 0, "")
 		ask(protocol.ReqGetAllProducerInfo, nil, "", 0, `{"data":{"PG":[{"clientId":"me",`)
+		ask(protocol.ReqGetAllProducerInfo, map[string]string{protocol.FieldWithConsumers: "true"}, "", 0, `"consumers":{"LG1":{"connectionSet":[{`)
 		ask(protocol.ReqViewBrokerStatsData, map[string]string{"statsName": "X", "statsKey": "Y"}, "", 1, "The stats <X> <Y> not exist")
 
 		// Cleaning, and what Java has and we do not.

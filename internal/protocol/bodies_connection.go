@@ -113,10 +113,14 @@ type ProducerInfo struct {
 	LastUpdateTimestamp int64
 }
 
-// ProducerTableInfo is the answer to code 328.
+// ProducerTableInfo is the answer to code 328. Consumers is ours only: nil = not told. Their subscriptions are left out.
 type ProducerTableInfo struct {
-	Data map[string][]ProducerInfo // by group
+	Data      map[string][]ProducerInfo     // by group
+	Consumers map[string]ConsumerConnection // by group
 }
+
+// FieldWithConsumers is the field of a request with code 328 that asks for Consumers, too. Java's brokers ignore it.
+const FieldWithConsumers = "withConsumers"
 
 // Write writes p.
 func (p *ProducerTableInfo) Write(w *fastjson.Writer) {
@@ -135,6 +139,16 @@ func (p *ProducerTableInfo) Write(w *fastjson.Writer) {
 		})
 	}
 	w.ObjEnd()
+	if p.Consumers != nil {
+		w.Key("consumers")
+		w.ObjStart()
+		for _, group := range slices.Sorted(maps.Keys(p.Consumers)) {
+			w.Key(group)
+			c := p.Consumers[group]
+			c.Write(w)
+		}
+		w.ObjEnd()
+	}
 	w.ObjEnd()
 }
 
@@ -148,6 +162,15 @@ func (p *ProducerTableInfo) read(v fastjson.Value) {
 				Version: v.Get("version").Int32(), LastUpdateTimestamp: v.Get("lastUpdateTimestamp").Int64(),
 			}
 		})
+	}
+	p.Consumers = nil
+	if t = v.Get("consumers"); t.Exists() {
+		p.Consumers = make(map[string]ConsumerConnection, t.Len())
+		for _, m := range t.Members() {
+			var c ConsumerConnection
+			c.read(m.Val)
+			p.Consumers[m.Key.Str()] = c
+		}
 	}
 }
 

@@ -19,6 +19,11 @@ func consumerConnections(a *API, s *session, r *remoting.Request) {
 		s.fail(r, err)
 		return
 	}
+	body := wireConsumers(&g)
+	s.ok(r, nil, body.AppendTo(nil, false))
+}
+
+func wireConsumers(g *mq.ConsumerGroup) protocol.ConsumerConnection {
 	body := protocol.ConsumerConnection{
 		ConnectionSet: wireConnections(g.Connections), ConsumeType: string(g.Type), MessageModel: "CLUSTERING",
 		ConsumeFromWhere: g.FromWhere, SubscriptionTable: make(map[string]protocol.SubscriptionData, len(g.Subscriptions)),
@@ -29,7 +34,7 @@ func consumerConnections(a *API, s *session, r *remoting.Request) {
 	for i := range g.Subscriptions {
 		body.SubscriptionTable[g.Subscriptions[i].Topic] = wireSubscription(&g.Subscriptions[i])
 	}
-	s.ok(r, nil, body.AppendTo(nil, false))
+	return body
 }
 
 func producerConnections(a *API, s *session, r *remoting.Request) {

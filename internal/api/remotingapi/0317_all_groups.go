@@ -73,7 +73,11 @@ func wireStats(st *mq.ConsumeStats) protocol.ConsumeStats {
 	return out
 }
 
+// allProducers answers with consumers, too, when the request has FieldWithConsumers, as our dashboard's does: Java's brokers tell
+// consumers of one group at a time only.
 func allProducers(a *API, s *session, r *remoting.Request) {
+	consumers, _ := r.Fields.Get(protocol.FieldWithConsumers)
+	withConsumers := string(consumers) == "true"
 	s.look(r, func(dst []byte) ([]byte, error) {
 		groups, err := a.adm.AllProducers(a.ctx)
 		if err != nil {
@@ -85,6 +89,16 @@ func allProducers(a *API, s *session, r *remoting.Request) {
 				body.Data[name] = append(body.Data[name], protocol.ProducerInfo{
 					ClientID: p.ClientID, RemoteIP: "/" + p.Remote.String(), Language: p.Language, Version: p.Version, LastUpdateTimestamp: p.LastSeen,
 				})
+			}
+		}
+		if withConsumers {
+			all, err := a.adm.AllConsumers(a.ctx)
+			if err != nil {
+				return nil, err
+			}
+			body.Consumers = make(map[string]protocol.ConsumerConnection, len(all))
+			for name, g := range all {
+				body.Consumers[name] = wireConsumers(&g)
 			}
 		}
 		return body.AppendTo(dst, false), nil

@@ -95,7 +95,11 @@ func (r *Registry) Group(name string) (Consumer, bool) {
 	if g == nil {
 		return Consumer{}, false
 	}
-	return Consumer{Type: g.kind, Broadcast: g.broadcast, FromWhere: g.fromWhere, Members: len(g.members)}, true
+	return g.state(), true
+}
+
+func (g *group) state() Consumer {
+	return Consumer{Type: g.kind, Broadcast: g.broadcast, FromWhere: g.fromWhere, Members: len(g.members)}
 }
 
 // Find returns what a group subscribes to in a topic. sub is nil when it does not; known tells whether the group has

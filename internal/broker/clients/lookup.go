@@ -71,6 +71,23 @@ func (r *Registry) AllProducers() map[string][]Producing {
 	return out
 }
 
+// Consuming is a consumer group with its connections.
+type Consuming struct {
+	Consumer
+	Sessions []*mq.Session // sorted by client id
+}
+
+// AllConsumers returns who consumes, by group.
+func (r *Registry) AllConsumers() map[string]Consuming {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := make(map[string]Consuming, len(r.consumers))
+	for name, g := range r.consumers {
+		out[name] = Consuming{g.state(), sorted(g.members)}
+	}
+	return out
+}
+
 // Producer returns the connection of a client that sends for any group: the one that came last. nil when there is none.
 func (r *Registry) Producer(clientID string) *mq.Session {
 	r.mu.RLock()
