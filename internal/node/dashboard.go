@@ -122,7 +122,7 @@ func (n *Node) startDashboard(ctx context.Context, o *Options) (p *dashboardPart
 		if p.watch, err = n.newWatch(ctx, o, p.cluster, file, log); err != nil {
 			return nil, err
 		}
-		ho.Metrics, ho.Alerts = p.watch.asker, p.watch.watcher
+		ho.Metrics, ho.Alerts, ho.OwnMetrics = p.watch.asker, p.watch.watcher, o.Broker != nil
 	}
 	if d.Index != nil && d.Pages != nil {
 		if ho.Index, err = d.Index(d.BasePath); err != nil {

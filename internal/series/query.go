@@ -453,6 +453,56 @@ func (p *plan) merge(lines []Line) []Line {
 	return out
 }
 
+// exactFor is how far back Grown adds up single samples; before that it takes averages of minutes.
+const exactFor = 5 * 3600 // s
+
+// Grown adds up a rate since a moment in ms: how much there was, by the value of a label. labels are what the series must have.
+func (s *Store) Grown(name string, labels map[string]string, by string, from int64) (map[string]float64, error) {
+	now := s.now().Unix()
+	cut := max((now-exactFor)/60*60*1000, from)
+	sums := map[string]float64{}
+	for _, q := range []*Query{
+		{Name: name, Labels: labels, From: from, To: cut, Step: tiers[minutes].step * 1000},
+		{Name: name, Labels: labels, From: cut, To: now*1000 + 1, Step: tiers[fine].step * 1000},
+	} {
+		if q.From >= q.To {
+			continue
+		}
+		if err := s.grown(q, by, sums); err != nil {
+			return nil, err
+		}
+	}
+	return sums, nil
+}
+
+// grown adds a part of the time to sums.
+func (s *Store) grown(q *Query, by string, sums map[string]float64) error {
+	p, err := q.check(tiers[fine].step)
+	if err != nil {
+		return err
+	}
+	at := slices.Index(p.def.Labels, by)
+	if at < 0 {
+		return &QueryError{"by", fmt.Sprintf("%s has no label %q", q.Name, by)}
+	}
+	t := p.tier(s.now().Unix())
+	for batch := range slices.Chunk(s.pick(p), max(mostValues/p.n, 1)) {
+		if err := s.read(p, t, batch); err != nil {
+			return err
+		}
+		for i := range batch {
+			l := &batch[i]
+			l.finish(p.Of)
+			for _, v := range l.v {
+				if !math.IsNaN(v) {
+					sums[l.labels[at]] += v * float64(p.step)
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // Latest returns the last sample of each series of a name that is not older than a moment in ms.
 func (s *Store) Latest(name string, since int64) []Point {
 	d := find(name)

@@ -256,6 +256,36 @@ func TestOldSamplesAreThinnedOutAndForgotten(t *testing.T) {
 	}
 }
 
+func TestRatesAreAddedUp(t *testing.T) {
+	t.Parallel()
+	c := &clock{base}
+	s := open(t, filepath.Join(t.TempDir(), "series.db"), c, 0)
+	defer s.Close()
+	rate := func(at time.Duration, topic string, v float64) {
+		c.t = base.Add(at)
+		s.Record(c.t, []series.Sample{{Name: "topic.in.tps", Labels: []string{"c", topic}, Value: v}, {Name: "topic.in.tps", Labels: []string{"d", topic}, Value: 1e6}})
+	}
+	rate(0, "a", 100)       // before what is asked for
+	rate(time.Hour, "a", 1) // so old that it counts for its minute
+	if err := s.Flush(c.t.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	rate(8*time.Hour, "a", 2)                    // for ten seconds
+	rate(8*time.Hour+10*time.Second, "a", 3)     // and another ten
+	rate(8*time.Hour+20*time.Second, "b", 0.5)   // another topic
+	c.t = base.Add(8*time.Hour + 30*time.Second) // and now
+	got, err := s.Grown("topic.in.tps", map[string]string{"cluster": "c"}, "topic", base.Add(time.Minute).UnixMilli())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]float64{"a": 60 + 20 + 30, "b": 5}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := s.Grown("topic.in.tps", nil, "group", 0); err == nil {
+		t.Error("a label that it does not have")
+	}
+}
+
 func TestTheLeastRecentlyWrittenSeriesGoFirst(t *testing.T) {
 	t.Parallel()
 	c := &clock{base}

@@ -49,6 +49,9 @@ type Options struct {
 	Listen string
 	// Metrics answers what charts ask; nil: nobody samples. A Prometheus in the settings is asked instead.
 	Metrics series.Asker
+	// OwnMetrics: Metrics has what the only broker set of its cluster counted since that broker began, so that there was nothing before
+	// the first figure.
+	OwnMetrics bool
 	// Alerts evaluates rules; nil: nobody does.
 	Alerts *alerts.Watcher
 	// Keys tells what is known of a configuration key; nil: nothing.
@@ -92,6 +95,9 @@ type API struct {
 	scans    chan struct{} // a token for each message search
 	setup    *setup
 	clients  *clientCache
+	progress recent[mq.GroupsStats] // by address of a broker
+	online   recent[mq.AllClients]
+	today    recent[map[string]float64] // what came in since midnight by topic, by cluster
 	document documentCache
 	own      settingsCache
 	started  time.Time

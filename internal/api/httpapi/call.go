@@ -298,6 +298,7 @@ type cluster struct {
 	name string
 	info mq.ClusterInfo
 	sets []mq.BrokerSet
+	a    *API
 }
 
 // cluster asks the name servers for the cluster of the path.
@@ -310,5 +311,5 @@ func (c *call) cluster() (*cluster, error) {
 	if _, ok := info.Clusters[name]; !ok {
 		return nil, notFound("clusterNotFound", "the name servers know no cluster %q", name)
 	}
-	return &cluster{c.a.cluster, name, info, info.In(name)}, nil
+	return &cluster{c.a.cluster, name, info, info.In(name), c.a}, nil
 }

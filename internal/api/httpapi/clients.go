@@ -91,11 +91,11 @@ func (t clientTable) list(c *call, q *listQuery, kind string) []clientAnswer {
 	return out
 }
 
-// producers asks each broker for all of its producers.
-func (k *cluster) producers(ctx context.Context, table clientTable) []*nodeError {
-	answers, errs := ask(ctx, k.all(), func(ctx context.Context, n *node) (map[string][]mq.ProducerInfo, error) { return n.AllProducers(ctx) })
+// producers asks each broker for all of its producers, and puts them into a table. The answers may have the consumers, too.
+func (k *cluster) producers(ctx context.Context, table clientTable) ([]asked[mq.AllClients], []*nodeError) {
+	answers, errs := ask(ctx, k.all(), k.online)
 	for _, a := range answers {
-		for group, list := range a.v {
+		for group, list := range a.v.Producers {
 			for i := range list {
 				x := clientOf(&list[i].Connection, kindProducer, group, a.node.set.Name)
 				x.LastSeen = max(list[i].LastSeen, 0)
@@ -103,7 +103,24 @@ func (k *cluster) producers(ctx context.Context, table clientTable) []*nodeError
 			}
 		}
 	}
-	return errs
+	return answers, errs
+}
+
+// addConsumers puts the consumers into the table, unless a broker does not tell them.
+func addConsumers(table clientTable, answers []asked[mq.AllClients]) bool {
+	for _, a := range answers {
+		if a.v.Consumers == nil {
+			return false
+		}
+	}
+	for _, a := range answers {
+		for group, g := range a.v.Consumers {
+			for i := range g.Connections {
+				table.add(clientOf(&g.Connections[i], kindConsumer, group, a.node.set.Name))
+			}
+		}
+	}
+	return true
 }
 
 func listProducers(c *call) (any, error) {
@@ -116,7 +133,7 @@ func listProducers(c *call) (any, error) {
 		return nil, err
 	}
 	table := clientTable{}
-	errs := k.producers(c.ctx, table)
+	_, errs := k.producers(c.ctx, table)
 	l, err := pageOf(c, q, table.list(c, q, ""), errs, clientColumns()...)
 	if err != nil {
 		return nil, err
@@ -159,8 +176,8 @@ func listTopicProducers(c *call) (any, error) {
 	return &clientList{list: l, Known: true}, nil
 }
 
-// clientCache holds the consumers of a cluster for a while. A broker tells them by group only, so that the table is made by one request
-// for each group; nobody waits for that longer than a moment, and no page does it again.
+// clientCache holds the consumers of a cluster for a while. Java's brokers tell them by group only, so that the table is made by one
+// request for each group; nobody waits for that longer than a moment, and no page does it again.
 type clientCache struct {
 	a *API
 
@@ -172,19 +189,24 @@ type clientCache struct {
 type consumerTable struct {
 	ready   chan struct{}
 	at      time.Time
+	took    time.Duration
 	loading bool
 	rows    []clientAnswer
+	groups  map[string]groupMembers
 	errs    []*nodeError
 }
 
 const (
 	consumersValid = 30 * time.Second
 	consumersWait  = 5 * time.Second
+	groupsWait     = 500 * time.Millisecond
 	groupsAtOnce   = 8
+	// A table that takes long to make is used the longer: brokers are asked for at most a tenth of the time.
+	consumersShare = 10
 )
 
-// get returns the table, nil when it is not there yet.
-func (t *clientCache) get(ctx context.Context, k *cluster) *consumerTable {
+// get returns the table, nil when it is not there yet after a wait.
+func (t *clientCache) get(ctx context.Context, k *cluster, atMost time.Duration) *consumerTable {
 	t.mu.Lock()
 	if t.tables == nil {
 		t.tables = map[string]*consumerTable{}
@@ -194,12 +216,12 @@ func (t *clientCache) get(ctx context.Context, k *cluster) *consumerTable {
 		e = &consumerTable{ready: make(chan struct{})}
 		t.tables[k.name] = e
 	}
-	if !e.loading && t.a.now().Sub(e.at) > consumersValid {
+	if !e.loading && t.a.now().Sub(e.at) > max(consumersValid, consumersShare*e.took) {
 		e.loading = true
 		t.a.wg.Go(func() { t.load(k, e) }) //nolint:contextcheck // it outlives the request that is the first to want it
 	}
 	t.mu.Unlock()
-	wait := time.NewTimer(consumersWait)
+	wait := time.NewTimer(atMost)
 	defer wait.Stop()
 	select {
 	case <-e.ready:
@@ -218,9 +240,10 @@ func (t *clientCache) get(ctx context.Context, k *cluster) *consumerTable {
 func (t *clientCache) load(k *cluster, e *consumerTable) {
 	ctx, cancel := context.WithTimeout(t.a.ctx, 5*time.Minute)
 	defer cancel()
-	groups, errs := k.groups(ctx, t.a.now().UnixMilli())
-	table := clientTable{}
-	var mu sync.Mutex // guards table and errs
+	began := t.a.now()
+	groups, errs := k.groups(ctx, began.UnixMilli())
+	table, counts := clientTable{}, make(map[string]groupMembers, len(groups))
+	var mu sync.Mutex // guards table, counts and errs
 	var wg sync.WaitGroup
 	tokens := make(chan struct{}, groupsAtOnce)
 	for name := range groups {
@@ -236,6 +259,7 @@ func (t *clientCache) load(k *cluster, e *consumerTable) {
 				}
 				return
 			}
+			counts[name] = groupMembers{len(m.clients), m.model, m.kind}
 			for _, x := range m.clients {
 				table.add(x)
 			}
@@ -249,7 +273,8 @@ func (t *clientCache) load(k *cluster, e *consumerTable) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	first := e.at.IsZero()
-	e.rows, e.errs, e.at, e.loading = rows, errs, t.a.now(), false
+	e.rows, e.groups, e.errs, e.at, e.loading = rows, counts, errs, t.a.now(), false
+	e.took = e.at.Sub(began)
 	if first {
 		close(e.ready)
 	}
@@ -266,10 +291,14 @@ func listClients(c *call) (any, error) {
 		return nil, err
 	}
 	table := clientTable{}
-	errs := k.producers(c.ctx, table)
-	consumers := c.a.clients.get(c.ctx, k)
-	out := &clientList{Known: consumers != nil}
-	if consumers != nil {
+	answers, errs := k.producers(c.ctx, table)
+	out := &clientList{Known: addConsumers(table, answers)}
+	if out.Known {
+		out.list, err = pageOf(c, q, table.list(c, q, c.query("kind")), errs, clientColumns()...)
+		return out, err
+	}
+	if consumers := c.a.clients.get(c.ctx, k, consumersWait); consumers != nil {
+		out.Known = true
 		for i := range consumers.rows {
 			x := consumers.rows[i]
 			x.Groups = slices.Clone(x.Groups)

@@ -74,6 +74,7 @@ func listGroups(c *call) (any, error) {
 			out = append(out, *g)
 		}
 	}
+	k.countMembers(c.ctx, out)
 	return pageOf(c, q, out, errs, text("name", func(g *groupAnswer) string { return g.Name }), number("lag", func(g *groupAnswer) i64 { return value(g.Lag) }),
 		number("tps", func(g *groupAnswer) float64 { return value(g.TPS) }), number("clients", func(g *groupAnswer) int { return value(g.Clients) }),
 		number("delayMs", func(g *groupAnswer) i64 { return value(g.Delay) }), text("type", func(g *groupAnswer) string { return g.Type }),
@@ -91,7 +92,7 @@ func (k *cluster) groups(ctx context.Context, now int64) (map[string]*groupAnswe
 			return b, err
 		}
 		var serr error
-		b.stats, serr = n.GroupsStats(ctx, false)
+		b.stats, serr = k.progress(ctx, n)
 		b.known = serr == nil // without it the columns are empty
 		return b, nil
 	})
@@ -479,6 +480,66 @@ func getGroupLag(c *call) (any, error) {
 	return out, nil
 }
 
+// groupMembers is how many clients a group has, by all brokers together.
+type groupMembers struct {
+	clients        int
+	model, consume string
+}
+
+func modelOf(broadcast bool) string {
+	if broadcast {
+		return "broadcasting"
+	}
+	return "clustering"
+}
+
+// countMembers fills in who is online. Brokers that do not tell this of all groups at once were asked one group after the other a moment
+// ago, or are so now; until that is done it is not known.
+func (k *cluster) countMembers(ctx context.Context, list []groupAnswer) {
+	table, known := k.membersOnline(ctx)
+	if !known {
+		e := k.a.clients.get(ctx, k, groupsWait)
+		if e == nil {
+			return
+		}
+		table = e.groups
+	}
+	for i := range list {
+		g := &list[i]
+		m, ok := table[g.Name]
+		if !ok && !known { // it could not be asked, or is new
+			continue
+		}
+		online := m.clients > 0
+		g.Clients, g.Online, g.Model, g.ConsumeType = &m.clients, &online, m.model, m.consume
+	}
+}
+
+// membersOnline counts the clients of all groups with one request to each broker. known: all brokers tell them.
+func (k *cluster) membersOnline(ctx context.Context) (out map[string]groupMembers, known bool) {
+	answers, errs := ask(ctx, k.readers(), k.online)
+	if len(errs) > 0 {
+		return nil, false
+	}
+	ids := map[string]map[string]bool{} // a client is connected to all brokers
+	out = map[string]groupMembers{}
+	for _, a := range answers {
+		if a.v.Consumers == nil {
+			return nil, false
+		}
+		for name, g := range a.v.Consumers {
+			if ids[name] == nil {
+				ids[name] = map[string]bool{}
+			}
+			for i := range g.Connections {
+				ids[name][g.Connections[i].ClientID] = true
+			}
+			out[name] = groupMembers{len(ids[name]), modelOf(g.Broadcast), string(g.Type)}
+		}
+	}
+	return out, len(answers) > 0
+}
+
 // members is who consumes for a group, by all brokers together.
 type members struct {
 	clients    map[string]*clientAnswer
@@ -505,10 +566,7 @@ func (k *cluster) members(ctx context.Context, group string) (*members, error) {
 		if a.v == nil {
 			continue
 		}
-		m.kind, m.from, m.model = string(a.v.Type), a.v.FromWhere, "clustering"
-		if a.v.Broadcast {
-			m.model = "broadcasting"
-		}
+		m.kind, m.from, m.model = string(a.v.Type), a.v.FromWhere, modelOf(a.v.Broadcast)
 		for _, x := range a.v.Connections {
 			if m.clients[x.ClientID] == nil {
 				m.clients[x.ClientID] = clientOf(&x, "consumer", group, a.node.set.Name)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/mq"
 )
@@ -44,6 +45,19 @@ func (k *cluster) readersOf(sets []mq.BrokerSet) []node {
 		}
 	}
 	return out
+}
+
+// recentFor is how long a large answer of a broker serves further pages of a list.
+const recentFor = 2 * time.Second
+
+// progress is how far all groups of a broker are, as of a moment ago.
+func (k *cluster) progress(ctx context.Context, n *node) (mq.GroupsStats, error) {
+	return k.a.progress.get(ctx, n.addr, recentFor, func(ctx context.Context) (mq.GroupsStats, error) { return n.GroupsStats(ctx, false) })
+}
+
+// online is who is connected to a broker, as of a moment ago.
+func (k *cluster) online(ctx context.Context, n *node) (mq.AllClients, error) {
+	return k.a.online.get(ctx, n.addr, recentFor, n.AllClients)
 }
 
 // masters are the brokers that take changes, and an error for each set without one; names, if not empty, chooses sets.

@@ -58,6 +58,9 @@ type topicAnswer struct {
 	Write   int32    `json:"writeQueues"`
 	Perm    int32    `json:"perm"`
 	Order   bool     `json:"order"`
+	InTPS   *float64 `json:"inTps,omitempty"`
+	InToday *i64     `json:"inToday,omitempty"`
+	Groups  *int     `json:"groups,omitempty"`
 }
 
 // topics asks one broker of each set for all of its topics, and for the names of its own.
@@ -124,9 +127,12 @@ func listTopics(c *call) (any, error) {
 			out = append(out, *t)
 		}
 	}
+	k.countGroups(c.ctx, out)
+	k.traffic(c.ctx, out)
 	return pageOf(c, q, out, errs, text("name", func(t *topicAnswer) string { return t.Name }), text("type", func(t *topicAnswer) string { return t.Type }),
 		number("readQueues", func(t *topicAnswer) int32 { return t.Read }), number("writeQueues", func(t *topicAnswer) int32 { return t.Write }),
-		number("perm", func(t *topicAnswer) int32 { return t.Perm }))
+		number("perm", func(t *topicAnswer) int32 { return t.Perm }), number("inTps", func(t *topicAnswer) float64 { return value(t.InTPS) }),
+		number("inToday", func(t *topicAnswer) i64 { return value(t.InToday) }), number("groups", func(t *topicAnswer) int { return value(t.Groups) }))
 }
 
 type topicConfigAnswer struct {
@@ -505,7 +511,7 @@ func listTopicGroups(c *call) (any, error) {
 	}
 	answers, errs := ask(c.ctx, list, func(ctx context.Context, n *node) (b both, err error) {
 		if b.names, err = n.TopicConsumers(ctx, topic); err == nil {
-			b.stats, err = n.GroupsStats(ctx, false)
+			b.stats, err = k.progress(ctx, n)
 		}
 		return b, err
 	})

@@ -1876,7 +1876,7 @@ export interface components {
         Capabilities: {
             /** @description All brokers are CometMQ's. */
             cometmq: boolean;
-            /** @description One request lists all clients. */
+            /** @description A broker lists all of its clients at once. Else consumers are asked group by group, and may be as old as half a minute. */
             clientList: boolean;
             kickClient: boolean;
             coldFlowControl: boolean;
@@ -2194,8 +2194,10 @@ export interface components {
             /** @description 2 write, 4 read. */
             perm: number;
             order: boolean;
+            /** @description Messages a second. Absent, like inToday (since midnight of the dashboard's machine): not sampled. */
             inTps?: number;
             inToday?: components["schemas"]["Int64"];
+            /** @description Groups that have a position in it. */
             groups?: number;
         };
         TopicList: {
