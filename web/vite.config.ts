@@ -17,7 +17,10 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         // The budget script knows the catalogues by this name.
-        chunkFileNames: (c) => (c.facadeModuleId?.match(/i18n\/(en|zh-CN)\/index/) ? `assets/messages-${RegExp.$1}-[hash].js` : 'assets/[name]-[hash].js'),
+        chunkFileNames: (c) => {
+          const [, lang, area] = /i18n\/(en|zh-CN)\/(\w+)\.\w+$/.exec(c.facadeModuleId ?? '') ?? []
+          return lang ? `assets/${area === 'first' ? 'messages' : `text-${area}`}-${lang}-[hash].js` : 'assets/[name]-[hash].js'
+        },
         // Libraries change rarely: a chunk of their own keeps the committed dist stable.
         codeSplitting: {
           groups: [

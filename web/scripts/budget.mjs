@@ -1,5 +1,6 @@
 // Fails when the built console is larger than its budget. First load is what index.html pulls in before any page code:
-// its scripts and styles, their static imports, and the larger of the two message catalogues.
+// its scripts and styles, their static imports, and the larger of the two catalogues of messages
+// that every page may use (messages-*; text-* come with pages).
 // node scripts/budget.mjs dist
 import { readFileSync, readdirSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'

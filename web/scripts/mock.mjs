@@ -1,4 +1,4 @@
-// A made-up cluster behind the console's API, to look at pages without a broker: node scripts/mock.mjs [port] [topics].
+// A made-up cluster behind the console's API, to look at pages without a broker: node scripts/mock.mjs [port] [topics] [time in ms].
 // It serves dist too. Answers follow openapi.yaml; what is not here answers 404. Numbers come from a seed, so that
 // screenshots compare.
 import { createServer } from 'node:http'
@@ -8,7 +8,8 @@ const port = Number(process.argv[2] ?? 8099)
 const many = Number(process.argv[3] ?? 34)
 const dist = new URL('../dist/', import.meta.url)
 const HOUR = 3_600_000
-const now = () => Date.now()
+const standing = Number(process.argv[4] ?? 0) // ms; the clock that stands still
+const now = () => standing || Date.now()
 let seed = 7
 const rnd = () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff)
 
@@ -208,4 +209,6 @@ createServer(async (req, res) => {
     if (body) return answer(200, body)
   }
   answer(404, { type: 'about:blank', title: 'Not found', status: 404, code: 'notFound', detail: path })
-}).listen(port, '127.0.0.1', () => process.stdout.write(`http://127.0.0.1:${port}/\n`))
+}).listen(port, '127.0.0.1', function () {
+  process.stdout.write(`http://127.0.0.1:${this.address().port}\n`)
+})

@@ -241,7 +241,7 @@ function Header<T>({ column: c, sort, onSort }: { column: Column<T>; sort: Sort 
   const Icon = on && sort.desc ? ArrowDown : ArrowUp
   const num = isNum(c)
   const t = useT()
-  if (!c.label) return <th><span className="sr-only">{t('brokers.actions')}</span></th>
+  if (!c.label) return <th><span className="sr-only">{t('common.actions')}</span></th>
   return (
     <th className={cn(num && 'num')} aria-sort={on ? (sort.desc ? 'descending' : 'ascending') : undefined} title={c.title}>
       <button type="button" onClick={onSort} className={cn('group inline-flex items-center gap-1 hover:text-ink', num && 'flex-row-reverse', on && 'text-ink')}>

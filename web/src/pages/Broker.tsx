@@ -56,7 +56,7 @@ export default function Broker() {
         <>
           {tab === 'metrics' && <RangePicker />}
           {admin && (
-            <Menu label={t('brokers.actions')} className="btn" trigger={<>{t('brokers.actions')}<ChevronDown aria-hidden className="size-3.5" /></>}>
+            <Menu label={t('common.actions')} className="btn" trigger={<>{t('common.actions')}<ChevronDown aria-hidden className="size-3.5" /></>}>
               {ACTIONS.map((a) => (
                 <MenuItem key={a} danger={a === 'deleteExpiredCommitLog'} onSelect={() => setAction(a)}>{t(`brokers.${a}`)}</MenuItem>
               ))}

@@ -1,1 +1,0 @@
-import{H as e}from"./index-DwofT18h.js";function t(t,n){let r=[...t.steps.flatMap(e=>e.error?[e.error]:[]),...t.errors??[]];if(r.length===0)e(`ok`,n);else for(let t of r.slice(0,4))e(`bad`,`${t.node}: ${t.detail||t.code}`)}export{t};

@@ -1,0 +1,1 @@
+var e={title:`审计`,user:`用户`,action:`操作`,target:`对象`,result:`结果`,result_ok:`成功`,result_refused:`被拒绝`,result_failed:`失败`,result_partial:`部分成功`,request:`请求 ID`,days:`时间范围`,last_other:`最近 {count} 天`,export:`导出 JSON lines`,empty:`该时段内没有变更`,emptyHint:`变更、登录等操作会记录在此处。请扩大时间范围。`};export{e as default};

@@ -1,0 +1,1 @@
+var e={view:`View`,text:`Text`,hex:`Hex`,masked:`partly masked`,compressed:`could not be unpacked`,truncated:`first {shown} shown`};export{e as default};

@@ -1,0 +1,1 @@
+var e={view:`查看方式`,text:`文本`,hex:`十六进制`,masked:`部分已脱敏`,compressed:`无法解压`,truncated:`仅显示前 {shown}`};export{e as default};

@@ -1,0 +1,1 @@
+var e={title:`客户端`,kind:`类型`,all:`全部类型`,kind_producer:`生产者`,kind_consumer:`消费者`,kind_mqtt:`MQTT`,kind_amqp:`AMQP`,id:`客户端`,groups:`组`,language:`语言`,notAll:`该集群无法一次列出全部消费者，请打开消费组查看其客户端。`,since:`连接时间`,seen:`最近活跃`,look:`查看运行信息`,empty:`没有客户端连接`,emptyHint:`使用该集群的名字服务地址启动生产者或消费者。`};export{e as default};

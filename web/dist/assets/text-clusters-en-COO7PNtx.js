@@ -1,0 +1,1 @@
+var e={title:`Clusters`,sets:`Broker sets`,brokers:`Brokers`,in:`In, per s`,out:`Out, per s`,lag:`Lag`,disk:`Fullest disk`,noMaster:`Without master`,versions:`Versions`,empty:`No cluster found`,emptyHint:`The name servers know of no broker. Start one, or check the addresses in the settings.`};export{e as default};

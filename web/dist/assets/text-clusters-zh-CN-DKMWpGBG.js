@@ -1,0 +1,1 @@
+var e={title:`集群`,sets:`Broker 组`,brokers:`Broker`,in:`写入 TPS`,out:`消费 TPS`,lag:`堆积`,disk:`最高磁盘占用`,noMaster:`无主节点`,versions:`版本`,empty:`未发现集群`,emptyHint:`名字服务中没有 Broker。请启动 Broker 或检查地址配置。`};export{e as default};

@@ -1,0 +1,1 @@
+var e={changes_other:`{count} 项修改`,review:`查看差异`,discard:`放弃`,edit:`修改 {key}`,valueOf:`{key} 的新值`,toDefault:`恢复默认值`,undo:`撤销此修改`,reviewTitle_other:`应用 {count} 项修改`,applied:`结果`,taken:`已生效`,refused:`被拒绝`,before:`修改前：`,after:`修改后：`,needsRestart:`部分配置需重启服务后生效。`};export{e as default};

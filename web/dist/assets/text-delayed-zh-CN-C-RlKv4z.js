@@ -1,0 +1,1 @@
+var e={title:`延迟消息`,topics:`主题`,updated:`最近变化`,due:`到期时间`,within:`在此时间内`,later:`晚于 {span}`,share:`占比`,emptyHint:`发送带延迟的消息后，到期前会在此处计数。`,recall:`撤回消息`,recallHint:`尚未到期的延迟消息可使用生产者获得的句柄撤回。`,handle:`撤回句柄`,recalled:`消息 {id} 已撤回`};export{e as default};

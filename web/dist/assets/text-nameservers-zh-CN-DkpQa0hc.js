@@ -1,0 +1,1 @@
+var e={title:`名字服务`,routes:`已知主题`,brokers:`已知 Broker`,empty:`未配置名字服务`,emptyHint:`请通过 --namesrv 指定地址。`,config:`配置`,kv:`KV 配置`,namespace:`命名空间`,kvEmpty:`该命名空间为空`,kvEmptyHint:`名字服务在此保存少量客户端配置，例如顺序主题配置。`,kvAdd:`设置键值`,kvSaved:`{key} 已在所有名字服务上更新`,kvDelete:`删除键`,kvDeleted:`{key} 已删除`,show:`查看`};export{e as default};

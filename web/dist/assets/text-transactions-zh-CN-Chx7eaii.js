@@ -1,0 +1,1 @@
+var e={title:`事务消息`,pending:`半消息数`,oldest:`最早`,group:`生产者组`,checks:`已回查次数`,ask:`重新回查`,asked:`Broker 将重新回查生产者`,askHint:`将半消息放回回查队列，即使其回查次数已用尽。`,more:`加载更多`,empty:`没有半消息`,emptyHint:`所有事务均已提交或回滚。`};export{e as default};
