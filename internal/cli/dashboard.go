@@ -87,6 +87,7 @@ func dashboardLine(n *node.Node) string {
 
 func newDashboardCmd(env *Env) *cobra.Command {
 	var f dashboardFlags
+	var servers tlsFlags
 	var names, dir, level string
 	cmd := &cobra.Command{
 		Use: "dashboard", Short: "Serve the web console over any RocketMQ cluster", Args: noArgs,
@@ -104,6 +105,10 @@ func newDashboardCmd(env *Env) *cobra.Command {
 			if d.NameServers = cluster.SplitAddrs(names); len(d.NameServers) == 0 {
 				return usageError{errors.New("--namesrv: the address of a name server is needed")}
 			}
+			dial, err := servers.dialer(os.Environ())
+			if err != nil {
+				return err
+			}
 			if dir == "" {
 				home, err := os.UserHomeDir()
 				if err != nil {
@@ -112,13 +117,14 @@ func newDashboardCmd(env *Env) *cobra.Command {
 				dir = filepath.Join(home, "cometmq", "dashboard")
 			}
 			d.File, d.Credentials = filepath.Join(dir, "console.db"), credentials(os.Getenv)
-			return serve(cmd.Context(), node.Options{Dashboard: d, Log: newLogger(env, level)}, func(n *node.Node) error {
+			return serve(cmd.Context(), node.Options{Dashboard: d, Dial: dial, Log: newLogger(env, level)}, func(n *node.Node) error {
 				_, err := fmt.Fprintf(env.Out, "dashboard   %s\nname server %s\nserving; Ctrl-C ends\n", dashboardLine(n), strings.Join(d.NameServers, ";"))
 				return err
 			})
 		},
 	}
 	f.bind(cmd, "listen", httpapi.AuthFile)
+	servers.bindAs(cmd, "servers-tls")
 	fl := cmd.Flags()
 	fl.StringVarP(&names, "namesrv", "n", os.Getenv("NAMESRV_ADDR"), "name servers, host:port;host:port")
 	fl.StringVar(&dir, "dir", "", "where the console keeps its own data (default ~/cometmq/dashboard)")

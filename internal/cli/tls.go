@@ -1,8 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -16,15 +17,19 @@ import (
 type tlsFlags struct {
 	on, insecure  bool
 	ca, cert, key string
+	name          string // of the flags: tls, or what stands before it where a command has a certificate of its own
 }
 
-func (f *tlsFlags) bind(cmd *cobra.Command) {
+func (f *tlsFlags) bind(cmd *cobra.Command) { f.bindAs(cmd, "tls") }
+
+func (f *tlsFlags) bindAs(cmd *cobra.Command, name string) {
+	f.name = name
 	fl := cmd.Flags()
-	fl.BoolVar(&f.on, "tls", false, "use TLS; the server must have a certificate for its name that this machine believes")
-	fl.StringVar(&f.ca, "tls-ca", "", "the server's certificate must be signed by an authority in this file; implies --tls")
-	fl.StringVar(&f.cert, "tls-cert", "", "certificate to show, PEM, with --tls-key; implies --tls")
-	fl.StringVar(&f.key, "tls-key", "", "its private key, PEM; $COMETMQ_TLS_CLIENT_KEY_PASSWORD opens it")
-	fl.BoolVar(&f.insecure, "tls-insecure", false, "believe every server; implies --tls")
+	fl.BoolVar(&f.on, name, false, "use TLS; the server must have a certificate for its name that this machine believes")
+	fl.StringVar(&f.ca, name+"-ca", "", "the server's certificate must be signed by an authority in this file; implies --"+name)
+	fl.StringVar(&f.cert, name+"-cert", "", "certificate to show, PEM, with --"+name+"-key; implies --"+name)
+	fl.StringVar(&f.key, name+"-key", "", "its private key, PEM; $COMETMQ_TLS_CLIENT_KEY_PASSWORD opens it")
+	fl.BoolVar(&f.insecure, name+"-insecure", false, "believe every server; implies --"+name)
 }
 
 // dialer is what the flags, the environment and Java's tls.properties come to, nil without TLS.
@@ -46,7 +51,7 @@ func (f *tlsFlags) dialer(environ []string) (func(ctx context.Context, network, 
 	}
 	switch {
 	case f.insecure && f.ca != "":
-		return nil, usageError{errors.New("--tls-insecure and --tls-ca do not go together")}
+		return nil, usageError{fmt.Errorf("--%[1]s-insecure and --%[1]s-ca do not go together", cmp.Or(f.name, "tls"))}
 	case f.insecure:
 		c.ClientTrust, c.ClientVerify, c.ClientHost = "", false, false
 	case f.on && c.ClientTrust == "":

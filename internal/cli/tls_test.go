@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"io"
 	"maps"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,6 +78,46 @@ func TestCommandsOverTLS(t *testing.T) {
 		if code, text := run(tc.args...); code != tc.code || !strings.Contains(text, tc.want) {
 			t.Errorf("%v: code %d, want %d with %q\n%s", tc.args, code, tc.code, tc.want, text)
 		}
+	}
+	consoleSpeaksTLS(t, "-n", n.NamesrvAddr(), "--servers-tls-ca", at("ca.pem"), "--servers-tls-cert", at("client.pem"), "--servers-tls-key", at("client.key"))
+}
+
+// consoleSpeaksTLS serves the console, in the clear, over servers that want TLS.
+func consoleSpeaksTLS(t *testing.T, servers ...string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- Run(ctx, Env{In: strings.NewReader(""), Out: in, Err: io.Discard}, append([]string{"dashboard", "--auth", "none", "--listen", "127.0.0.1:0", "--dir", t.TempDir()}, servers...))
+		in.Close()
+	}()
+	defer func() {
+		cancel()
+		if code := <-ended; code != 0 {
+			t.Errorf("the console ended with code %d", code)
+		}
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	go func() { _, _ = io.Copy(io.Discard, out) }() // until the console has ended
+	url := strings.Fields(line)
+	if err != nil || len(url) < 2 {
+		t.Errorf("the console says %q: %v", line, err)
+		return
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(url[1], "/")+"/api/v1/clusters", http.NoBody)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer answer.Body.Close()
+	if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusOK || !bytes.Contains(body, []byte("DefaultCluster")) {
+		t.Errorf("%d: %s, %v", answer.StatusCode, body, err)
 	}
 }
 
