@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"time"
 
@@ -194,5 +195,69 @@ var dashboardCases = []testCase{
 		}
 		c.ask(http.MethodDelete, group, "", http.StatusOK, nil)
 		c.soon("no broker has it", func() bool { return c.raw(http.MethodGet, group, "").Code == http.StatusNotFound })
+	}},
+	{"who is connected is in the lists", func(e *env) {
+		e.create(1)
+		c := e.console()
+		c.ask(http.MethodPost, dashboardCluster+"/groups", `{"name":"`+e.group+`"}`, http.StatusCreated, nil)
+		e.heartbeat(e.b, "one", 1)
+		c.soon("the group has a client", func() bool {
+			var l struct {
+				Items []struct {
+					Name, Model, ConsumeType string
+					Clients                  int
+					Online                   bool
+				}
+			}
+			c.ask(http.MethodGet, dashboardCluster+"/groups?q="+e.group, "", http.StatusOK, &l)
+			return len(l.Items) == 1 && l.Items[0].Clients == 1 && l.Items[0].Online && l.Items[0].Model == "clustering" && l.Items[0].ConsumeType == "CONSUME_PASSIVELY"
+		})
+		var l struct {
+			Known bool
+			Items []struct {
+				ID     string
+				Groups []string
+			}
+		}
+		c.ask(http.MethodGet, dashboardCluster+"/clients?kind=consumer&q=one%40"+e.group, "", http.StatusOK, &l)
+		if !l.Known || len(l.Items) != 1 || len(l.Items[0].Groups) != 1 || l.Items[0].Groups[0] != e.group {
+			e.Errorf("%+v", l)
+		}
+	}},
+	{"dead letters are listed, sent again and purged", func(e *env) {
+		e.create(1)
+		c := e.console()
+		dead, dlq := "%DLQ%"+e.group, dashboardCluster+"/dlq/"+e.group
+		c.ask(http.MethodPost, dashboardCluster+"/topics", `{"name":"`+dead+`","readQueues":1,"writeQueues":1,"perm":6}`, http.StatusCreated, nil)
+		c.soon("the topic takes messages", func() bool {
+			return c.raw(http.MethodPost, dashboardCluster+"/topics/"+url.PathEscape(dead)+"/messages", `{"body":"x","properties":{"RETRY_TOPIC":"`+e.topic+`","p":"v"}}`).Code == http.StatusOK
+		})
+		c.soon("it is listed", func() bool {
+			var l struct {
+				Items []struct{ Group, Messages string }
+			}
+			c.ask(http.MethodGet, dashboardCluster+"/dlq?q="+e.group, "", http.StatusOK, &l)
+			return len(l.Items) == 1 && l.Items[0].Group == e.group && l.Items[0].Messages == "1"
+		})
+		var j struct{ ID, State, Total, Failed string }
+		c.ask(http.MethodPost, dlq+"/resend", `{}`, http.StatusAccepted, &j)
+		c.soon("it was sent again", func() bool {
+			c.ask(http.MethodGet, "/jobs/"+j.ID, "", http.StatusOK, &j)
+			return j.State != "queued" && j.State != "running"
+		})
+		if j.State != "done" || j.Total != "1" || j.Failed != "0" {
+			e.Errorf("%+v", j)
+		}
+		c.soon("the copy is where it came from, with its property", func() bool {
+			var p dashboardPage
+			c.ask(http.MethodGet, dashboardCluster+"/topics/"+e.topic+"/messages?property=p%3Dv", "", http.StatusOK, &p)
+			return len(p.Items) == 1 && p.Items[0].Body.Text == "x"
+		})
+		c.ask(http.MethodPost, dlq+"/purge", "", http.StatusOK, nil)
+		c.soon("it is gone", func() bool {
+			var l struct{ Items []struct{ Group string } }
+			c.ask(http.MethodGet, dashboardCluster+"/dlq?q="+e.group, "", http.StatusOK, &l)
+			return len(l.Items) == 0
+		})
 	}},
 }

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cometmq/cometmq/internal/api/httpapi"
+	"github.com/cometmq/cometmq/internal/auth"
 	"github.com/cometmq/cometmq/internal/cluster"
 	"github.com/cometmq/cometmq/internal/config"
 	"github.com/cometmq/cometmq/internal/mq"
@@ -27,7 +30,14 @@ import (
 	"github.com/cometmq/cometmq/internal/vfs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if code == 0 {
+			code = called.verdict()
+		}
+		os.Exit(code)
+	}))
+}
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
@@ -58,13 +68,21 @@ const (
 // newWorld starts a name server and a broker in memory, with an open dashboard unless change says otherwise.
 func newWorld(t *testing.T, change func(o *httpapi.Options)) *world {
 	t.Helper()
+	return newWorldWith(t, change, nil, auth.Credentials{})
+}
+
+// newWorldWith is newWorld with more of the broker's configuration, and with who signs the dashboard's requests.
+func newWorldWith(t *testing.T, change func(o *httpapi.Options), conf map[string]string, who auth.Credentials) *world {
+	t.Helper()
 	w := &world{t: t, net: memnet.New(), doc: theContract(t), headers: map[string]string{}}
 	host := config.Host{Home: "/home", Name: "machine", IP: "127.0.0.1"}
-	b, _, err := config.LoadBroker(config.Sources{Host: &host, Flags: map[string]string{
+	flags := map[string]string{
 		"bindAddress": "127.0.0.1", "brokerIP1": "127.0.0.1", "brokerName": "broker-a", "listenPort": "10911", "namesrvAddr": nsAddr,
 		"storePathRootDir": "/store", "mappedFileSizeCommitLog": "8388608", "mappedFileSizeConsumeQueue": "60000", "metricsExporterType": "DISABLE", "traceTopicEnable": "true",
 		"maxHashSlotNum": "1000", "maxIndexNum": "4000", "autoCreateTopicEnable": "false", "blockCacheBytes": "2097152",
-	}})
+	}
+	maps.Copy(flags, conf)
+	b, _, err := config.LoadBroker(config.Sources{Host: &host, Flags: flags})
 	must(t, err)
 	ns, _, err := config.LoadNamesrv(config.Sources{Flags: map[string]string{"bindAddress": "127.0.0.1"}, Host: &host})
 	must(t, err)
@@ -80,7 +98,7 @@ func newWorld(t *testing.T, change func(o *httpapi.Options)) *world {
 			t.Error(err)
 		}
 	})
-	w.cluster = cluster.New(cluster.Options{NameServers: []string{nsAddr}, Dial: w.net.Dial, Timeout: 30 * time.Second})
+	w.cluster = cluster.New(cluster.Options{NameServers: []string{nsAddr}, Dial: w.net.Dial, Timeout: 30 * time.Second, Credentials: who})
 	t.Cleanup(w.cluster.Close)
 	w.eventually("the broker is registered", func() bool { // Start waits two seconds for it, and no longer
 		info, err := w.cluster.NameServer("").ClusterInfo(t.Context())

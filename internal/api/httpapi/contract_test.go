@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -135,14 +136,28 @@ func (d *document) compile(t *testing.T, at string) *jsonschema.Schema {
 	return s
 }
 
+// pattern is the path of the contract that a request is for, "" for none.
+func (d *document) pattern(method, path string) string {
+	_, pattern := d.mux.Handler(httptest.NewRequestWithContext(context.Background(), method, path, http.NoBody))
+	_, pattern, _ = strings.Cut(pattern, " ")
+	return pattern
+}
+
+func (d *document) operationID(method, pattern string) string {
+	id, _ := d.operations()[method+" "+pattern]["operationId"].(string)
+	return id
+}
+
 // check holds an answer against the contract.
 func (d *document) check(t *testing.T, r *http.Request, w *httptest.ResponseRecorder) {
 	t.Helper()
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/api/v1")
-	_, pattern := d.mux.Handler(httptest.NewRequestWithContext(t.Context(), r.Method, path, http.NoBody))
-	_, pattern, _ = strings.Cut(pattern, " ")
+	pattern := d.pattern(r.Method, path)
 	if pattern == "" {
 		return // no path of the contract
+	}
+	if w.Code < http.StatusBadRequest {
+		called.note(t, d.operationID(r.Method, pattern))
 	}
 	kind, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
 	s := d.schemaOf(t, r.Method, pattern, itoa(w.Code), kind)

@@ -181,6 +181,9 @@ func TestAlertsAreRulesAndWhatFires(t *testing.T) {
 			t.Errorf("%s: %+v", field, p)
 		}
 	}
+	if w.get("/alerts/rules/"+r.ID, &r); r.ID == "" {
+		t.Errorf("%+v", r)
+	}
 	w.send(http.MethodDelete, "/alerts/rules/"+r.ID, nil).want(http.StatusNoContent, nil)
 	w.send(http.MethodGet, "/alerts/rules/"+r.ID, nil).refused(http.StatusNotFound, "ruleNotFound")
 	w.send(http.MethodDelete, "/alerts/rules/"+r.ID, nil).refused(http.StatusNotFound, "ruleNotFound")
@@ -248,6 +251,7 @@ func (p *pipeWriter) Write(b []byte) (int, error) { return p.w.Write(b) }
 // events opens a stream; next returns its next event with one of the names.
 func (w *world) events(path, last string) (next func(names ...string) sse, stop func()) {
 	w.t.Helper()
+	called.note(w.t, w.doc.operationID(http.MethodGet, w.doc.pattern(http.MethodGet, path)))
 	ctx, cancel := context.WithCancel(w.t.Context())
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/v1"+path, http.NoBody)
 	r.Host = "127.0.0.1:8082"

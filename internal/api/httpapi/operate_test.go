@@ -78,6 +78,13 @@ func TestConfigurationIsChangedOnlyAsItWasRead(t *testing.T) {
 	if w.get(inCluster+"/kv/ns", &kv); len(kv.Items) != 1 || kv.Items[0].Value != "v2" {
 		t.Errorf("%+v", kv)
 	}
+	w.get(inCluster+"/kv/ns/k", nil)
+	names := inCluster + "/nameservers/" + nsAddr + "/config"
+	tag = w.get(names, nil).Header().Get("ETag")
+	w.send(http.MethodPatch, names, map[string]any{"set": map[string]string{"orderMessageEnable": "true"}}, "If-Match", tag).want(http.StatusOK, &s)
+	if len(s.Steps) != 1 || !s.Steps[0].Done {
+		t.Errorf("%+v", s)
+	}
 	w.send(http.MethodDelete, inCluster+"/kv/ns/k", nil).want(http.StatusOK, nil)
 	w.send(http.MethodGet, inCluster+"/kv/ns/k", nil).refused(http.StatusNotFound, "notFound")
 }
@@ -156,22 +163,31 @@ func TestTransactionsOfTheDashboard(t *testing.T) {
 	if p := w.search("TX", ""); len(p.Items) != 1 || p.Items[0].Body.Text != "commit" {
 		t.Errorf("%+v", p.bodies())
 	}
+	var half string
 	w.eventually("the half message that nobody has decided", func() bool {
 		var tx struct {
 			Pending string
 			Items   []struct {
 				RealTopic string
-				Message   struct{ Body struct{ Text string } }
+				Message   struct {
+					OffsetID string
+					Body     struct{ Text string }
+				}
 			}
 		}
 		w.get(inCluster+"/transactions", &tx)
 		for _, x := range tx.Items {
 			if x.RealTopic == "TX" && x.Message.Body.Text == "unknown" {
-				return true
+				half = x.Message.OffsetID
 			}
 		}
-		return false
+		return half != ""
 	})
+	var s steps
+	w.send(http.MethodPost, inCluster+"/transactions/resumeCheck", map[string]any{"offsetId": half}).want(http.StatusOK, &s)
+	if len(s.Steps) != 1 || !s.Steps[0].Done {
+		t.Errorf("%+v", s)
+	}
 }
 
 type offsetPlan struct {
