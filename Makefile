@@ -130,6 +130,7 @@ golden: ## makes the golden files again with the real Java classes
 
 generate: ## runs the code generators
 	$(GO) generate ./internal/protocol ./internal/api/amqpapi/amqp10
+	cd tools && $(GO) run ./genproto -dir ../proto apache/rocketmq/v2/definition.proto apache/rocketmq/v2/service.proto
 
 docs: ## writes the parts of docs/ that are made from the code
 	$(GO) run ./test/docs/docgen

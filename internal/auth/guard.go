@@ -225,22 +225,9 @@ func twice(f protocol.Fields, sc *Scratch) (doubled bool) {
 }
 
 func (g *Guard) check(r *Request, name []byte, a *Account, sc *Scratch) error {
-	if len(name) == 0 {
-		return g.refuse(noUser, textNoUser)
-	}
-	who := limitKey{from: r.From}
-	if a != nil {
-		who.user = a.Name
-	}
-	if g.limit.refuses(who) {
-		return g.refuse(tooManyFailures, "too many failed authentications from "+addr(r.From)+", try again later.")
-	}
-	switch {
-	case a == nil:
-		g.limit.failed(who)
-		return g.refuse(unknownUser, "User:"+text(name)+" is not found.")
-	case a.Disabled:
-		return g.refuse(disabledUser, "User:"+a.Name+" is disabled.")
+	who, err := g.suspect(name, a, r.From)
+	if err != nil {
+		return err
 	}
 	sorted, doubled := content(sc.sorted, r.Fields, r.Version)
 	sc.sorted = sorted
@@ -254,6 +241,48 @@ func (g *Guard) check(r *Request, name []byte, a *Account, sc *Scratch) error {
 		return g.refuse(badSignature, textSignature)
 	}
 	return nil
+}
+
+// suspect refuses who cannot be let in whatever the signature is.
+func (g *Guard) suspect(name []byte, a *Account, from netip.Addr) (who limitKey, err error) {
+	if len(name) == 0 {
+		return who, g.refuse(noUser, textNoUser)
+	}
+	who = limitKey{from: from}
+	if a != nil {
+		who.user = a.Name
+	}
+	if g.limit.refuses(who) {
+		return who, g.refuse(tooManyFailures, "too many failed authentications from "+addr(from)+", try again later.")
+	}
+	switch {
+	case a == nil:
+		g.limit.failed(who)
+		return who, g.refuse(unknownUser, "User:"+text(name)+" is not found.")
+	case a.Disabled:
+		return who, g.refuse(disabledUser, "User:"+a.Name+" is disabled.")
+	}
+	return who, nil
+}
+
+// AuthenticateText is Authenticate for who signs one text only: sum is its HMAC-SHA1 with the secret.
+func (g *Guard) AuthenticateText(name, signed string, sum []byte, from netip.Addr) (*Account, error) {
+	a := g.now.Load().accounts[name]
+	if !g.o.Authenticate {
+		return a, nil
+	}
+	who, err := g.suspect([]byte(name), a, from)
+	if err != nil {
+		return nil, err
+	}
+	s, _ := a.signers.pool.Get().(*signer)
+	ok := same(s.signText(signed), sum)
+	a.signers.pool.Put(s)
+	if !ok {
+		g.limit.failed(who)
+		return nil, g.refuse(badSignature, textSignature)
+	}
+	return a, nil
 }
 
 // maxText bounds what a refusal repeats of a request.

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"hash"
+	"io"
 	"slices"
 	"sync"
 
@@ -52,6 +53,14 @@ func (s *signer) sign(sorted protocol.Fields, body []byte) []byte {
 	s.mac.Sum(s.sum[:0])
 	base64.StdEncoding.Encode(s.text[:], s.sum[:])
 	return s.text[:]
+}
+
+// signText returns HMAC-SHA1(secret, text), s's own.
+func (s *signer) signText(text string) []byte {
+	s.mac.Reset()
+	_, _ = io.WriteString(s.mac, text)
+	s.mac.Sum(s.sum[:0])
+	return s.sum[:]
 }
 
 // content puts the fields that are signed into dst, in the order of their keys. twice reports that a key is there more than once:

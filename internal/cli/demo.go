@@ -57,6 +57,9 @@ func mqttLine(n *node.Node) string { return cmp.Or(n.MQTTAddr(), "off") }
 // amqpLine is where AMQP and JMS clients connect.
 func amqpLine(n *node.Node) string { return cmp.Or(n.AMQPAddr(), "off") }
 
+// grpcLine is where clients of gRPC connect.
+func grpcLine(n *node.Node) string { return cmp.Or(n.GRPCAddr(), "off") }
+
 // demoResult is the line of `demo --json`.
 type demoResult struct {
 	OK        bool          `json:"ok"`
@@ -84,7 +87,7 @@ func newDemoCmd(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			b.MQTT.On, b.AMQP.On = !once, !once
+			b.MQTT.On, b.AMQP.On, b.GRPC.On = !once, !once, !once
 			d, err := df.dashboard(env, cmd.Flags().Changed("dashboard"))
 			if err != nil {
 				return err
@@ -145,7 +148,7 @@ func demo(ctx context.Context, env *Env, n *node.Node, dir string, start time.Du
 	if once {
 		return nil
 	}
-	say("\nname server  %s\nbroker       %s\nMQTT         %s\nAMQP         %s\nmetrics      %s\nstore        %s (removed at the end)\n", res.Namesrv, res.Broker, mqttLine(n), amqpLine(n), page(n), res.Store)
+	say("\nname server  %s\nbroker       %s\nMQTT         %s\nAMQP         %s\ngRPC         %s\nmetrics      %s\nstore        %s (removed at the end)\n", res.Namesrv, res.Broker, mqttLine(n), amqpLine(n), grpcLine(n), page(n), res.Store)
 	say("dashboard    %s\n\ntry: cometmq tail -n %s -t hello\n     cometmq send -n %s -t hello -b 'first message'\n\nserving; Ctrl-C ends\n", dashboardLine(n), res.Namesrv, res.Namesrv)
 	return nil
 }
@@ -170,7 +173,7 @@ func newDevCmd(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, key := range []string{"enableMqtt", "enableAmqp"} {
+			for _, key := range []string{"enableMqtt", "enableAmqp", "enableGrpc"} {
 				if _, said := s.Flags[key]; !said {
 					s.Flags[key] = "true"
 				}
@@ -184,7 +187,7 @@ func newDevCmd(env *Env) *cobra.Command {
 				return err
 			}
 			return serve(cmd.Context(), node.Options{Namesrv: ns, Broker: b, Dashboard: d, Elsewhere: true, Log: newLogger(env, b.Process.LogLevel)}, func(n *node.Node) error {
-				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nMQTT        %s\nAMQP        %s\nmetrics     %s\ndashboard   %s\nstore       %s\nserving; Ctrl-C ends\n", n.NamesrvAddr(), n.BrokerAddr(), mqttLine(n), amqpLine(n), page(n), dashboardLine(n), store)
+				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nMQTT        %s\nAMQP        %s\ngRPC        %s\nmetrics     %s\ndashboard   %s\nstore       %s\nserving; Ctrl-C ends\n", n.NamesrvAddr(), n.BrokerAddr(), mqttLine(n), amqpLine(n), grpcLine(n), page(n), dashboardLine(n), store)
 				return err
 			})
 		},

@@ -22,6 +22,7 @@ type roleFlags struct {
 	file    string
 	namesrv string
 	print   bool
+	proxy   bool
 	set     []string
 }
 
@@ -31,6 +32,7 @@ func (f *roleFlags) bind(cmd *cobra.Command, withNamesrv bool) {
 	fl.BoolVarP(&f.print, "print", "p", false, "print the effective configuration and end")
 	fl.StringArrayVar(&f.set, "set", nil, "a key=value that overrides the file (repeatable)")
 	if withNamesrv {
+		fl.BoolVar(&f.proxy, "enable-proxy", false, "serve clients of gRPC, too, as mqbroker does with this flag: enableGrpc=true")
 		fl.StringVarP(&f.namesrv, "namesrv", "n", "", "name servers, host:port;host:port")
 	}
 }
@@ -43,6 +45,9 @@ func (f *roleFlags) sources() (config.Sources, error) {
 			return s, usageError{fmt.Errorf("--set %q: want key=value", kv)}
 		}
 		s.Flags[k] = v
+	}
+	if f.proxy {
+		s.Flags["enableGrpc"] = "true"
 	}
 	if f.namesrv != "" {
 		s.Flags["namesrvAddr"] = f.namesrv
@@ -242,7 +247,7 @@ func newServerCmd(env *Env) *cobra.Command {
 			}
 			o := node.Options{Namesrv: n, Broker: b, Dashboard: d, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log, Level: level, Levels: logs.levels}
 			return serve(cmd.Context(), o, func(n *node.Node) error {
-				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nMQTT        %s\nAMQP        %s\nmetrics     %s\ndashboard   %s\n", n.NamesrvAddr(), n.BrokerAddr(), mqttLine(n), amqpLine(n), page(n), dashboardLine(n))
+				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nMQTT        %s\nAMQP        %s\ngRPC        %s\nmetrics     %s\ndashboard   %s\n", n.NamesrvAddr(), n.BrokerAddr(), mqttLine(n), amqpLine(n), grpcLine(n), page(n), dashboardLine(n))
 				return err
 			})
 		},

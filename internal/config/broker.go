@@ -9,6 +9,7 @@ import (
 type Broker struct {
 	Identity Identity
 	Listen   Listen
+	GRPC     GRPC
 	Routes   Routes
 	Topics   Topics
 	Transact Transactions
@@ -196,6 +197,7 @@ func DefaultBroker(h Host) Broker {
 			Cluster: "DefaultCluster", Name: h.Name, Role: RoleAsyncMaster, IP1: h.IP, IP2: h.IP, Permission: 6, Region: "DefaultRegion",
 		},
 		Listen: Listen{Address: "0.0.0.0", Port: 10911, Idle: 120 * time.Second},
+		GRPC:   defaultGRPC(),
 		Routes: Routes{NameServers: h.NameServers, Period: 30 * time.Second, Beat: time.Second, BeatCall: time.Second},
 		Topics: Topics{
 			AutoCreate: true, DefaultQueues: 8, ClusterTopic: true, BrokerTopic: true, TraceTopic: "RMQ_SYS_TRACE_TOPIC",

@@ -36,6 +36,7 @@ func (l *loader) validateBroker(c *Broker, set settings) {
 	l.checkAuth(&c.Auth, filepath.Join(c.Store.Root, "auth"), c.Process.Home, c.Control.On || c.Replica.Acting || c.Identity.Role == RoleSlave, set)
 	l.checkMetrics(&c.Metrics, set)
 	l.checkTLS(&c.TLS, set)
+	l.checkGRPC(&c.GRPC, set)
 	if c.Replica.TLS && c.TLS.Mode == TLSDisabled {
 		bad("tls.ha.enable", "true", "false with tls.server.mode = disabled")
 	}

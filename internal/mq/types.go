@@ -244,6 +244,9 @@ type Waiter struct {
 	Match    func(tagsCode int64) bool // nil matches all
 	Props    func(record.Props) bool   // nil matches all; it may be called under a lock and must not keep what it gets
 	Deadline time.Time
+	// Gone reports that nobody listens any more: a message then wakes somebody else, too. It may be called under a lock. Nil: never.
+	// Only waiters of pops are asked.
+	Gone func() bool
 	// Wake is called exactly once, never under a lock: a message may be there, the deadline passed or the broker
 	// shuts down. It must not block for long.
 	Wake func(w *Waiter)

@@ -37,6 +37,7 @@ type brokerPart struct {
 
 	listeners []net.Listener
 	server    *remoting.Server
+	grpc      *grpcPart         // nil: no clients of gRPC
 	ha        *trunk            // where slaves connect
 	clients   *clients.Registry // who is connected
 	client    *remoting.Client
@@ -93,6 +94,7 @@ func startBroker(ctx context.Context, o *Options) (_ *brokerPart, err error) {
 	if p.access, err = openAccess(o, &c.Auth, c.Process.Home, o.Log.With("role", "auth", "broker", c.Identity.Name)); err != nil {
 		return nil, fmt.Errorf("access control: %w", err)
 	}
+	p.grpc.begin(p)
 	p.client = remoting.NewClient(remoting.ClientOptions{
 		Dial: p.secure.dial(o.Dial), Log: p.log, Sign: signer(&c.Auth),
 		OnClose: func(addr string, _ *remoting.Conn) { p.registrar.Lost(addr) }, // only the registrar opens connections
@@ -163,6 +165,9 @@ func (p *brokerPart) listen(ctx context.Context) error {
 		ha = p.secure.listenHA(ha)
 	}
 	p.ha = &trunk{l: ha, what: "slave", log: p.log}
+	if p.grpc, err = p.openGRPC(ctx); err != nil {
+		return err
+	}
 	p.addr = reachable(main.Addr(), c.Identity.IP1)
 	if p.advertised, err = netip.ParseAddrPort(p.addr); err != nil {
 		return fmt.Errorf("brokerIP1=%s: want an IP address: %w", c.Identity.IP1, err)
@@ -186,6 +191,9 @@ func (p *brokerPart) run() error {
 	}
 	if p.amqp != nil {
 		g.Go(func() error { return quiet(p.amqp.serve(ctx)) })
+	}
+	if p.grpc != nil {
+		g.Go(func() error { return p.grpc.run(ctx) })
 	}
 	g.Go(func() error { return quiet(p.access.run(ctx)) })
 	g.Go(func() error { return quiet(p.secure.run(ctx)) })
@@ -236,6 +244,7 @@ func (p *brokerPart) stop(ctx context.Context) error {
 	p.turn <- struct{}{} // kept: the role does not change any more
 	<-p.left
 	p.registrar.Unregister(ctx)
+	p.grpc.stop(ctx)
 	err := p.server.Shutdown(ctx)
 	p.stopServing()
 	<-p.served
@@ -259,6 +268,7 @@ func (p *brokerPart) abandon() {
 	if p.amqp != nil {
 		_ = p.amqp.l.Close()
 	}
+	p.grpc.abandon()
 	if p.client != nil {
 		p.client.Close()
 	}

@@ -130,8 +130,8 @@ func (p *brokerPart) becomeFrom(ctx context.Context, from *engine, next func(Rol
 	p.log.Info("the role changes", "from", was.role.Kind, "to", r.Kind, "id", r.ID, "epoch", r.Epoch)
 	away := p.away("the broker changes its role", true)
 	defer away.End() // whatever comes of it
-	quiet := p.server.Swap(p.withMember(away.Handlers()))
-	if err := was.end(quiet); err != nil {
+	quiet, calls := p.server.Swap(p.withMember(away.Handlers())), p.grpc.swap(nil)
+	if err := was.end(func() { quiet(); calls() }); err != nil {
 		// The next one recovers what this one could not write down.
 		p.log.Error("the end of the former role", "role", was.role.Kind, "err", err)
 	}
@@ -157,6 +157,7 @@ func (p *brokerPart) begin(e *engine) {
 	p.engine.Store(e)
 	e.start(p)
 	p.server.Swap(p.withMember(e.api.Handlers()))()
+	p.grpc.swap(e)()
 	p.registrar.SetEpoch(e.role.Epoch)
 	p.log.Info("serving", "role", e.role.Kind, "id", e.role.ID, "acknowledged", e.core.Promise())
 	p.registrar.Become(p.publicID(e.role.ID), p.registerPeriod(e.role.Kind))

@@ -124,6 +124,11 @@ func (t *Fifo) Park(w *mq.Waiter, something func() bool) mq.PopPark {
 		return mq.PopTimeout
 	}
 	l := s.listLocked(w.Topic, w.Group, w.QueueID)
+	if l.n >= t.o.PerList {
+		gone := t.sweepLocked(l)
+		defer t.ready.push(gone)
+		l = s.listLocked(w.Topic, w.Group, w.QueueID)
+	}
 	if l.n >= t.o.PerList || t.parked.Load() >= int64(t.o.Most) {
 		s.dropLocked(l)
 		s.mu.Unlock()
@@ -149,6 +154,18 @@ func (t *Fifo) Park(w *mq.Waiter, something func() bool) mq.PopPark {
 	}
 	t.watch(deadline)
 	return mq.PopParked
+}
+
+// sweepLocked takes those out of a list who are gone. The list may be forgotten then.
+func (t *Fifo) sweepLocked(l *fifoList) (gone chain) {
+	for e, next := l.first, (*entry)(nil); e != nil; e = next {
+		if next = e.next; e.w.Gone != nil && e.w.Gone() {
+			e.woken = nil
+			t.unlinkLocked(l.s, e)
+			gone.add(e)
+		}
+	}
+	return gone
 }
 
 func (l *fifoList) holds(e *entry) bool {
@@ -306,7 +323,14 @@ func (t *Fifo) arrivedLocked(l *fifoList, tagsCode int64, props record.Props, fo
 		return
 	}
 	tried := 0
-	for e := l.first; e != nil && tried < maxTried; e, tried = e.next, tried+1 {
+	for e, next := l.first, (*entry)(nil); e != nil && tried < maxTried; e, tried = next, tried+1 {
+		next = e.next
+		if e.w.Gone != nil && e.w.Gone() {
+			e.woken = nil
+			t.unlinkLocked(l.s, e)
+			woken.add(e)
+			continue
+		}
 		if force || ((e.w.Match == nil || e.w.Match(tagsCode)) && (e.w.Props == nil || e.w.Props(props))) {
 			l.waking = true
 			e.woken = l
