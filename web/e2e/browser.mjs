@@ -46,7 +46,7 @@ export async function serve(...args) {
     clearTimeout(hard)
     rmSync(home, { recursive: true, force: true })
   }
-  return { said, stop, home, log: () => log }
+  return { said, stop, home, pid: child.pid, log: () => log }
 }
 
 /** Runs a command of the binary to its end and answers what it printed. */
