@@ -58,7 +58,7 @@ arch: ## import table, file sizes, seams
 	$(GO) test ./internal/archtest
 
 unit: ## unit, golden, script and property tests; fuzz targets with their seeds
-	$(GO) test -timeout 10m $(UNIT)
+	$(GO) test -timeout 20m $(UNIT)
 
 # A module of its own: it needs Prometheus, which is large. Not in the gate.
 deploy-test: ## dashboard and alert rules against Prometheus' engine and a running server

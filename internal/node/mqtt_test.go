@@ -136,6 +136,16 @@ func is[T comparable](t *testing.T, got, want T) {
 	}
 }
 
+// settled waits until all messages are in their queues, where a new subscription begins behind them.
+func settled(t *testing.T, n *Node) {
+	t.Helper()
+	for st, end := n.broker.now().store, time.Now().Add(time.Minute); st.Dispatched() < st.Appended(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the queues are behind the log for a minute")
+		}
+	}
+}
+
 // TestMQTTAndRemotingShareTopics: what one side sends the other gets, and the session goes on after a restart of the process.
 func TestMQTTAndRemotingShareTopics(t *testing.T) {
 	t.Parallel()
@@ -146,6 +156,7 @@ func TestMQTTAndRemotingShareTopics(t *testing.T) {
 	plain.connect("phone", "", "")
 	secure.connect("sensor", "", "")
 	is(t, secure.publish("hall/temp", "20"), packet.Success) // makes the topic
+	settled(t, n)
 	is(t, plain.subscribe("hall/#"), packet.Reason(1))
 	is(t, secure.publish("hall/temp", "21"), packet.Success)
 	is(t, plain.message(), "hall/temp 21")
@@ -203,6 +214,7 @@ func TestMQTTUsersAreThoseOfTheBroker(t *testing.T) {
 	is(t, alice.publish("money/1", "x"), packet.NotAuthorized)
 	is(t, alice.subscribe("orders/#"), packet.NotAuthorized)
 	is(t, alice.publish("RMQ_SYS_TRACE_TOPIC/x", "x"), packet.NotAuthorized)
+	settled(t, n)
 	is(t, boss.subscribe("orders/#"), packet.Reason(1))
 	is(t, alice.publish("orders/2", "y"), packet.Success)
 	is(t, boss.message(), "orders/2 y")
@@ -218,6 +230,7 @@ func TestMQTTEndsWithTheMaster(t *testing.T) {
 	c := w.mqtt(t, mqttAddr)
 	c.connect("c", "", "")
 	is(t, c.publish("t/a", "first"), packet.Success)
+	settled(t, n)
 	is(t, c.subscribe("t/#"), packet.Reason(1))
 	must(t, n.Become(t.Context(), Role{Kind: Slave, ID: 1}))
 	c.want(packet.Disconnect)

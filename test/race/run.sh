@@ -11,7 +11,7 @@ out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 packages=("$@")
 for again in 2 1 0; do
-  if ${GO:-go} test -race -timeout 15m "${packages[@]}" 2>&1 | tee "$out"; then exit 0; fi
+  if ${GO:-go} test -race -timeout 30m "${packages[@]}" 2>&1 | tee "$out"; then exit 0; fi
   mapfile -t packages < <(awk '/^FAIL\t/ {print $2}' "$out")
   crashes=$(grep -cE '^ThreadSanitizer: CHECK failed|^SIGSEGV: segmentation violation' "$out" || true)
   if grep -qE '^ *--- FAIL|DATA RACE|^panic:|^fatal error:|test timed out|\[(build|setup) failed\]' "$out" || [ "$crashes" -lt "${#packages[@]}" ] || [ "${#packages[@]}" = 0 ]; then

@@ -159,6 +159,7 @@ func TestRetained(t *testing.T) {
 	put("t/b", "gone", 2)
 	put("t/b", "", 1)
 	put("t/c/d", "deep", 2)
+	r.settle()
 	r.restart()
 	sub, _ := r.connect(packet.V5, "sub", true)
 	sub.subscribe(1, "t/+")
@@ -222,6 +223,7 @@ func TestRocketMQOnBothSides(t *testing.T) {
 	pub, _ := r.connect(packet.V311, "pub", true)
 	pub.publish(publish("t/x/y", "phone", 1, 1))
 	pub.publish(publish("t/p2p/C", "to C", 1, 2))
+	r.settle()
 	for queue, want := range map[string]string{"%LMQ%t%x%y%": "phone", "%LMQ%%p2p%C%": "to C"} {
 		f, err := r.core.Pull(t.Context(), &mq.PullRequest{Group: "g", Topic: queue, MaxMessages: 9, HasExpression: true, Expression: "*"}, nil)
 		must(t, err)

@@ -24,13 +24,14 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 var storeHost = netip.MustParseAddrPort("10.0.0.2:10911")
 
 // rig is the door before a broker, on a network in memory.
 type rig struct {
 	t     *testing.T
+	store *storage.Store
 	core  *broker.Broker
 	state *state.Store
 	net   *memnet.Network
@@ -49,7 +50,7 @@ func start(t *testing.T, change ...func(o *mqttapi.Options)) *rig {
 		StoreHost: storeHost, LightQueues: true,
 	})
 	must(t, err)
-	r := &rig{t: t, net: memnet.New()}
+	r := &rig{t: t, store: store, net: memnet.New()}
 	r.core, err = broker.Open(broker.Options{
 		Name: "broker-a", Addr: storeHost, Store: store, FS: fs, Dir: "/store", AutoCreateTopic: true, AutoCreateGroup: true,
 		LightTopics: true, LightDispatch: true,
@@ -73,6 +74,16 @@ func start(t *testing.T, change ...func(o *mqttapi.Options)) *rig {
 	r.open()
 	t.Cleanup(func() { r.close() })
 	return r
+}
+
+// settle waits until all messages are in their queues, where a new subscription begins behind them.
+func (r *rig) settle() {
+	r.t.Helper()
+	for end := time.Now().Add(patience); r.store.Dispatched() < r.store.Appended(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatal("the queues stay behind the log")
+		}
+	}
 }
 
 func (r *rig) open() {

@@ -58,7 +58,10 @@ func flows(open opener, tells bool, url, topic string, out map[string]any) {
 	late, _ = open(options{url: url, id: "k-" + topic, clean: true})
 	late.subscribe(topic+"/kept", 1)
 	check(pub.publish(topic+"/kept", "live", 1, false))
-	m = next(late)
+	if m = next(late); m.payload == "" { // it was not in its queue yet when late subscribed
+		same("the empty one", m.retained, false)
+		m = next(late)
+	}
 	same("nothing retained", []any{m.payload, m.retained}, []any{"live", false})
 	late.disconnect()
 	out["retained"] = true

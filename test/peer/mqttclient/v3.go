@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"net"
 	"syscall"
-	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
@@ -22,7 +21,7 @@ func open311(o options) (client, bool) { return open3(o, 4) }
 func open3(o options, version uint) (client, bool) {
 	c := &client3{in: make(chan message, 100_000)}
 	opts := mqtt.NewClientOptions().AddBroker(o.url).SetClientID(o.id).SetCleanSession(o.clean).SetProtocolVersion(version).
-		SetAutoReconnect(false).SetConnectTimeout(10 * time.Second).SetOrderMatters(true).
+		SetAutoReconnect(false).SetConnectTimeout(patience).SetPingTimeout(patience).SetOrderMatters(true).
 		SetTLSConfig(&tls.Config{InsecureSkipVerify: true}).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 			c.in <- message{topic: m.Topic(), payload: string(m.Payload()), qos: m.Qos(), retained: m.Retained(), dup: m.Duplicate()}
@@ -30,7 +29,7 @@ func open3(o options, version uint) (client, bool) {
 	if o.willTopic != "" {
 		opts.SetWill(o.willTopic, o.will, 1, false)
 	}
-	opts.SetDialer(&net.Dialer{Timeout: 10 * time.Second, Control: func(_, _ string, socket syscall.RawConn) error {
+	opts.SetDialer(&net.Dialer{Timeout: patience, Control: func(_, _ string, socket syscall.RawConn) error {
 		c.socket = socket
 		return nil
 	}})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"time"
 
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
@@ -26,9 +25,9 @@ func open5(o options) (client, bool) {
 	c := &client5{in: make(chan message, 100_000)}
 	switch u.Scheme {
 	case "tcp":
-		c.conn, err = net.DialTimeout("tcp", u.Host, 10*time.Second)
+		c.conn, err = net.DialTimeout("tcp", u.Host, patience)
 	case "ssl":
-		c.conn, err = tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", u.Host, &tls.Config{InsecureSkipVerify: true})
+		c.conn, err = tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", u.Host, &tls.Config{InsecureSkipVerify: true})
 	default:
 		err = errors.New("the library has no connections by " + u.Scheme)
 	}

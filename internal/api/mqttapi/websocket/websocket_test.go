@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // pair returns the two ends of a connection, the client's without any WebSocket.
 func pair(tb testing.TB, o websocket.Options) (client, server net.Conn) {
