@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // an image from scratch has none
 
 	"github.com/cometmq/cometmq/internal/cli"
 	"github.com/cometmq/cometmq/web"
@@ -10,5 +11,5 @@ import (
 
 func main() {
 	pages := cli.Pages{Files: web.FS(), Index: web.Index}
-	os.Exit(cli.Main(cli.Args(os.Args), cli.Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Pages: pages}))
+	os.Exit(cli.Program(os.Args, cli.Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Pages: pages}))
 }

@@ -24,14 +24,6 @@ type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// Args are the arguments of a command line whose first word is the program. Called as mqadmin it is mqadmin.
-func Args(line []string) []string {
-	if strings.TrimSuffix(filepath.Base(line[0]), ".exe") == "mqadmin" {
-		return append([]string{"admin"}, line[1:]...)
-	}
-	return line[1:]
-}
-
 func newAdminCmd(env *Env) *cobra.Command {
 	return &cobra.Command{
 		Use:                "admin COMMAND [flags]",

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -39,15 +37,6 @@ func (o *output) Write(p []byte) (int, error) {
 
 // usageError marks a mistake in how the command was called.
 type usageError struct{ error }
-
-// Main runs the command line and returns the exit code. The first SIGINT or SIGTERM asks the command to end, a second one
-// ends the process at once.
-func Main(args []string, env Env) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
-	return Run(ctx, env, args)
-}
 
 // Run executes one command line until it is done or ctx ends.
 func Run(ctx context.Context, env Env, args []string) int {
@@ -87,6 +76,7 @@ func newRootCmd(env *Env) *cobra.Command {
 	root.AddCommand(
 		newServerCmd(env), newNamesrvCmd(env), newControllerCmd(env), newBrokerCmd(env), newDemoCmd(env), newDevCmd(env), newDashboardCmd(env),
 		newAdminCmd(env), newSendCmd(env), newTailCmd(env), newBenchCmd(env), newStoreCmd(env), newConfigCmd(env), newAuthCmd(env), newVersionCmd(env),
+		newHealthCmd(env), newShutdownCmd(env),
 	)
 	return root
 }

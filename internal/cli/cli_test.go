@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"cometmq": func() { os.Exit(Main(os.Args[1:], Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})) },
+		"cometmq": func() { os.Exit(Program(os.Args, Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})) },
 	})
 }
 

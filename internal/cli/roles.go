@@ -2,11 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,16 +27,21 @@ type roleFlags struct {
 	print   bool
 	proxy   bool
 	set     []string
+	alone   bool // the role does not use name servers
 }
 
-func (f *roleFlags) bind(cmd *cobra.Command, withNamesrv bool) {
+func (f *roleFlags) bind(cmd *cobra.Command, usesNamesrv bool) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.file, "config", "c", "", "configuration file, Java's format and keys")
 	fl.BoolVarP(&f.print, "print", "p", false, "print the effective configuration and end")
+	fl.BoolVarP(&f.print, "important", "m", false, "the same, for scripts of Java's broker")
+	must(fl.MarkHidden("important"))
 	fl.StringArrayVar(&f.set, "set", nil, "a key=value that overrides the file (repeatable)")
-	if withNamesrv {
+	fl.StringVarP(&f.namesrv, "namesrv", "n", "", "name servers, host:port;host:port")
+	if f.alone = !usesNamesrv; f.alone {
+		must(fl.MarkHidden("namesrv")) // Java's scripts have it for all programs
+	} else {
 		fl.BoolVar(&f.proxy, "enable-proxy", false, "serve clients of gRPC, too, as mqbroker does with this flag: enableGrpc=true")
-		fl.StringVarP(&f.namesrv, "namesrv", "n", "", "name servers, host:port;host:port")
 	}
 }
 
@@ -49,7 +57,7 @@ func (f *roleFlags) sources() (config.Sources, error) {
 	if f.proxy {
 		s.Flags["enableGrpc"] = "true"
 	}
-	if f.namesrv != "" {
+	if f.namesrv != "" && !f.alone {
 		s.Flags["namesrvAddr"] = f.namesrv
 	}
 	return s, nil
@@ -107,6 +115,25 @@ func wait(ctx context.Context, n *node.Node) error {
 	return n.Wait(ctx)
 }
 
+// mayNot says what helps when a directory belongs to somebody else, as one does that a container has got from its host.
+func mayNot(err error) error {
+	pe, ok := errors.AsType[*fs.PathError](err)
+	if !ok || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+		return err
+	}
+	if errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w\nThe file system there is read-only: mount a volume, or choose another storePathRootDir", err)
+	}
+	return fmt.Errorf("%w\nThis process runs as user %d and may not use %s. On the host, for the directory that is mounted there:\n  chown -R %d:%d DIRECTORY",
+		err, os.Getuid(), pe.Path, os.Getuid(), os.Getgid())
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err) // a flag that was defined one line before
+	}
+}
+
 func newNamesrvCmd(env *Env) *cobra.Command {
 	var f roleFlags
 	cmd := &cobra.Command{
@@ -128,7 +155,7 @@ func newNamesrvCmd(env *Env) *cobra.Command {
 			report(cmd.Context(), log, notices)
 			n, err := node.Start(cmd.Context(), node.Options{Namesrv: c, ShutdownWait: shutdownWait(c.ShutdownWait), Log: log})
 			if err != nil {
-				return err
+				return mayNot(err)
 			}
 			fmt.Fprintf(env.Out, "The Name Server boot success. serializeType=JSON, address %s\n", n.NamesrvAddr())
 			return wait(cmd.Context(), n)
@@ -193,7 +220,7 @@ func newBrokerCmd(env *Env) *cobra.Command {
 			report(cmd.Context(), log, notices)
 			n, err := node.Start(cmd.Context(), node.Options{Broker: c, ShutdownWait: shutdownWait(c.Process.ShutdownWait), Log: log, Level: level, Levels: logs.levels})
 			if err != nil {
-				return err
+				return mayNot(err)
 			}
 			fmt.Fprintf(env.Out, "The broker[%s, %s] boot success. serializeType=JSON and name server is %s\n",
 				c.Identity.Name, n.BrokerAddr(), strings.Join(c.Routes.NameServers, ";"))
@@ -261,7 +288,7 @@ func newServerCmd(env *Env) *cobra.Command {
 func serve(ctx context.Context, o node.Options, ready func(*node.Node) error) error {
 	n, err := node.Start(ctx, o)
 	if err != nil {
-		return err
+		return mayNot(err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
