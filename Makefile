@@ -22,7 +22,7 @@ STAGES  := fmt-check setup arch lint web-check unit race sim process crash web-e
 UNIT    := . ./cometmqtest ./cmd/... ./internal/... ./test/docs/... ./test/abuse ./web
 
 .PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table chaos loss-table abuse conformance peer compatibility web web-check web-e2e web-scale e2e compare \
-	golden generate docs deviations vuln hooks clean deploy-test
+	golden generate docs deviations vuln hooks clean deploy-test image image-test release packages
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN{FS=":.*## "}{printf "  %-14s %s\n", $$1, $$2}'
@@ -140,6 +140,23 @@ docs: ## writes the parts of docs/ that are made from the code
 
 deviations: ## lists where the code differs from Java on purpose
 	@$(GO) run ./test/docs/docgen -deviations
+
+# The image of all architectures in ARCHS; IMAGE is its name and tag.
+IMAGE ?= localhost/cometmq:latest
+ARCHS ?= amd64 arm64
+image: ## container images from scratch, with buildah; build/image/*.oci.tar
+	deploy/image/build.sh $(IMAGE) $(ARCHS)
+
+image-test: ## the image for this machine, run for real with podman and runc; needs root
+	@command -v buildah >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy buildah podman runc; }
+	deploy/image/build.sh $(IMAGE) $$($(GO) env GOARCH)
+	deploy/image/test.sh $(IMAGE)
+
+packages: ## deb and rpm for ARCHS, build/packages
+	deploy/package/build.sh $(ARCHS)
+
+release: ## all artefacts with checksums and bill of materials, build/release
+	deploy/release/build.sh
 
 vuln: ## known weaknesses of what we depend on (asks the Go vulnerability database)
 	$(TOOL) govulncheck ./...

@@ -123,6 +123,9 @@ func Open(fsys vfs.FS, o Options) (*Store, error) {
 	}
 	lock, err := fsys.Lock(filepath.Join(o.Dir, "lock"))
 	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("store %s: %w", o.Dir, err)
+		}
 		return nil, fmt.Errorf("store %s is in use: %w", o.Dir, err)
 	}
 	s := &Store{
