@@ -19,7 +19,7 @@ WITH_BIN := COMETMQ_BIN=$(CURDIR)/$(BIN)
 
 # Cheapest first. The tests below test/ that start servers have stages of their own.
 STAGES  := fmt-check setup arch lint web-check unit race sim process crash web-e2e conformance peer
-UNIT    := . ./cometmqtest ./cmd/... ./internal/... ./test/docs/... ./test/abuse ./web
+UNIT    := . ./cometmqtest ./deploy/... ./cmd/... ./internal/... ./test/docs/... ./test/abuse ./web
 
 .PHONY: help build setup test ci fmt fmt-check lint arch unit race fuzz bench sim process crash crash-table chaos loss-table abuse conformance peer compatibility web web-check web-e2e web-scale e2e compare \
 	golden generate docs deviations vuln hooks clean deploy-test image image-test release packages

@@ -10,7 +10,7 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 
 home=home/rocketmq/rocketmq-$version
-mkdir -p "$root"/{bin,tmp,etc/ssl/certs,root,opt,libexec} "$root/$home"/{bin,conf} "$root"/home/rocketmq/{store,logs,namesrv,controller}
+mkdir -p "$root"/{bin,tmp,etc/ssl/certs,root,opt,libexec} "$root/$home"/{bin,conf} "$root"/home/rocketmq/{store,logs,namesrv,controller,cometmq}
 install -m 755 "$binary" "$root/cometmq"
 ln -s /cometmq "$root/rmq"
 ln -s "/$home" "$root/opt/rocketmq-$version"
@@ -47,6 +47,6 @@ find "$root" -type d ! -path "$root/tmp" -exec chmod 755 {} +
 find "$root/$home/conf" -type f -exec chmod 644 {} +
 pack() { tar --sort=name --mtime="@${SOURCE_DATE_EPOCH:-0}" --numeric-owner --format=gnu -C "$root" "$@"; }
 # Only what servers write belongs to their user.
-writable=(./home/rocketmq/store ./home/rocketmq/logs ./home/rocketmq/namesrv ./home/rocketmq/controller)
+writable=(./home/rocketmq/store ./home/rocketmq/logs ./home/rocketmq/namesrv ./home/rocketmq/controller ./home/rocketmq/cometmq)
 pack --owner=0 --group=0 "${writable[@]/#/--exclude=}" -cf "$out" .
 pack --owner=3000 --group=3000 -rf "$out" "${writable[@]}"

@@ -61,6 +61,9 @@ func Run(ctx context.Context, env Env, args []string) int {
 	return 1
 }
 
+// Tree is all commands, for those who write manuals of them.
+func Tree(env Env) *cobra.Command { return newRootCmd(&env) }
+
 func newRootCmd(env *Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "cometmq",

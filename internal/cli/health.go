@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,12 +18,12 @@ import (
 
 // newHealthCmd is for the health check of a container: a scratch image has nothing else to ask with.
 func newHealthCmd(env *Env) *cobra.Command {
-	var ns, broker string
+	var ns, broker, controller string
 	var wait time.Duration
 	var secure tlsFlags
 	cmd := &cobra.Command{
 		Use: "health", Short: "Ask the servers on this machine whether they serve; for container health checks", Args: noArgs,
-		Long: "Ask the name server and the broker on this machine whether they serve. Exit code 0: at least one of them is there, and\n" +
+		Long: "Ask name server, broker and controller on this machine whether they serve. Exit code 0: at least one of them is there, and\n" +
 			"all that are there serve. A server that refuses the question because it does not know who asks does serve.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dial, err := secure.dialer(os.Environ())
@@ -36,7 +37,7 @@ func newHealthCmd(env *Env) *cobra.Command {
 			for _, s := range []struct {
 				name, addr string
 				code       int32
-			}{{"name server", ns, protocol.ReqGetBrokerClusterInfo}, {"broker", broker, protocol.ReqGetBrokerRuntimeInfo}} {
+			}{{"name server", ns, protocol.ReqGetBrokerClusterInfo}, {"broker", broker, protocol.ReqGetBrokerRuntimeInfo}, {"controller", controller, protocol.ReqControllerGetMetadataInfo}} {
 				if s.addr == "" {
 					continue
 				}
@@ -51,7 +52,7 @@ func newHealthCmd(env *Env) *cobra.Command {
 				fmt.Fprintf(env.Out, "%s %s serves\n", s.name, s.addr)
 			}
 			if there == 0 {
-				return fmt.Errorf("nothing serves at %s and %s", ns, broker)
+				return fmt.Errorf("nothing serves at %s", strings.Trim(strings.Join([]string{ns, broker, controller}, " "), " "))
 			}
 			return joined(errs...)
 		},
@@ -60,6 +61,7 @@ func newHealthCmd(env *Env) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&ns, "namesrv", "n", "127.0.0.1:9876", "name server, \"\" = none")
 	f.StringVarP(&broker, "broker", "b", port("10911"), "broker, \"\" = none")
+	f.StringVar(&controller, "controller", "127.0.0.1:9878", "controller, \"\" = none")
 	f.DurationVar(&wait, "timeout", 3*time.Second, "how long to wait for all answers")
 	secure.bind(cmd)
 	return cmd

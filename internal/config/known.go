@@ -271,6 +271,9 @@ func fateOf(k Kind, key string) (Fate, bool) {
 	return Fate{}, false
 }
 
+// AllKeys are the keys of all roles, sorted.
+func AllKeys() []string { return slices.Clone(allKeys()) }
+
 // allKeys returns every key of all roles, of Java and ours, sorted.
 var allKeys = sync.OnceValue(func() []string {
 	var out []string
