@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -128,6 +130,28 @@ func mayNot(err error) error {
 		err, os.Getuid(), pe.Path, os.Getuid(), os.Getgid())
 }
 
+// secondSignal ends a drain instead of the process. A third signal is as the second one without a drain.
+func secondSignal() (now <-chan struct{}, end func()) {
+	signals, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	var once sync.Once
+	quit := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			signal.Stop(signals)
+			close(done)
+		case <-quit:
+		}
+	}()
+	return done, func() {
+		once.Do(func() {
+			signal.Stop(signals)
+			close(quit)
+		})
+	}
+}
+
 func must(err error) {
 	if err != nil {
 		panic(err) // a flag that was defined one line before
@@ -218,7 +242,7 @@ func newBrokerCmd(env *Env) *cobra.Command {
 			logs := newLogs(env, c.Process.LogLevel, c.Process.LogFormat, c.Process.LogLevels)
 			log, level := logs.log, logs.level
 			report(cmd.Context(), log, notices)
-			n, err := node.Start(cmd.Context(), node.Options{Broker: c, ShutdownWait: shutdownWait(c.Process.ShutdownWait), Log: log, Level: level, Levels: logs.levels})
+			n, err := node.Start(cmd.Context(), node.Options{Broker: c, Hurry: secondSignal, ShutdownWait: shutdownWait(c.Process.ShutdownWait), Log: log, Level: level, Levels: logs.levels})
 			if err != nil {
 				return mayNot(err)
 			}
@@ -272,7 +296,7 @@ func newServerCmd(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o := node.Options{Namesrv: n, Broker: b, Dashboard: d, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log, Level: level, Levels: logs.levels}
+			o := node.Options{Namesrv: n, Broker: b, Dashboard: d, Hurry: secondSignal, ShutdownWait: shutdownWait(max(n.ShutdownWait, b.Process.ShutdownWait)), Log: log, Level: level, Levels: logs.levels}
 			return serve(cmd.Context(), o, func(n *node.Node) error {
 				_, err := fmt.Fprintf(env.Out, "name server %s\nbroker      %s\nMQTT        %s\nAMQP        %s\ngRPC        %s\nmetrics     %s\ndashboard   %s\n", n.NamesrvAddr(), n.BrokerAddr(), mqttLine(n), amqpLine(n), grpcLine(n), page(n), dashboardLine(n))
 				return err

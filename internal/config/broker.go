@@ -185,6 +185,7 @@ type Process struct {
 	ConfigPath   string        `key:"brokerConfigPath" doc:"the file that was read"`
 	Blacklist    string        `key:"configBlackList" doc:"keys that cannot be changed in a running broker"`
 	ShutdownWait time.Duration `key:"shutdownWaitTimeSeconds" unit:"s" min:"0" max:"3600" doc:"deadline of a graceful stop"`
+	Drain        time.Duration `key:"drainTimeSeconds" unit:"s" live:"true" min:"0" max:"3600" doc:"time before a graceful stop of a master in which its name servers send producers to other brokers; 60 lets all of them notice"`
 	LogLevel     string        `key:"logLevel" live:"true" enum:"debug info warn error" doc:"what is logged"`
 	LogFormat    string        `key:"logFormat" enum:"text json" doc:"form of the lines of the log"`
 	LogLevels    []string      `key:"logLevels" sep:"," live:"true" doc:"other levels for single components, such as store=debug,broker=warn"`

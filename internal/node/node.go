@@ -29,6 +29,8 @@ type Options struct {
 	// ShutdownWait bounds a graceful stop: how long it waits for what is in flight and for peers. Default 30 s; negative:
 	// not at all. What goes to the disk is waited for in any case.
 	ShutdownWait time.Duration
+	// Hurry, if not nil, is called when a broker begins to drain. The drain ends when what it returns is closed; end is called after it.
+	Hurry func() (now <-chan struct{}, end func())
 
 	FS     vfs.FS // default: the operating system's
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
@@ -79,6 +81,7 @@ type part interface {
 type Node struct {
 	log        *slog.Logger
 	wait       time.Duration
+	hurry      func() (now <-chan struct{}, end func())
 	started    time.Time
 	namesrv    *namesrvPart
 	controller *controllerPart
@@ -96,7 +99,7 @@ type Node struct {
 // Start builds the roles and returns when all of them serve. What was started is stopped again when a later one fails.
 func Start(ctx context.Context, o Options) (*Node, error) {
 	o.defaults()
-	n := &Node{log: o.Log, wait: o.ShutdownWait, started: time.Now(), failed: make(chan error, 8)}
+	n := &Node{log: o.Log, wait: o.ShutdownWait, hurry: o.Hurry, started: time.Now(), failed: make(chan error, 8)}
 	if o.Controller == nil && o.Namesrv != nil {
 		o.Controller = o.Namesrv.Controller
 	}
@@ -179,10 +182,25 @@ func (n *Node) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		n.log.Info("shutting down")
+		n.drain(context.WithoutCancel(ctx))
 	case err = <-n.failed:
 		n.log.Error("a role has failed, shutting down", "err", err)
 	}
 	return errors.Join(err, n.shutdown(ctx))
+}
+
+// drain has producers go elsewhere first.
+func (n *Node) drain(ctx context.Context) {
+	if n.broker == nil {
+		return
+	}
+	var hurry <-chan struct{}
+	if n.hurry != nil {
+		var end func()
+		hurry, end = n.hurry()
+		defer end()
+	}
+	n.broker.drain(ctx, hurry)
 }
 
 // shutdown is Shutdown with the configured deadline.
