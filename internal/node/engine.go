@@ -83,10 +83,16 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 			err = errors.Join(err, e.close())
 		}
 	}()
+	root := o.Broker.Store.Root
+	was, err := readFormat(p.o.FS, root)
+	if err != nil {
+		return nil, err
+	}
 	if r.Wipe {
 		if err = p.putAside(); err != nil {
 			return nil, err
 		}
+		was = format{}
 	}
 	so := storeOptions(o, &r, p.advertised)
 	so.Synced = func(took time.Duration) { p.syncs.Observe(int64(took)) }
@@ -95,6 +101,9 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 		so.OnDamage = e.repairs.found
 	}
 	if e.store, err = storage.Open(p.o.FS, so); err != nil {
+		return nil, err
+	}
+	if err = writeFormat(p.o.FS, root, was); err != nil {
 		return nil, err
 	}
 	e.start0 = e.store.Appended()
