@@ -36,7 +36,7 @@ func ourCommands() []Command {
 				opt("", "max", "at most so many").num(64),
 			},
 		},
-		quotaCommand(),
+		quotaCommand(), upgradeCommand(),
 		{Name: "kv", About: "List a namespace of the name servers' KV tables", Ours: true, Flags: []Flag{need("s", "namespace", "namespace")}, Run: kv},
 	}
 }

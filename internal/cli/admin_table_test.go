@@ -69,7 +69,7 @@ var adminLines = map[string]struct {
 	"getLiteGroupInfo": {"-p T -g G", 1}, "triggerLiteDispatch": {"-p T -g G", 0},
 	"startMonitoring": {"--count 1", 0},
 
-	"doctor": {"", -1}, "lag": {"", 0}, "tail": {"-t T --since 0 --count 1", 0}, "explain": {"-i @ID", 0}, "top": {"--count 1", 0},
+	"doctor": {"", -1}, "lag": {"", 0}, "tail": {"-t T --since 0 --count 1", 0}, "explain": {"-i @ID", 0}, "upgrade-check": {"", -1}, "top": {"--count 1", 0},
 	"replay": {"-t T -b 0 -e now --to T2", 0}, "kv": {"-s ns", -1}, "quota": {"-b @B --set topic:T:bytes=1048576", 0},
 }
 

@@ -8,15 +8,16 @@ import (
 // quickDrain is how long draining takes when nobody produces: a producer may be looking up its route just now.
 const quickDrain = 5 * time.Second
 
-// drain lets producers go elsewhere before the broker ends. Only a master does, and only if it is told to (drainTimeSeconds): its
+// drains reports whether the broker has anything to drain, and is told to.
+func (p *brokerPart) drains() bool {
+	kind := p.now().now().Kind
+	return p.options().Broker.Process.Drain > 0 && kind != Slave && kind != Fenced
+}
+
+// drain lets producers go elsewhere before the broker ends (drainTimeSeconds): its
 // name servers show it as one that can only be read, and clients look for routes every 30 s. hurry ends the wait.
 func (p *brokerPart) drain(ctx context.Context, hurry <-chan struct{}) {
 	wait := p.options().Broker.Process.Drain
-	e := p.now()
-	role := e.now()
-	if wait <= 0 || role.Kind == Slave || role.Kind == Fenced {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	n := p.registrar.Drain(ctx)

@@ -191,7 +191,7 @@ func (n *Node) Wait(ctx context.Context) error {
 
 // drain has producers go elsewhere first.
 func (n *Node) drain(ctx context.Context) {
-	if n.broker == nil {
+	if n.broker == nil || !n.broker.drains() {
 		return
 	}
 	var hurry <-chan struct{}
