@@ -13,20 +13,24 @@ func ExampleStart() {
 	ctx := context.Background()
 	s, err := cometmq.Start(ctx, cometmq.WithTopics("orders"), cometmq.WithGroups("billing"))
 	if err != nil {
-		log.Fatal(err)
+		log.Print(err)
+		return
 	}
 	defer s.Shutdown(ctx)
 
-	if _, err := s.Send(ctx, cometmq.Message{Topic: "orders", Body: []byte("42"), Tag: "new"}); err != nil {
-		log.Fatal(err)
+	if _, err = s.Send(ctx, cometmq.Message{Topic: "orders", Body: []byte("42"), Tag: "new"}); err != nil {
+		log.Print(err)
+		return
 	}
 	d, err := s.Receive(ctx, "billing", "orders", time.Minute)
 	if err != nil {
-		log.Fatal(err)
+		log.Print(err)
+		return
 	}
 	fmt.Printf("%s %s, attempt %d\n", d.Tag, d.Body, d.Attempt)
-	if err := d.Ack(ctx); err != nil {
-		log.Fatal(err)
+	if err = d.Ack(ctx); err != nil {
+		log.Print(err)
+		return
 	}
 	// Output: new 42, attempt 1
 }
@@ -36,30 +40,38 @@ func ExampleWithDir() {
 	s, err := cometmq.Start(context.Background(), cometmq.WithDir("/var/lib/myprogram/queue"), cometmq.WithPorts(9876, 10911),
 		cometmq.WithSetting("fileReservedTime", "24"))
 	if err != nil {
-		log.Fatal(err)
+		log.Print(err)
+		return
 	}
-	defer s.Shutdown(context.Background())
+	// ... the program ...
+	if err = s.Shutdown(context.Background()); err != nil {
+		log.Print(err)
+	}
 }
 
 func ExampleServer_Begin() {
 	ctx := context.Background()
 	s, err := cometmq.Start(ctx, cometmq.WithTopics("payments"), cometmq.WithGroups("ledger"))
 	if err != nil {
-		log.Fatal(err)
+		log.Print(err)
+		return
 	}
 	defer s.Shutdown(ctx)
 
 	t, err := s.Begin(ctx, "shop", cometmq.Message{Topic: "payments", Body: []byte("7.50")}, nil)
 	if err != nil {
-		log.Fatal(err)
+		log.Print(err)
+		return
 	}
 	// ... the local part of the work ...
-	if err := t.Commit(ctx); err != nil {
-		log.Fatal(err)
+	if err = t.Commit(ctx); err != nil {
+		log.Print(err)
+		return
 	}
 	d, err := s.Receive(ctx, "ledger", "payments", time.Minute)
 	if err != nil {
-		log.Fatal(err)
+		log.Print(err)
+		return
 	}
 	fmt.Println(string(d.Body))
 	// Output: 7.50

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,7 +119,7 @@ func (s *Server) request(ctx context.Context, m *Message, group string) (mq.Send
 	add(record.PropKeys, strings.Join(m.Keys, " "))
 	add(record.PropShardingKey, m.Sequence)
 	if !m.DeliverAt.IsZero() {
-		add(record.PropTimerDeliverMS, fmt.Sprint(m.DeliverAt.UnixMilli()))
+		add(record.PropTimerDeliverMS, strconv.FormatInt(m.DeliverAt.UnixMilli(), 10))
 	}
 	for _, k := range slices.Sorted(maps.Keys(m.Properties)) {
 		if v := m.Properties[k]; k == "" || strings.ContainsAny(k+v, "\x01\x02") {
@@ -152,7 +153,7 @@ func (s *Server) queueOf(ctx context.Context, m *Message) int32 {
 func (s *Server) Receive(ctx context.Context, group, topic string, invisible time.Duration) (*Delivery, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.alive, cancel)()
+	defer context.AfterFunc(s.alive, cancel)() //nolint:contextcheck // the end of the server ends the wait, too
 	q := mq.PopRequest{
 		Group: group, Topic: topic, QueueID: -1, MaxMessages: 1, Invisible: invisible.Milliseconds(), Expression: "*", ExpressionType: "TAG", ClientHost: self,
 	}

@@ -36,11 +36,11 @@ type Check func(ctx context.Context, m Message, id string) Outcome
 // broker calls the check of the producer group, again and again until it knows. The check of a group is the last one that Begin was
 // given, nil answers Unknown. It stays registered until Shutdown, and may be called from any goroutine.
 func (s *Server) Begin(ctx context.Context, group string, m Message, check Check) (*Transaction, error) {
-	p, err := s.produce(ctx, group, check)
+	p, err := s.produce(group, check)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.beat(ctx); err != nil {
+	if err = p.beat(ctx); err != nil {
 		return nil, fmt.Errorf("cometmq: producer group %s: %w", group, err)
 	}
 	r, err := s.request(ctx, &m, group)
@@ -83,7 +83,7 @@ type producer struct {
 	check   Check // guarded by Server.mu
 }
 
-func (s *Server) produce(ctx context.Context, group string, check Check) (*producer, error) {
+func (s *Server) produce(group string, check Check) (*producer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
@@ -161,6 +161,7 @@ func (nobody) Positions(_, _ string, done func([]mq.QueuePosition, error)) { don
 func (nobody) RunningInfo(_ *mq.RunningInfoRequest, f func(mq.ClientAnswer, error)) {
 	f(mq.ClientAnswer{}, errNobody)
 }
+
 func (nobody) ConsumeDirectly(_ *mq.DirectRequest, f func(mq.ClientAnswer, error)) {
 	f(mq.ClientAnswer{}, errNobody)
 }

@@ -50,7 +50,7 @@ func upgradeCheck(c *Call) error {
 		order.add(s.Name, members)
 	}
 	if len(versions) > 1 {
-		var list []string
+		list := make([]string, 0, len(versions))
 		for _, v := range slices.Sorted(maps.Keys(versions)) {
 			list = append(list, v+": "+strings.Join(versions[v], " "))
 		}

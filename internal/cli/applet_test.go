@@ -208,17 +208,29 @@ func TestVariablesOfJavaImages(t *testing.T) {
 		ignored string
 		memory  int64
 	}{
-		{"options", "mqbroker", []string{"JAVA_OPT_EXT=-server -Xms256m -Xmx256m -Drocketmq.namesrv.addr=a:1;b:2 -Dtls.server.mode=enforcing -Duser.home=/h -Dx=y", "BROKER_MEM=8g"},
-			map[string]string{"NAMESRV_ADDR": "a:1;b:2", "COMETMQ_TLS_SERVER_MODE": "enforcing", "HOME": "/h"}, "-server -Xms256m -Xmx256m -Dx=y BROKER_MEM", 0},
+		{
+			"options", "mqbroker",
+			[]string{"JAVA_OPT_EXT=-server -Xms256m -Xmx256m -Drocketmq.namesrv.addr=a:1;b:2 -Dtls.server.mode=enforcing -Duser.home=/h -Dx=y", "BROKER_MEM=8g"},
+			map[string]string{"NAMESRV_ADDR": "a:1;b:2", "COMETMQ_TLS_SERVER_MODE": "enforcing", "HOME": "/h"},
+			"-server -Xms256m -Xmx256m -Dx=y BROKER_MEM", 0,
+		},
 		{"what is set stays", "mqbroker", []string{"NAMESRV_ADDR=c:3", "JAVA_OPT=-Drocketmq.namesrv.addr=a:1 -Drocketmq.home.dir=/r"}, map[string]string{"ROCKETMQ_HOME": "/r"}, "", 0},
 		{"a large heap", "mqnamesrv", []string{"JAVA_OPT=-Xmx4g"}, nil, "", 4 << 30},
 		{"GOMEMLIMIT wins", "mqnamesrv", []string{"JAVA_OPT=-Xmx4g", "GOMEMLIMIT=1GiB"}, nil, "", 0},
 		{"no size", "mqnamesrv", []string{"JAVA_OPT=-Xmxhuge -Xmx99999999999g"}, nil, "-Xmxhuge -Xmx99999999999g", 0},
-		{"operator, master", "mqbroker", []string{"BROKER_NAME=b", "BROKER_CLUSTER_NAME=C", "BROKER_ID=0", "POD_IP=10.0.0.1"},
-			map[string]string{"COMETMQ_BROKER_NAME": "b", "COMETMQ_BROKER_CLUSTER_NAME": "C", "COMETMQ_BROKER_ID": "0", "COMETMQ_BROKER_IP1": "10.0.0.1"}, "", 0},
+		{
+			"operator, master", "mqbroker",
+			[]string{"BROKER_NAME=b", "BROKER_CLUSTER_NAME=C", "BROKER_ID=0", "POD_IP=10.0.0.1"},
+			map[string]string{"COMETMQ_BROKER_NAME": "b", "COMETMQ_BROKER_CLUSTER_NAME": "C", "COMETMQ_BROKER_ID": "0", "COMETMQ_BROKER_IP1": "10.0.0.1"},
+			"", 0,
+		},
 		{"operator, slave", "mqbroker", []string{"BROKER_NAME=b", "BROKER_ID=2"}, map[string]string{"COMETMQ_BROKER_NAME": "b", "COMETMQ_BROKER_ID": "2", "COMETMQ_BROKER_ROLE": "SLAVE"}, "", 0},
-		{"operator, controllers", "mqbroker", []string{"BROKER_NAME=b", "BROKER_ID=2", "enableControllerMode=true", "controllerAddr=c:1"},
-			map[string]string{"COMETMQ_BROKER_NAME": "b", "COMETMQ_BROKER_ID": "2", "COMETMQ_ENABLE_CONTROLLER_MODE": "true", "COMETMQ_CONTROLLER_ADDR": "c:1"}, "", 0},
+		{
+			"operator, controllers", "mqbroker",
+			[]string{"BROKER_NAME=b", "BROKER_ID=2", "enableControllerMode=true", "controllerAddr=c:1"},
+			map[string]string{"COMETMQ_BROKER_NAME": "b", "COMETMQ_BROKER_ID": "2", "COMETMQ_ENABLE_CONTROLLER_MODE": "true", "COMETMQ_CONTROLLER_ADDR": "c:1"},
+			"", 0,
+		},
 		{"not a broker", "mqnamesrv", []string{"BROKER_NAME=b"}, nil, "", 0},
 		{"not one of Java's", "cometmq", []string{"JAVA_OPT=-Xmx4g -Dtls.enable=true"}, nil, "", 0},
 	} {
@@ -248,7 +260,11 @@ func TestTheRoleOfAnotherProcess(t *testing.T) {
 		{line("sh", "mqnamesrv"), "namesrv"},
 		{line("/bin/sh", "-c", "export A=1; exec ./mqbroker -c $A"), "broker"},
 		{line("sh", "-c", "X=1 mqnamesrv"), "namesrv"},
-		{line("sh", "-c", "a | b"), ""}, {line("sh"), ""}, {line("sh", "-c"), ""}, {line("cometmq"), ""}, {line(""), ""},
+		{line("sh", "-c", "a | b"), ""},
+		{line("sh"), ""},
+		{line("sh", "-c"), ""},
+		{line("cometmq"), ""},
+		{line(""), ""},
 	} {
 		if got := roleOfLine(c.line); got != c.want {
 			t.Errorf("%q: %q, want %q", c.line, got, c.want)

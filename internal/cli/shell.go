@@ -24,7 +24,6 @@ type shell struct {
 	err     io.Writer
 	chdir   func(dir string) error
 	mkdir   func(dir string) error
-	path    string // of the last cd, for commands that are named by a path: unused by programs of ours
 }
 
 // errShell is what is beyond the shell.
@@ -82,7 +81,7 @@ func (s *shell) run(ctx context.Context, script string) ([]string, error) {
 		case len(words) == 0:
 			maps.Copy(s.vars, local)
 		case isProgram(words[0]) && !last:
-			return nil, errShell{fmt.Sprintf("something after %s", words[0])}
+			return nil, errShell{"something after " + words[0]}
 		case isProgram(words[0]):
 			for k, v := range local {
 				s.vars[k], s.exports[k] = v, true

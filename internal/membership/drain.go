@@ -22,9 +22,9 @@ func (r *Registrar) Drain(ctx context.Context) int {
 			cmd := &remoting.Command{
 				Code: protocol.ReqWipeWritePermOfBroker, Header: &protocol.WipeWritePermOfBrokerRequestHeader{BrokerName: r.o.Name},
 			}
-			ctx, cancel := context.WithTimeout(ctx, callTimeout)
+			call, cancel := context.WithTimeout(ctx, callTimeout)
 			defer cancel()
-			if err := s.call(ctx, cmd, nil); err != nil {
+			if err := s.call(call, cmd, nil); err != nil {
 				r.o.Log.Warn("a name server goes on sending producers here", "peer", s.addr, "err", err)
 				return
 			}

@@ -103,8 +103,10 @@ func (p *brokerPart) open(r Role) (_ *engine, err error) {
 	if e.store, err = storage.Open(p.o.FS, so); err != nil {
 		return nil, err
 	}
-	if err = writeFormat(p.o.FS, root, was); err != nil {
-		return nil, err
+	// Without the file the store counts as the first format, and this program writes no other: what cannot be written, on a full disk
+	// for one, is no reason to be away.
+	if missed := writeFormat(p.o.FS, root, was); missed != nil {
+		p.log.Warn("the store does not say which programs may read it", "err", missed)
 	}
 	e.start0 = e.store.Appended()
 	bo := brokerOptions(o, &r, p.advertised)

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -92,4 +93,24 @@ func TestAStoreSaysWhoMayReadIt(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAFullDiskIsNoReasonNotToStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.fs = vfs.NewFaulty(w.mem, func(op vfs.Op) error {
+			if op.Kind == vfs.OpCreate && strings.HasPrefix(op.Name, formatPath) {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		n := w.start(w.options(nil))
+		w.roundTrip(n, "topic")
+		must(t, n.Shutdown(t.Context()))
+		if w.exists(formatPath) || !strings.Contains(w.diary.String(), "does not say which programs may read it") {
+			t.Errorf("nothing was said: %s", w.diary.String())
+		}
+		w.free()
+	})
 }
