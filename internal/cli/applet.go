@@ -73,7 +73,7 @@ func program(words []string, getenv func(string) string) ([]string, error) {
 		}
 		return program(append([]string{to}, rest...), getenv)
 	case "mqproxy":
-		return nil, errors.New("mqproxy: CometMQ has no proxy; clients of the remoting protocol connect to name server and broker")
+		return nil, errors.New("mqproxy: CometMQ has no proxy; brokers serve gRPC clients themselves: mqbroker --enable-proxy")
 	case "mqbrokercontainer":
 		return nil, errors.New("mqbrokercontainer: CometMQ does not run several brokers in one process; run mqbroker for each of them")
 	}
