@@ -381,7 +381,7 @@ func (s *session) take(c *conn, at place, cur *cursor, messages []message.Messag
 func (s *session) matchLocked(at place, m *message.Message) (*match, bool) {
 	g, ok := &match{}, false
 	for _, x := range s.subs {
-		if topic.Matches(x.filter.Text, m.Topic) && g.add(x, at, m) {
+		if x.filter.Share == "" && topic.Matches(x.filter.Text, m.Topic) && g.add(x, at, m) {
 			ok = true
 		}
 	}
@@ -450,7 +450,9 @@ func (s *session) sendAgain(c *conn, id uint16, d *delivery, m *message.Message)
 
 func (s *session) seenLocked(d *delivery) {
 	d.sent = true
-	s.unsent = max(s.unsent-1, 0)
+	if s.unsent = max(s.unsent-1, 0); s.unsent == 0 {
+		s.kickSharesLocked()
+	}
 }
 
 // messageOf reads the message of a delivery again, nil when it is gone.

@@ -243,7 +243,7 @@ func TestRefusals(t *testing.T) {
 	c, _ := r.connect(packet.V5, "c", true)
 	for filter, want := range map[string]packet.Reason{
 		"#": packet.WildcardNotSupported, "+/a": packet.WildcardNotSupported, "a#": packet.FilterInvalid, "sp ace/a": packet.FilterInvalid,
-		"$share/g/t": packet.SharedNotSupported, "secret/#": packet.NotAuthorized, "": packet.FilterInvalid,
+		"$share/g/#": packet.WildcardNotSupported, "$share/g": packet.FilterInvalid, "$share/g/secret": packet.NotAuthorized, "secret/#": packet.NotAuthorized, "": packet.FilterInvalid,
 	} {
 		if codes := c.subscribe(1, filter); codes[0] != byte(want) {
 			t.Errorf("%q: %#x, want %#x", filter, codes, byte(want))
@@ -266,6 +266,7 @@ func TestRefusals(t *testing.T) {
 	for what, b := range map[string][]byte{
 		"second CONNECT":    (&packet.ConnectPacket{Version: 5, ClientID: []byte("c")}).AppendTo(nil),
 		"packet of servers": packet.AppendPingresp(nil),
+		"no local, shared":  (&packet.SubscribePacket{ID: 1, Filters: []packet.Subscription{{Filter: []byte("$share/g/t"), NoLocal: true}}}).AppendTo(nil, packet.V5),
 		"AUTH":              (&packet.AuthPacket{Reason: packet.ReAuthenticate}).AppendTo(nil),
 	} {
 		bad, _ := r.connect(packet.V5, "x", true)

@@ -102,6 +102,9 @@ func (r *rig) close() {
 	must(r.t, r.ln.Close())
 	must(r.t, <-r.done)
 	r.srv.Close()
+	saved := make(chan error, 1)
+	r.state.Apply(nil, func(err error) { saved <- err })
+	must(r.t, <-saved) // all that was to be written before
 }
 
 func (r *rig) restart() {

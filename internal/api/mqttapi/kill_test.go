@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -126,52 +127,71 @@ func (e *exact) turn() {
 func TestQoS2IsExactlyOnceOverKills(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			rnd := rand.New(rand.NewPCG(seed, 7))
-			door := &mortal{}
-			r := start(t, func(o *mqttapi.Options) {
-				door.Core = o.Core
-				o.Core = door
+		for _, filter := range []string{"t/#", "$share/g/t/#"} {
+			t.Run(fmt.Sprint(seed, filter), func(t *testing.T) {
+				t.Parallel()
+				exactlyOnce(t, seed, filter)
 			})
-			var pub, sub exact
+		}
+	}
+}
+
+// exactlyOnce publishes to a session, or to two that share, while the door is killed.
+func exactlyOnce(t *testing.T, seed uint64, filter string) {
+	t.Helper()
+	rnd := rand.New(rand.NewPCG(seed, 7))
+	door := &mortal{}
+	r := start(t, func(o *mqttapi.Options) {
+		door.Core = o.Core
+		o.Core = door
+	})
+	var pub, sub, other exact
+	sub.connect(r, "sub")
+	sub.c.subscribe(2, filter)
+	pub.connect(r, "pub")
+	if strings.HasPrefix(filter, "$share/") {
+		other.connect(r, "other")
+		other.c.subscribe(2, filter)
+	}
+	shared := other.c != nil
+	const kills, messages = 20, 150
+	published := 0
+	deadline := time.Now().Add(patience)
+	for killed := 0; sub.arrived+other.arrived < messages || len(pub.order) > 0 || killed < kills; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d published, %d arrived, %d kills; under way %v", published, messages, sub.arrived+other.arrived, killed, pub.order)
+		}
+		switch n := rnd.IntN(10); {
+		case n < 5 && published < messages && len(pub.order) < 5:
+			id := uint16(1)
+			for slices.Contains(pub.order, id) {
+				id++
+			}
+			payload := fmt.Sprintf("m%d", published)
+			published++
+			pub.sent[id], pub.order = payload, append(pub.order, id)
+			p := publish("t/x", payload, 2, id)
+			pub.c.write(p.AppendTo(nil, pub.c.v))
+		case n < 7:
+			pub.turn()
+		case n < 9:
+			sub.turn()
+			if shared {
+				other.turn()
+			}
+		case killed < kills && rnd.IntN(2) == 0:
+			killed++
+			door = r.kill(door)
 			sub.connect(r, "sub")
-			sub.c.subscribe(2, "t/#")
+			if shared {
+				other.connect(r, "other")
+			}
 			pub.connect(r, "pub")
-			const kills, messages = 20, 150
-			published := 0
-			deadline := time.Now().Add(patience)
-			for killed := 0; sub.arrived < messages || len(pub.order) > 0 || killed < kills; {
-				if time.Now().After(deadline) {
-					t.Fatalf("%d of %d published, %d arrived, %d kills; under way %v", published, messages, sub.arrived, killed, pub.order)
-				}
-				switch n := rnd.IntN(10); {
-				case n < 5 && published < messages && len(pub.order) < 5:
-					id := uint16(1)
-					for slices.Contains(pub.order, id) {
-						id++
-					}
-					payload := fmt.Sprintf("m%d", published)
-					published++
-					pub.sent[id], pub.order = payload, append(pub.order, id)
-					p := publish("t/x", payload, 2, id)
-					pub.c.write(p.AppendTo(nil, pub.c.v))
-				case n < 7:
-					pub.turn()
-				case n < 9:
-					sub.turn()
-				case killed < kills && rnd.IntN(2) == 0:
-					killed++
-					door = r.kill(door)
-					sub.connect(r, "sub")
-					pub.connect(r, "pub")
-				}
-			}
-			for i := range messages {
-				if n := sub.got[fmt.Sprintf("m%d", i)]; n != 1 {
-					t.Errorf("message %d came %d times", i, n)
-				}
-			}
-		})
+		}
+	}
+	for i := range messages {
+		if n := sub.got[fmt.Sprintf("m%d", i)] + other.got[fmt.Sprintf("m%d", i)]; n != 1 {
+			t.Errorf("message %d came %d times", i, n)
+		}
 	}
 }

@@ -21,6 +21,9 @@ import (
 //	o/<client>\0<topic>\0<queue>\0<index>      a delivery of QoS 2; a finished one stays until the cursor has passed it
 //	i/<client>\0<packet id>                    the unique key of a publish of QoS 2 whose PUBREL has not come
 //	r/<topic name>                             a retained message
+//	g/<shared subscription>                    the cursors of a share, and what of QoS 1 is under way
+//
+// A delivery of QoS 2 that a share gave has the shared subscription behind the index, after another U+0000.
 
 type sessionRecord struct {
 	Version byte        `json:"version"`
@@ -99,16 +102,20 @@ func encode(v any) []byte {
 func (s *session) inKey(id uint16) string { return "i/" + s.id + "\x00" + strconv.Itoa(int(id)) }
 
 func (s *session) outKey(d *delivery) string {
-	return fmt.Sprintf("o/%s\x00%s\x00%d\x00%d", s.id, d.at.topic, d.at.queue, d.index)
+	key := fmt.Sprintf("o/%s\x00%s\x00%d\x00%d", s.id, d.at.topic, d.at.queue, d.index)
+	if d.share != nil {
+		key += "\x00" + d.share.key
+	}
+	return key
 }
 
 func (s *session) outOpLocked(id uint16, d *delivery) state.Op {
 	return state.Op{Key: s.outKey(d), Value: encode(outRecord{ID: id, Seq: d.seq, Released: d.released, Retain: d.retain, Subs: d.subs})}
 }
 
-// doneOpLocked marks a delivery as finished. A retained message has no place that a cursor passes.
+// doneOpLocked marks a delivery as finished. A retained message and one of a share have no place that a cursor of the session passes.
 func (s *session) doneOpLocked(d *delivery) state.Op {
-	if d.retained != nil {
+	if d.retained != nil || d.share != nil {
 		return state.Op{Key: s.outKey(d)}
 	}
 	s.done = append(s.done, d)
@@ -237,6 +244,9 @@ func (srv *Server) load() error {
 	if err != nil {
 		return err
 	}
+	if err = st.Load("g/", srv.loadShare); err != nil {
+		return err
+	}
 	var ended []*session
 	err = st.Load("s/", func(key string, v []byte) error {
 		s := &session{srv: srv, id: key[2:], saved: true}
@@ -301,11 +311,15 @@ func (s *session) loadRecord(v []byte) error {
 		for _, p := range sr.Start {
 			at := place{p.Topic, p.Queue}
 			x.start[at] = p.Next
-			if s.cursors[at] == nil || s.cursors[at].next > p.Next {
+			if f.Share == "" && (s.cursors[at] == nil || s.cursors[at].next > p.Next) {
 				s.cursors[at] = newCursor(p.Next)
 			}
 		}
 		s.subs[sr.Filter] = x
+		if f.Share != "" {
+			s.share(x)
+			continue
+		}
 		s.srv.trie.Put(f.Text, s, x)
 		s.missing[topic.First(f.Text)] = true // its queues are looked for, and those that have a cursor keep it
 	}
@@ -315,7 +329,7 @@ func (s *session) loadRecord(v []byte) error {
 func (srv *Server) loadOut(key string, v []byte) error {
 	parts := strings.Split(key[2:], "\x00")
 	var r outRecord
-	if err := json.Unmarshal(v, &r); err != nil || len(parts) != 4 {
+	if err := json.Unmarshal(v, &r); err != nil || len(parts) != 4 && len(parts) != 5 {
 		return fmt.Errorf("the record %q: %w", key, err)
 	}
 	s := srv.sessions[parts[0]]
@@ -326,6 +340,12 @@ func (srv *Server) loadOut(key string, v []byte) error {
 	}
 	d := &delivery{
 		at: place{parts[1], int32(queue)}, index: mq.Index(index), qos: 2, seq: r.Seq, again: true, released: r.Released, retain: r.Retain, subs: r.Subs,
+	}
+	if len(parts) == 5 {
+		d.share = &share{key: parts[4]} // it may have ended; of QoS 2 it hears no more
+		s.inflight[r.ID] = d
+		s.seq = max(s.seq, r.Seq)
+		return nil
 	}
 	cur := s.cursors[d.at]
 	if cur == nil {

@@ -26,8 +26,10 @@ type Server struct {
 	mu       sync.Mutex // guards what follows
 	sessions map[string]*session
 	feeds    map[place]*feed
+	shares   map[string]*share // by the text of the subscription
 	conns    map[*conn]struct{}
 	closed   bool
+	loading  bool // shares do not run yet
 
 	trieMu sync.RWMutex // guards trie; nothing is locked with it
 	trie   topic.Trie[*session, *sub]
@@ -41,13 +43,15 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		o: o.withDefaults(), sessions: map[string]*session{}, feeds: map[place]*feed{}, conns: map[*conn]struct{}{}, retained: retained.New(),
+		loading: true,
+		o:       o.withDefaults(), sessions: map[string]*session{}, feeds: map[place]*feed{}, shares: map[string]*share{}, conns: map[*conn]struct{}{}, retained: retained.New(),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.load(); err != nil {
 		s.cancel()
 		return nil, fmt.Errorf("load the MQTT sessions: %w", err)
 	}
+	s.runShares()
 	s.wg.Go(s.sweepAll)
 	return s, nil
 }
@@ -94,6 +98,10 @@ func (s *Server) Close() {
 	for _, x := range s.all() {
 		x.save()
 	}
+	for _, sh := range s.allShares() {
+		sh.settle()
+		sh.save()
+	}
 }
 
 func (s *Server) all() []*session {
@@ -119,6 +127,9 @@ func (s *Server) sweepAll() {
 		for _, x := range s.all() {
 			x.sweep(now)
 		}
+		for _, sh := range s.allShares() {
+			sh.sweep()
+		}
 	}
 }
 
@@ -131,9 +142,12 @@ type Figures struct {
 func (s *Server) Figures() Figures {
 	s.mu.Lock()
 	f := Figures{Connections: len(s.conns), Sessions: len(s.sessions)}
+	for _, sh := range s.shares {
+		f.Subscriptions += sh.size()
+	}
 	s.mu.Unlock()
 	s.trieMu.RLock()
-	f.Subscriptions = s.trie.Len()
+	f.Subscriptions += s.trie.Len()
 	s.trieMu.RUnlock()
 	f.Retained = s.retained.Len()
 	return f

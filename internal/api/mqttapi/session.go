@@ -38,7 +38,8 @@ type session struct {
 	willAt   time.Time
 	window   int // deliveries that may be under way
 	subs     map[string]*sub
-	missing  map[string]bool // topics of filters that do not exist yet
+	shares   map[string]*share // of the shared ones among subs
+	missing  map[string]bool   // topics of filters that do not exist yet
 	cursors  map[place]*cursor
 	inflight map[uint16]*delivery
 	lastID   uint16
@@ -85,6 +86,7 @@ type delivery struct {
 	retained *message.Message
 	retain   bool
 	subs     []uint32
+	share    *share // that it is of; nil: of the session alone
 }
 
 // arrival is a publish of QoS 2 whose PUBREL has not come.
@@ -150,7 +152,7 @@ func (srv *Server) open(c *conn, id string, clean bool, expiry uint32, window in
 }
 
 func (s *session) clear() {
-	s.subs, s.cursors, s.missing = map[string]*sub{}, map[place]*cursor{}, map[string]bool{}
+	s.subs, s.shares, s.cursors, s.missing = map[string]*sub{}, map[string]*share{}, map[place]*cursor{}, map[string]bool{}
 	s.inflight, s.incoming = map[uint16]*delivery{}, map[uint16]*arrival{}
 }
 
@@ -205,6 +207,7 @@ func (s *session) detach(c *conn, abnormal, ends bool) bool {
 	default:
 		s.will = nil
 	}
+	s.giveBackLocked()
 	s.mu.Unlock()
 	s.leaveFeeds()
 	if w != nil {
@@ -234,6 +237,7 @@ func (s *session) finish() {
 	}
 	ops := s.removalLocked()
 	subs := s.subs
+	s.giveBackLocked()
 	s.clear()
 	s.mu.Unlock()
 	s.srv.trieMu.Lock()
@@ -241,6 +245,11 @@ func (s *session) finish() {
 		s.srv.trie.Remove(x.filter.Text, s)
 	}
 	s.srv.trieMu.Unlock()
+	for key, x := range subs {
+		if x.filter.Share != "" {
+			s.srv.quit(s, key)
+		}
+	}
 	if w != nil {
 		s.srv.publishOwn(w.message)
 	}
@@ -303,6 +312,7 @@ func (s *session) kick() {
 
 // kickLocked has the session look for what it can deliver.
 func (s *session) kickLocked() {
+	s.kickSharesLocked()
 	switch {
 	case s.conn == nil || s.gone:
 	case s.pumping:
@@ -333,40 +343,47 @@ func (g *match) add(x *sub, at place, m *message.Message) bool {
 	return true
 }
 
-// offer delivers a message that was read; false: not now. The session's lock is held.
+// offerLocked delivers a message that was read; false: not now.
 func (s *session) offerLocked(at place, m *message.Message, g *match) bool {
+	_, taken := s.offerOfLocked(nil, at, m, g)
+	return taken
+}
+
+// offerOfLocked is offerLocked for a message that a share, or nil, gives. d is the delivery that is under way then, nil when there is none.
+func (s *session) offerOfLocked(sh *share, at place, m *message.Message, g *match) (d *delivery, taken bool) {
 	c := s.conn
 	if c == nil {
-		return false
+		return nil, false
 	}
 	left, alive := m.Left(time.Now().UnixMilli())
 	if !alive {
-		return true
+		return nil, true
 	}
 	qos := min(m.QoS, g.qos)
 	p := publishOf(m, qos, g, left)
 	if p.Len(s.version)+2 > c.limit {
-		return true // the client cannot take it, ever: MQTT 5.0, 3.1.2.11.4
+		return nil, true // the client cannot take it, ever: MQTT 5.0, 3.1.2.11.4
 	}
 	save := qos == 2 && s.expiry > 0
 	if s.saving >= s.window || qos > 0 && (s.unsent > 0 || len(s.inflight) >= s.window) {
-		return false
+		return nil, false
 	}
-	d := &delivery{at: at, index: m.Index, qos: qos, seq: s.seq + 1, subs: g.subs, retain: p.Retain}
+	d = &delivery{at: at, index: m.Index, qos: qos, seq: s.seq + 1, subs: g.subs, retain: p.Retain, share: sh}
 	if qos > 0 {
 		p.ID = s.nextIDLocked()
 	}
 	if save || s.saving > 0 {
 		s.saveFirstLocked(c, p.ID, d, save, p.AppendTo(nil, s.version))
 	} else if !c.deliver(func(dst []byte) []byte { return p.AppendTo(dst, s.version) }) {
-		return false
+		return nil, false
 	}
-	if qos > 0 {
-		s.seq++
-		d.sent = !d.saving
-		s.putLocked(p.ID, d)
+	if qos == 0 {
+		return nil, true
 	}
-	return true
+	s.seq++
+	d.sent = !d.saving
+	s.putLocked(p.ID, d)
+	return d, true
 }
 
 // saveFirstLocked saves a delivery of QoS 2 and then sends it: after a kill the same packet id must stand for the same message. What comes
@@ -377,6 +394,9 @@ func (s *session) saveFirstLocked(c *conn, id uint16, d *delivery, save bool, wi
 	var ops []state.Op
 	if save {
 		ops = append(ops, s.outOpLocked(id, d))
+		if d.share != nil {
+			ops = append(ops, d.share.op()) // together: it is the share's or the session's
+		}
 	}
 	s.srv.o.State.Apply(ops, func(err error) {
 		if err != nil {
@@ -393,15 +413,15 @@ func (s *session) saveFirstLocked(c *conn, id uint16, d *delivery, save bool, wi
 			d.sent = true
 			c.send(func(dst []byte) []byte { return append(dst, wire...) })
 		}
-		if s.saving == 0 && (s.unsent > 0 || s.lagsLocked()) {
-			s.kickLocked()
+		if s.saving == 0 {
+			s.lookLocked()
 		}
 	})
 }
 
 func (s *session) putLocked(id uint16, d *delivery) {
 	s.inflight[id] = d
-	if cur := s.cursors[d.at]; cur != nil && d.retained == nil {
+	if cur := s.cursorOfLocked(d); cur != nil {
 		cur.pending[d.index] = id
 	}
 	s.dirty = true
@@ -480,16 +500,34 @@ func (s *session) receivedLocked(c *conn, id uint16, d *delivery) {
 // settleLocked ends a delivery.
 func (s *session) settleLocked(id uint16, d *delivery) {
 	delete(s.inflight, id)
-	if cur := s.cursors[d.at]; cur != nil && d.retained == nil {
+	if cur := s.cursorOfLocked(d); cur != nil {
 		delete(cur.pending, d.index)
 	}
 	if d.qos == 2 && s.expiry > 0 {
 		s.srv.o.State.Apply([]state.Op{s.doneOpLocked(d)}, nil)
 	}
+	if d.share != nil && d.qos == 1 {
+		d.share.tell(d, true)
+	}
 	s.dirty = true
+	s.lookLocked()
+}
+
+// cursorOfLocked returns the cursor that a delivery is of, nil for retained messages and those of shares.
+func (s *session) cursorOfLocked(d *delivery) *cursor {
+	if d.retained != nil || d.share != nil {
+		return nil
+	}
+	return s.cursors[d.at]
+}
+
+// lookLocked goes on when there is room for more.
+func (s *session) lookLocked() {
 	if s.unsent > 0 || s.lagsLocked() {
 		s.kickLocked()
+		return
 	}
+	s.kickSharesLocked()
 }
 
 func (s *session) lagsLocked() bool {

@@ -1,6 +1,7 @@
 package mqttapi
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/cometmq/cometmq/internal/api/mqttapi/message"
@@ -27,13 +28,18 @@ func (c *conn) subscribe(body []byte) error {
 	now := time.Now().UnixMilli()
 	for i := range p.Filters {
 		o := &p.Filters[i]
+		if o.NoLocal && bytes.HasPrefix(o.Filter, []byte("$share/")) {
+			return protocolError("a shared subscription without its own messages")
+		}
 		x, code := c.newSub(o, id)
 		fresh := false
 		if x != nil {
-			fresh, code = s.addSub(x, code)
+			if fresh, code = s.addSub(x, code); !code.Failed() && x.filter.Share != "" {
+				s.share(x)
+			}
 		}
 		answer.Codes[i] = byte(code)
-		if code.Failed() || o.RetainHandling == 2 || o.RetainHandling == 1 && !fresh {
+		if code.Failed() || x.filter.Share != "" || o.RetainHandling == 2 || o.RetainHandling == 1 && !fresh {
 			continue
 		}
 		g := &match{qos: x.qos, retain: true}
@@ -83,8 +89,6 @@ func (c *conn) newSub(o *packet.Subscription, id uint32) (*sub, packet.Reason) {
 	}
 	first := topic.First(f.Text)
 	switch {
-	case f.Share != "":
-		return nil, packet.SharedNotSupported
 	case first == "+" || first == "#":
 		return nil, packet.WildcardNotSupported
 	case !topic.CanBeTopic(first):
@@ -131,6 +135,10 @@ func (s *session) addSub(x *sub, code packet.Reason) (fresh bool, _ packet.Reaso
 		x.start = old.start // what was subscribed to goes on without a gap
 	}
 	s.subs[key] = x
+	s.dirty = true
+	if x.filter.Share != "" {
+		return old == nil, code // it has no cursor of its own, and joins the share without the lock
+	}
 	for at, i := range x.start {
 		if s.cursors[at] == nil {
 			s.cursors[at] = newCursor(i)
@@ -142,7 +150,6 @@ func (s *session) addSub(x *sub, code packet.Reason) (fresh bool, _ packet.Reaso
 	s.srv.trieMu.Lock()
 	s.srv.trie.Put(x.filter.Text, s, x)
 	s.srv.trieMu.Unlock()
-	s.dirty = true
 	return old == nil, code
 }
 
@@ -180,6 +187,7 @@ func (c *conn) unsubscribe(body []byte) error {
 	var unused []*feed
 	for i, f := range p.Filters {
 		had, feeds := c.s.dropSub(string(f))
+		c.srv.quit(c.s, string(f))
 		if !had {
 			answer.Codes[i] = byte(packet.NoSubscriptionExisted)
 		}
@@ -209,6 +217,7 @@ func (s *session) recheck(c *conn) {
 	for _, x := range held {
 		if !c.may(false, x.filter.Text) {
 			s.dropSub(x.filter.String()) // it is in no feed yet
+			s.srv.quit(s, x.filter.String())
 		}
 	}
 	s.dropCursors()
@@ -223,6 +232,11 @@ func (s *session) dropSub(filter string) (had bool, unused []*feed) {
 		return false, nil
 	}
 	delete(s.subs, filter)
+	s.dirty = true
+	if x.filter.Share != "" {
+		delete(s.shares, filter)
+		return true, nil
+	}
 	s.srv.trieMu.Lock()
 	s.srv.trie.Remove(x.filter.Text, s)
 	s.srv.trieMu.Unlock()
@@ -232,14 +246,15 @@ func (s *session) dropSub(filter string) (had bool, unused []*feed) {
 			unused = append(unused, cur.feed)
 		}
 	}
-	s.dirty = true
 	return true, unused
 }
 
 func (s *session) topicsLocked() map[string]bool {
 	used := map[string]bool{}
 	for _, x := range s.subs {
-		used[topic.First(x.filter.Text)] = true
+		if x.filter.Share == "" {
+			used[topic.First(x.filter.Text)] = true
+		}
 	}
 	return used
 }
