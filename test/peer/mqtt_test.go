@@ -3,7 +3,10 @@
 package peer
 
 import (
+	"bufio"
+	"context"
 	"fmt"
+	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -53,6 +56,14 @@ func TestMQTTClients(t *testing.T) {
 			if c.version == "5" {
 				want(t, m, "properties", true)
 			}
+			if c.scheme == "tcp" && c.version != "3.1" {
+				m = mqttMain(t, "share", c.version, url, fmt.Sprint("share", len(c.version)), "300", "1")
+				want(t, m, "distinct", 300)
+				want(t, m, "most", 1)
+				if least, _ := m["least"].(float64); least == 0 {
+					t.Errorf("a member got nothing: %v", m)
+				}
+			}
 		})
 	}
 }
@@ -75,4 +86,91 @@ func TestMQTTMeetsRocketMQ(t *testing.T) {
 	want(t, m, "distinct", 100)
 	want(t, m, "got", 100)
 	want(t, m, "topics", []any{"devices/TagA", "devices/TagB"})
+}
+
+// TestMQTTAcknowledgedSurvivesKills: the broker is killed under a publisher. What was acknowledged is in the session that was away.
+func TestMQTTAcknowledgedSurvivesKills(t *testing.T) {
+	t.Parallel()
+	c, first := mqttCluster(t)
+	url := fmt.Sprintf("tcp://127.0.0.1:%d", first)
+	for qos, version := range []string{1: "3.1.1", 2: "5"} {
+		if version == "" {
+			continue
+		}
+		topic := fmt.Sprint("kills", qos)
+		want(t, mqttMain(t, "publish", version, url, topic, "1", "1"), "ok", 1) // makes the topic
+		want(t, mqttMain(t, "subscribe", version, url, topic, "0", fmt.Sprint(qos)), "ok", true)
+		acked := mqttUntilEnd(t, version, url, topic, qos)
+		for range 3 {
+			enough := acked.len() + 200
+			for end := time.Now().Add(time.Minute); acked.len() < enough; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%d publishes are acknowledged", acked.len())
+				}
+			}
+			c.Brokers[0].Kill()
+			c.Brokers[0].Start()
+		}
+		c.Brokers[0].WaitPort(fmt.Sprintf("127.0.0.1:%d", first), time.Minute)
+		list := acked.end()
+		m := mqttMain(t, "drain", version, url, topic, "0", fmt.Sprint(qos))
+		want(t, m, "present", true)
+		seen, _ := m["seen"].(map[string]any)
+		for _, n := range list {
+			times, _ := seen[n].(float64)
+			if times == 0 || qos == 2 && times > 1 {
+				t.Errorf("QoS %d: %s of %d was acknowledged and came %v times", qos, n, len(list), times)
+			}
+		}
+	}
+}
+
+// ackedLines are what mqttclient until-end has printed.
+type ackedLines struct {
+	mu    sync.Mutex // guards lines
+	lines []string
+	stop  func()
+	done  chan struct{}
+}
+
+func mqttUntilEnd(t *testing.T, version, url, topic string, qos int) *ackedLines {
+	t.Helper()
+	bin, err := mqttBinary()
+	if err != nil {
+		t.Fatalf("build: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, bin, "until-end", version, url, topic, "0", fmt.Sprint(qos))
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &ackedLines{stop: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			a.mu.Lock()
+			a.lines = append(a.lines, s.Text())
+			a.mu.Unlock()
+		}
+		_ = cmd.Wait() // it was killed
+	}()
+	t.Cleanup(func() { a.end() })
+	return a
+}
+
+func (a *ackedLines) len() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.lines)
+}
+
+// end kills the publisher.
+func (a *ackedLines) end() []string {
+	a.stop()
+	<-a.done
+	return a.lines
 }

@@ -5,8 +5,9 @@
 //	publish    sends count messages
 //	subscribe  makes a session with one subscription, and leaves it
 //	receive    goes on with that session until count messages have come
-//	share      three members of a shared subscription take count messages together; needs version 5
+//	share      three members of a shared subscription take count messages together
 //	until-end  publishes numbers until it is killed, and prints each one that was acknowledged
+//	drain      goes on with the session until it has got what until-end has published
 package main
 
 import (
@@ -97,6 +98,17 @@ func main() {
 		c.disconnect()
 	case "share":
 		share(open, url, topic, count, qos, out)
+	case "drain":
+		end, _ := open(options{url: url, id: "drain-" + topic, clean: true})
+		check(end.publish(topic+"/n", "end", qos, false)) // in the queue of the numbers
+		end.disconnect()
+		c, present := open(options{url: url, id: id})
+		seen := map[string]int{}
+		for m := next(c); m.payload != "end"; m = next(c) {
+			seen[m.payload]++
+		}
+		c.disconnect()
+		out["present"], out["seen"] = present, seen
 	case "until-end":
 		untilEnd(open, url, topic, qos)
 	default:

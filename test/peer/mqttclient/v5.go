@@ -17,6 +17,7 @@ type client5 struct {
 	c    *paho.Client
 	conn net.Conn
 	in   chan message
+	live context.Context // ends with the connection
 }
 
 func open5(o options) (client, bool) {
@@ -32,7 +33,10 @@ func open5(o options) (client, bool) {
 		err = errors.New("the library has no connections by " + u.Scheme)
 	}
 	check(err)
+	live, lost := context.WithCancel(context.Background())
+	c.live = live
 	c.c = paho.NewClient(paho.ClientConfig{
+		OnClientError: func(error) { lost() }, OnServerDisconnect: func(*paho.Disconnect) { lost() },
 		ClientID: o.id, Conn: packets.NewThreadSafeConn(c.conn), PacketTimeout: patience,
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(r paho.PublishReceived) (bool, error) {
 			c.in <- messageOf(r.Packet)
@@ -88,7 +92,7 @@ func (c *client5) publish(topic, payload string, qos byte, retain bool) error {
 }
 
 func (c *client5) publishWith(p *paho.Publish) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(c.live, patience)
 	defer cancel()
 	_, err := c.c.Publish(ctx, p)
 	return err
