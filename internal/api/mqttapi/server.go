@@ -128,7 +128,7 @@ func (s *Server) sweepAll() {
 			x.sweep(now)
 		}
 		for _, sh := range s.allShares() {
-			sh.sweep()
+			sh.sweep(now)
 		}
 	}
 }

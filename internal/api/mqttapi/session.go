@@ -2,6 +2,7 @@ package mqttapi
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -19,8 +20,12 @@ type place struct {
 	queue int32
 }
 
-// saveEvery is how often the cursors of a session are saved that gets nothing: they move over what does not match.
-const saveEvery = 30 * time.Second
+const (
+	// saveEvery is how often the cursors of a session are saved that gets nothing: they move over what does not match.
+	saveEvery = 30 * time.Second
+	// lookEvery is how often it is looked whether topics have got more queues.
+	lookEvery = 30 * time.Second
+)
 
 // session is what a client id has, with a connection or without.
 type session struct {
@@ -39,7 +44,7 @@ type session struct {
 	window   int // deliveries that may be under way
 	subs     map[string]*sub
 	shares   map[string]*share // of the shared ones among subs
-	missing  map[string]bool   // topics of filters that do not exist yet
+	missing  map[string]bool   // topics of filters that do not exist yet, or may have more queues
 	cursors  map[place]*cursor
 	inflight map[uint16]*delivery
 	lastID   uint16
@@ -51,6 +56,7 @@ type session struct {
 	saved    bool        // there is a record on disk
 	dirty    bool        // the cursors are to be saved
 	savedAt  time.Time
+	lookedAt time.Time // for more queues
 	pumping  bool
 	again    bool // look again before the pump ends
 }
@@ -278,6 +284,10 @@ func (s *session) sweep(now time.Time) {
 		w, s.will = s.will, nil
 	}
 	over := s.conn == nil && !s.goneAt.IsZero() && !now.Before(s.goneAt.Add(time.Duration(s.expiry)*time.Second))
+	if s.conn != nil && now.Sub(s.lookedAt) >= lookEvery {
+		s.lookedAt = now
+		maps.Copy(s.missing, s.topicsLocked())
+	}
 	look := s.conn != nil && len(s.missing) > 0
 	dirty := s.dirty || s.conn != nil && s.expiry > 0 && now.Sub(s.savedAt) >= saveEvery
 	s.mu.Unlock()

@@ -1,6 +1,7 @@
 package mqttapi_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,4 +156,28 @@ func TestConnectAnswers(t *testing.T) {
 	if _, _, err := c.next(); err == nil {
 		t.Error("an answer before CONNECT")
 	}
+}
+
+// TestATopicGetsMoreQueues: sessions and shares read them, too.
+func TestATopicGetsMoreQueues(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t)
+		c, _ := r.connect(packet.V5, "c", true)
+		c.subscribe(1, "t/#")
+		member, _ := r.connect(packet.V5, "member", true)
+		member.subscribe(1, shared)
+		must(t, r.core.PutTopic(t.Context(), mq.TopicConfig{Name: "t", ReadQueues: 8, WriteQueues: 8, Perm: 6}))
+		pub, _ := r.connect(packet.V5, "pub", true)
+		const n = 40 // names, in all queues
+		for i := range n {
+			pub.publish(publish(fmt.Sprint("t/", i), "x", 1, 1))
+		}
+		time.Sleep(70 * time.Second)
+		for _, c := range []*client{c, member} {
+			if got := len(c.drain()); got != n {
+				t.Errorf("%d messages, want %d", got, n)
+			}
+		}
+	})
 }

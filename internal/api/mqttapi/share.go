@@ -36,7 +36,9 @@ type share struct {
 	ended   bool
 
 	dirty   atomic.Bool // the cursors are to be saved
-	missing atomic.Bool // there is no topic yet
+	missing atomic.Bool // there is no topic yet, or it may have more queues
+
+	looked time.Time // of sweep
 
 	// Of run, and of who loads and saves while it does not run.
 	cursors map[place]*shareCursor
@@ -171,7 +173,14 @@ func (sh *share) tell(d *delivery, done bool) {
 }
 
 // sweep is called each second.
-func (sh *share) sweep() {
+func (sh *share) sweep(now time.Time) {
+	if sh.looked.IsZero() {
+		sh.looked = now
+	}
+	if now.Sub(sh.looked) >= lookEvery {
+		sh.looked = now
+		sh.missing.Store(true)
+	}
 	if !sh.dirty.Load() && !sh.missing.Load() {
 		return
 	}
@@ -252,7 +261,7 @@ func (sh *share) settle() (due bool) {
 	return due
 }
 
-// findQueues looks for a topic that did not exist when it was subscribed to. All that is in it came later.
+// findQueues looks for a topic, and queues, that did not exist when it was subscribed to. All that is in them came later.
 func (sh *share) findQueues() {
 	if !sh.missing.Load() {
 		return
@@ -263,10 +272,12 @@ func (sh *share) findQueues() {
 		return
 	}
 	for q := range tc.ReadQueues {
-		sh.cursors[place{name, q}] = newShareCursor(0)
+		if at := (place{name, q}); sh.cursors[at] == nil {
+			sh.cursors[at] = newShareCursor(0)
+			sh.dirty.Store(true)
+		}
 	}
 	sh.missing.Store(false)
-	sh.dirty.Store(true)
 }
 
 // ready returns the members that can take a message.

@@ -210,6 +210,7 @@ func TestShareEndsWithItsLastMember(t *testing.T) {
 		for end := time.Now().Add(patience); r.srv.Figures().Subscriptions > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		}
 		pub.publish(publish("t/x", "missed", 1, 1))
+		r.settle()
 		b, _ := r.connect(packet.V5, "b", true)
 		b.subscribe(1, shared)
 		pub.publish(publish("t/x", "live", 1, 1))

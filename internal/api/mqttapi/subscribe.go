@@ -276,7 +276,7 @@ func (s *session) dropCursors() {
 	}
 }
 
-// findMissing looks for topics that were not there when they were subscribed to. All that is in them came later.
+// findMissing looks for topics, and queues, that were not there when they were subscribed to. All that is in them came later.
 func (s *session) findMissing() {
 	s.mu.Lock()
 	names := make([]string, 0, len(s.missing))
@@ -294,10 +294,10 @@ func (s *session) findMissing() {
 		for q := range tc.ReadQueues {
 			if at := (place{name, q}); s.cursors[at] == nil {
 				s.cursors[at] = newCursor(0)
+				s.dirty = true
+				s.kickLocked()
 			}
 		}
-		s.dirty = true
-		s.kickLocked()
 		s.mu.Unlock()
 	}
 }
