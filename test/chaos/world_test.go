@@ -112,7 +112,7 @@ func (w *world) host(kind target.Kind, role, name string, port int, conf map[str
 	}
 	s := target.Server{
 		Kind: kind, Role: role, Conf: target.WriteConf(w.t, filepath.Join(dir, role+".conf"), conf), Log: filepath.Join(dir, role+".log"),
-		Heap: heap, Home: filepath.Join(dir, "home"),
+		Heap: heap, Full: true, Home: filepath.Join(dir, "home"),
 	}
 	if kind == target.Java && w.shim != "" {
 		s.Env = []string{"LD_PRELOAD=" + w.shim, "CHAOS_BIND=1"}

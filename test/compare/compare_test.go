@@ -79,7 +79,7 @@ func startOn(tb testing.TB, kind string, conf map[string]string, prepare func(st
 	}
 	tb.Cleanup(func() { os.RemoveAll(dir) })
 	s := &side{tb: tb, kind: kind}
-	s.Cluster = target.New(tb, target.Options{Kind: target.Kind(kind), Dir: dir, Conf: conf, Heap: "4g", Prepare: prepare})
+	s.Cluster = target.New(tb, target.Options{Kind: target.Kind(kind), Dir: dir, Conf: conf, Heap: "4g", Full: true, Prepare: prepare})
 	if more != nil {
 		more(s)
 	}

@@ -20,7 +20,7 @@ func TestSQLFilteredPullRate(t *testing.T) {
 		if kind == target.Java {
 			target.NeedJava(t, "server-5.5.0")
 		}
-		c := target.New(t, target.Options{Kind: kind, Conf: map[string]string{"enablePropertyFilter": "true"}})
+		c := target.New(t, target.Options{Kind: kind, Full: true, Conf: map[string]string{"enablePropertyFilter": "true"}})
 		o := bench.Options{
 			Broker: c.Addrs[0], Topic: "SQLRate", Queues: 4, Size: 128, Count: messages, Create: true, Batch: 32,
 			Props: "region\x01eu-west\x02price\x0117.5\x02count\x013\x02TAGS\x01created\x02",

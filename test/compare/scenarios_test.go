@@ -241,7 +241,7 @@ func replicated() scenario {
 			}
 			s := startOn(tb, kind, conf, nil, func(s *side) {
 				registered(tb, s.NS)
-				s.Slave(tb, target.Options{Kind: target.Kind(kind), Heap: "2g"}, 1)
+				s.Slave(tb, target.Options{Kind: target.Kind(kind), Heap: "2g", Full: true}, 1)
 			})
 			defer s.end()
 			connected(tb, s)

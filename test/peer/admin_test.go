@@ -24,11 +24,11 @@ import (
 // javaAdmin runs command lines with Java's mqadmin in one JVM and returns what each printed.
 func javaAdmin(t *testing.T, ns string, lines []string) map[string]string {
 	t.Helper()
-	cp, home := target.NeedJava(t, java55), t.TempDir()
+	home := t.TempDir()
+	line := ownJVM(t, java55, []string{"-Xmx256m", "-Duser.home=" + home, "-Djava.io.tmpdir=" + home, "-Drocketmq.client.logRoot=" + home})
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.home="+home, "-Djava.io.tmpdir="+home,
-		"-Drocketmq.client.logRoot="+home, "-cp", filepath.Join("..", "..", "build", "classes-"+java55)+":"+cp, "Run", "AdminBatch", ns)
+	cmd := exec.CommandContext(ctx, line[0], append(line[1:], "Run", "AdminBatch", ns)...)
 	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

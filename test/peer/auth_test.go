@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -61,9 +60,8 @@ func TestAccessVerdictsAsJava(t *testing.T) {
 
 func aclOracle(t *testing.T, in []byte, args ...string) []byte {
 	t.Helper()
-	cp := target.NeedJava(t, java55)
-	classes := filepath.Join("..", "..", "build", "classes-"+java55)
-	cmd := exec.CommandContext(t.Context(), "java", append([]string{"-Xmx256m", "-Drocketmq.client.logRoot=" + t.TempDir(), "-Duser.home=" + t.TempDir(), "-cp", classes + ":" + cp, "AclOracle"}, args...)...)
+	line := append(ownJVM(t, java55, []string{"-Xmx256m", "-Drocketmq.client.logRoot=" + t.TempDir(), "-Duser.home=" + t.TempDir()}), "AclOracle")
+	cmd := exec.CommandContext(t.Context(), line[0], append(line[1:], args...)...)
 	cmd.Stdin = bytes.NewReader(in)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

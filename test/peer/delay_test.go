@@ -3,7 +3,7 @@
 package peer
 
 import (
-	"strings"
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,12 +12,21 @@ import (
 
 var delayConf = map[string]string{"messageDelayLevel": "1s 2s 3s", "recallMessageEnable": "true"}
 
-// punctual checks that nothing came before its time, or much later.
-func punctual(t *testing.T, m map[string]any) {
+// punctual runs a client until it says that nothing was delivered more than 3 s after its time, which includes sending; three times at
+// most, since the machine may have been busy. Nothing may ever come before its time. name is another topic each time.
+func punctual(t *testing.T, name string, run func(name string) map[string]any) {
 	t.Helper()
-	if late, _ := m["latest"].(float64); m["early"] != false || late > 20_000 { // also what sending takes, and a machine that is busy
-		t.Errorf("early %v, latest %v ms: %v", m["early"], m["latest"], m)
+	for i := range 3 {
+		m := run(fmt.Sprint(name, i))
+		if m["early"] != false {
+			t.Errorf("early: %v", m)
+		}
+		if late, _ := m["latest"].(float64); late <= 3000 {
+			return
+		}
+		t.Logf("run %d was late: %v", i, m)
 	}
+	t.Error("always late")
 }
 
 const levelsFeature = "Delay levels: configured times, order of queues, never early"
@@ -29,11 +38,12 @@ func TestDelayLevelsOfJavaClients(t *testing.T) {
 	for _, set := range clients {
 		t.Run(set, func(t *testing.T) {
 			covers(t, set, levelsFeature)
-			v := strings.NewReplacer(".", "_", "-", "_").Replace(set)
-			m := javaMain(t, set, "Delay", "both", c.NS, "delay_"+v, "delay_g_"+v, "300", "0", "1", "2", "3")
-			want(t, m, "distinct", 300)
-			want(t, m, "got", 300)
-			punctual(t, m)
+			punctual(t, "delay_"+name(set), func(topic string) map[string]any {
+				m := javaMain(t, set, "Delay", "both", c.NS, topic, "g_"+topic, "300", "0", "1", "2", "3")
+				want(t, m, "distinct", 300)
+				want(t, m, "got", 300)
+				return m
+			})
 		})
 	}
 }
@@ -42,9 +52,11 @@ func TestDelayLevelsOfGoClient(t *testing.T) {
 	t.Parallel()
 	covers(t, goV2, levelsFeature)
 	c := newCluster(t, target.Options{Kind: target.Ours, Conf: delayConf})
-	m := goMain(t, "delay", c.NS, "delay_go", "delay_g_go", "150")
-	want(t, m, "distinct", 150)
-	punctual(t, m)
+	punctual(t, "delay_go", func(topic string) map[string]any {
+		m := goMain(t, "delay", c.NS, topic, "g_"+topic, "150")
+		want(t, m, "distinct", 150)
+		return m
+	})
 }
 
 func TestTimersOfJavaClient(t *testing.T) {
@@ -55,11 +67,13 @@ func TestTimersOfJavaClient(t *testing.T) {
 	lacks(goV2, feature, "the client has no such calls")
 	target.NeedJava(t, java55)
 	c := newCluster(t, target.Options{Kind: target.Ours, Conf: delayConf})
-	m := javaMain(t, java55, "Timers", "both", c.NS, "timers", "timers_g", "300", "2345", "30")
-	for key, v := range map[string]int{"sent": 330, "recalled": 30, "wrongId": 0, "distinct": 300, "got": 300, "gone": 0} {
-		want(t, m, key, v)
-	}
-	punctual(t, m)
+	punctual(t, "timers", func(topic string) map[string]any { // the first must not be due before all are sent, and they are recalled
+		m := javaMain(t, java55, "Timers", "both", c.NS, topic, "g_"+topic, "300", "12345", "30")
+		for key, v := range map[string]int{"sent": 330, "recalled": 30, "wrongId": 0, "distinct": 300, "got": 300, "gone": 0} {
+			want(t, m, key, v)
+		}
+		return m
+	})
 }
 
 // TestDelaySwap takes a store with pending levels and timers from Java to us, and one from us to Java.
@@ -70,6 +84,7 @@ func TestDelaySwap(t *testing.T) {
 	for _, how := range []string{"clean", "kill"} {
 		for _, from := range []target.Kind{target.Java, target.Ours} {
 			t.Run(string(from)+" first/"+how, func(t *testing.T) {
+				t.Parallel()
 				dir := t.TempDir()
 				to := target.Java
 				if from == target.Java {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/bench"
+	"github.com/cometmq/cometmq/internal/fastjson"
+	"github.com/cometmq/cometmq/internal/protocol"
 	"github.com/cometmq/cometmq/internal/testkit/target"
 )
 
@@ -35,15 +38,11 @@ func javaMain(t *testing.T, set, class string, args ...string) map[string]any {
 // javaMainWith is javaMain with more flags for the JVM.
 func javaMainWith(t *testing.T, set string, jvm []string, class string, args ...string) map[string]any {
 	t.Helper()
-	cp := target.NeedJava(t, set)
-	classes := filepath.Join("..", "..", "build", "classes-"+set)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
 	home := t.TempDir()
-	cmd := exec.CommandContext(ctx, "java", slices.Concat(jvm, []string{
-		"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.home=" + home, "-Drocketmq.client.logRoot=" + home,
-		"-cp", classes + ":" + cp, "Run", class,
-	}, args)...)
+	line := slices.Concat(ownJVM(t, set, append([]string{"-Xmx256m", "-Duser.home=" + home, "-Drocketmq.client.logRoot=" + home}, jvm...)), []string{"Run", class}, args)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	out, err := cmd.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	last := lines[len(lines)-1]
@@ -55,6 +54,16 @@ func javaMainWith(t *testing.T, set string, jvm []string, class string, args ...
 		t.Fatalf("%v in %s", err, last)
 	}
 	return m
+}
+
+// ownJVM is how a command begins that runs a class of java/ or java-5.5.0/, up to the class.
+func ownJVM(t *testing.T, set string, flags []string) []string {
+	t.Helper()
+	classes, err := filepath.Abs(filepath.Join("..", "..", "build", "classes-"+set))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return target.JVM(t, set, flags, classes)
 }
 
 // newCluster starts a cluster and waits until its brokers have registered: a client that comes before finds no route.
@@ -84,6 +93,41 @@ func registered(t *testing.T, c *target.Cluster, topic string) {
 			t.Fatalf("no route of %s: %v\n%s", topic, err, c.Brokers[0].Log())
 		}
 	}
+}
+
+// consumedOnDisk waits until consumerOffset.json of a broker says that the group has consumed n messages of the topic. Brokers write it
+// every few seconds, and ours has written its journal by then.
+func consumedOnDisk(t *testing.T, store, topic, group string, n int64) {
+	t.Helper()
+	path := filepath.Join(store, "config", "consumerOffset.json")
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		text, err := os.ReadFile(path)
+		sum := int64(0)
+		if v, bad := fastjson.Parse(text); err == nil && bad == nil {
+			for _, q := range v.Get("offsetTable").Get(topic + "@" + group).Members() {
+				sum += q.Val.Int64()
+			}
+		}
+		if sum == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d messages that %s consumed are in %s: %v\n%s", sum, n, group, path, err, text)
+		}
+	}
+}
+
+// knows waits until the broker at addr, a slave, has taken over the topic.
+func knows(t *testing.T, addr, topic string) {
+	t.Helper()
+	o := newTool(t, addr)
+	until(t, 90*time.Second, "topic "+topic+" at "+addr, func() bool {
+		var topics protocol.TopicConfigAndMappingSerializeWrapper
+		if err := topics.Decode(o.do(protocol.ReqGetAllTopicConfig, nil, nil).Body); err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(topics.TopicConfigTable, func(c protocol.TopicConfig) bool { return c.TopicName == topic })
+	})
 }
 
 func want(t *testing.T, m map[string]any, key string, v any) {
@@ -135,9 +179,10 @@ func TestJavaClients(t *testing.T) {
 func TestJavaClientGoesOnAfterAKill(t *testing.T) {
 	t.Parallel()
 	set := clients[0]
-	c := newCluster(t, target.Options{Kind: target.Ours})
+	c := newCluster(t, target.Options{Kind: target.Ours, Conf: map[string]string{"flushConsumerOffsetInterval": "500"}})
 	want(t, javaClient(t, set, "send", c.NS, "peer_kill", "g_kill", "100"), "ok", 100)
 	want(t, javaClient(t, set, "push", c.NS, "peer_kill", "g_kill_c", "100"), "got", 100)
+	consumedOnDisk(t, c.Store(0), "peer_kill", "g_kill_c", 100)
 	c.Brokers[0].Kill()
 	c.Brokers[0].Start()
 	registered(t, c, "peer_kill")

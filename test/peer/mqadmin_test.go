@@ -176,7 +176,6 @@ type outcome struct {
 // mqadmin runs the script against a cluster in one JVM.
 func mqadmin(t *testing.T, c *target.Cluster) []outcome {
 	t.Helper()
-	cp := target.NeedJava(t, java55)
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"topics.json": `[{"topicName":"L1","readQueueNums":1,"writeQueueNums":1,"perm":6},{"topicName":"L2","readQueueNums":2,"writeQueueNums":2,"perm":6}]`,
@@ -202,13 +201,8 @@ func mqadmin(t *testing.T, c *target.Cluster) []outcome {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
-	classes, err := filepath.Abs(filepath.Join("..", "..", "build", "classes-"+java55))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(ctx, "java",
-		"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.home="+dir, "-Drocketmq.client.logRoot="+dir,
-		"-cp", classes+":"+cp, "Admin", c.NS, file)
+	run := append(ownJVM(t, java55, []string{"-Xmx256m", "-Duser.home=" + dir, "-Drocketmq.client.logRoot=" + dir}), "Admin", c.NS, file)
+	cmd := exec.CommandContext(ctx, run[0], run[1:]...)
 	cmd.Dir = dir // some leave files
 	text, err := cmd.CombinedOutput()
 	n := 0

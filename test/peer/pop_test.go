@@ -40,6 +40,7 @@ func TestJavaPop(t *testing.T) {
 	target.NeedJava(t, java55)
 	for _, redeliver := range []string{"inplace", "retryTopic"} {
 		t.Run(redeliver, func(t *testing.T) {
+			t.Parallel()
 			if redeliver == "inplace" {
 				covers(t, java55, popFeature)
 				lacks(java49, popFeature, "the client has no such consumer")

@@ -27,7 +27,7 @@ func TestStoreWithExtendedQueues(t *testing.T) {
 	}
 	java := target.New(t, target.Options{Kind: target.Java, Dir: dir, Heap: "512m", Conf: conf})
 	registered(t, java, "TBW102")
-	want(t, javaMain(t, java55, "FilterClient", java.NS, "ext", "ext_java", expr), "numbers", "[13, 17]")
+	want(t, javaMain(t, java55, "FilterClient", java.NS, "ext", "ext_java", expr, "2", "1"), "numbers", "[13, 17]")
 	want(t, javaClient(t, java55, "send", java.NS, "ext", "g_ext", "200"), "ok", 200)
 	end(java)
 	found, err := filepath.Glob(filepath.Join(java.Store(0), "consumequeue_ext", "ext", "*", "*"))
@@ -43,12 +43,12 @@ func TestStoreWithExtendedQueues(t *testing.T) {
 	want(t, javaClient(t, java55, "push", ours.NS, "ext", "ext_all", "201"), "distinct", 201)
 	// The filter client's bodies are those of the first hundred, and one; of the 200 each other one has the tag.
 	want(t, javaClient(t, java55, "push", ours.NS, "ext", "ext_tag", "151", "TagA"), "distinct", 151)
-	want(t, javaMain(t, java55, "FilterClient", ours.NS, "ext", "ext_sql", expr), "numbers", "[13, 17]")
+	want(t, javaMain(t, java55, "FilterClient", ours.NS, "ext", "ext_sql", expr, "4", "1"), "numbers", "[13, 17]")
 	want(t, javaClient(t, java55, "send", ours.NS, "ext", "g_ext", "200"), "ok", 200)
 	end(ours)
 
 	again := target.New(t, target.Options{Kind: target.Java, Dir: dir, Heap: "512m", Conf: conf})
 	registered(t, again, "ext")
-	want(t, javaMain(t, java55, "FilterClient", again.NS, "ext", "ext_third", expr), "numbers", "[13, 17]")
+	want(t, javaMain(t, java55, "FilterClient", again.NS, "ext", "ext_third", expr, "6", "1"), "numbers", "[13, 17]")
 	end(again)
 }

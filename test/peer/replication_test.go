@@ -23,6 +23,7 @@ func TestReplication(t *testing.T) {
 		{target.Ours, target.Ours}, {target.Ours, target.Java}, {target.Java, target.Ours},
 	} {
 		t.Run(fmt.Sprintf("%s-to-%s", pair.master, pair.slave), func(t *testing.T) {
+			t.Parallel()
 			const client = "server-5.5.0"
 			conf := map[string]string{"mappedFileSizeCommitLog": "262144", "slaveReadEnable": "true", "inSyncReplicas": "2"}
 			mc := maps.Clone(conf)
@@ -44,7 +45,7 @@ func TestReplication(t *testing.T) {
 			if pair.slave == target.Java {
 				return // whom it serves when it is alone depends on what it has taken over by then, at times of its own
 			}
-			time.Sleep(15 * time.Second) // the slave takes over topics and groups about every 9 s
+			knows(t, c.Addrs[1], "ha") // it takes over topics and groups about every 9 s
 			c.Brokers[0].Kill()
 			time.Sleep(time.Second)
 			for end := time.Now().Add(100 * time.Second); ; time.Sleep(100 * time.Millisecond) {

@@ -27,6 +27,7 @@ func eachClient(t *testing.T, conf map[string]string, f func(t *testing.T, clien
 	t.Helper()
 	for _, client := range []string{java55, java49, goV2} {
 		t.Run(client, func(t *testing.T) {
+			t.Parallel()
 			run := app(goMain)
 			if client != goV2 {
 				target.NeedJava(t, client)
@@ -115,6 +116,7 @@ func TestOrderThroughRebalances(t *testing.T) {
 	for _, client := range []string{java55, java49} {
 		for _, members := range []string{"1", "10"} {
 			t.Run(client+"/"+members, func(t *testing.T) {
+				t.Parallel()
 				target.NeedJava(t, client)
 				c := newCluster(t, target.Options{Kind: target.Ours})
 				registered(t, c, "TBW102")

@@ -9,13 +9,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/cometmq/cometmq/internal/selector"
 	"github.com/cometmq/cometmq/internal/testkit/sqlgen"
-	"github.com/cometmq/cometmq/internal/testkit/target"
 )
 
 var (
@@ -73,9 +71,8 @@ func askJava(t *testing.T, cases []sqlgen.Case) []string {
 	for _, c := range cases {
 		fmt.Fprintf(&in, "%s %s\n", enc.EncodeToString([]byte(c.Expr)), enc.EncodeToString(c.Props))
 	}
-	cp := target.NeedJava(t, java55)
-	classes := filepath.Join("..", "..", "build", "classes-"+java55)
-	cmd := exec.CommandContext(t.Context(), "java", "-Xmx256m", "-XX:-OmitStackTraceInFastThrow", "-Drocketmq.client.logRoot="+t.TempDir(), "-cp", classes+":"+cp, "SqlOracle")
+	line := append(ownJVM(t, java55, []string{"-Xmx256m", "-XX:-OmitStackTraceInFastThrow", "-Drocketmq.client.logRoot=" + t.TempDir()}), "SqlOracle")
+	cmd := exec.CommandContext(t.Context(), line[0], line[1:]...)
 	cmd.Stdin = &in
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

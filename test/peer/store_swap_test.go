@@ -21,9 +21,10 @@ func TestStoreSwap(t *testing.T) {
 				target.NeedJava(t, set)
 				dir := t.TempDir()
 				const client = "server-5.5.0"
-				end := func(c *target.Cluster) {
+				end := func(c *target.Cluster, consumed int64) {
+					newTool(t, c.Addrs[0]).consumed("swap", "g_swap_c", consumed)
 					if how == "kill" {
-						time.Sleep(6 * time.Second) // Java writes consumer offsets every 5 s
+						consumedOnDisk(t, c.Store(0), "swap", "g_swap_c", consumed)
 						c.Brokers[0].Kill()
 					} else if err := c.Brokers[0].Stop(60 * time.Second); err != nil {
 						t.Fatal(err)
@@ -35,7 +36,7 @@ func TestStoreSwap(t *testing.T) {
 				registered(t, java, "TBW102")
 				want(t, javaClient(t, client, "send", java.NS, "swap", "g_swap", "300"), "ok", 300)
 				want(t, javaClient(t, client, "push", java.NS, "swap", "g_swap_c", "300"), "distinct", 300)
-				end(java)
+				end(java, 300)
 
 				ours := newCluster(t, target.Options{Kind: target.Ours, Dir: dir})
 				registered(t, ours, "swap")
@@ -44,7 +45,7 @@ func TestStoreSwap(t *testing.T) {
 				want(t, javaClient(t, client, "push", ours.NS, "swap", "g_swap_c", "200"), "got", 200)
 				want(t, javaClient(t, client, "send", ours.NS, "swap_new", "g_swap", "50"), "ok", 50)
 				want(t, javaClient(t, client, "push", ours.NS, "swap_new", "g_swap_n", "50"), "got", 50)
-				end(ours)
+				end(ours, 500)
 
 				again := target.New(t, target.Options{Kind: target.Java, Set: set, Dir: dir, Heap: "512m"})
 				registered(t, again, "swap")
@@ -54,7 +55,7 @@ func TestStoreSwap(t *testing.T) {
 				m := javaClient(t, client, "bykey", again.NS, "swap", "g_swap", "0", "key150")
 				want(t, m, "byKey", 2) // one that Java stored and indexed, one that we did
 				want(t, m, "messages", 540)
-				end(again)
+				end(again, 540)
 			})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -267,6 +268,7 @@ type Options struct {
 	NSConf  map[string]string // more lines of namesrv.conf
 	NSKind  Kind              // of the name server, default Kind
 	Heap    string            // Java: heap of the broker, default 1g
+	Full    bool              // Java: the JVM as users run it, for measurements; else it is made to start quickly, see JVM
 	Brokers int               // default 1
 	Kinds   []Kind            // of each broker, if not all are of Kind
 	// Prepare, if set, fills the store directory of each broker before it starts.
@@ -348,7 +350,7 @@ func New(tb testing.TB, o Options) *Cluster {
 }
 
 // Slave starts a slave of the first broker and waits until it listens. It is the last of Brokers and Addrs afterwards; of o
-// only Kind, Set, Conf and Heap count.
+// only Kind, Set, Conf, Heap and Full count.
 func (c *Cluster) Slave(tb testing.TB, o Options, id int) *Process {
 	tb.Helper()
 	if o.Set == "" {
@@ -396,7 +398,7 @@ var javaMain = map[string]string{
 
 func (o Options) run(tb testing.TB, role, log, conf, heap string) *Process {
 	tb.Helper()
-	return Run(tb, Server{Kind: o.Kind, Set: o.Set, Role: role, Conf: conf, Log: log, Heap: heap, Home: filepath.Join(o.Dir, role+"-home")})
+	return Run(tb, Server{Kind: o.Kind, Set: o.Set, Role: role, Conf: conf, Log: log, Heap: heap, Full: o.Full, Home: filepath.Join(o.Dir, role+"-home")})
 }
 
 // Server is one server of either kind.
@@ -407,6 +409,7 @@ type Server struct {
 	Conf   string   // its configuration file
 	Log    string   // what it prints goes there
 	Heap   string   // Java: default 512m
+	Full   bool     // Java: see Options
 	Home   string   // Java: directory for what it writes besides its store
 	Env    []string // more of the environment
 	Binary string   // ours: another one than Binary's
@@ -431,8 +434,12 @@ func Run(tb testing.TB, s Server) *Process {
 	if err := os.MkdirAll(s.Home, 0o755); err != nil {
 		tb.Fatal(err)
 	}
-	return start(tb, s.Log, append([]string{"ROCKETMQ_HOME=" + s.Home}, s.Env...), "java", "-Xms"+s.Heap, "-Xmx"+s.Heap, "-XX:MaxDirectMemorySize=2g",
-		"-XX:+UseG1GC", "-Duser.home="+s.Home, "-Djava.io.tmpdir="+s.Home, "-cp", cp, javaMain[s.Role], "-c", s.Conf)
+	flags := []string{"-Xmx" + s.Heap, "-XX:MaxDirectMemorySize=2g", "-Duser.home=" + s.Home, "-Djava.io.tmpdir=" + s.Home}
+	args := jvm(cp, flags)
+	if s.Full {
+		args = slices.Concat([]string{"java", "-Xms" + s.Heap, "-XX:+UseG1GC"}, flags, []string{"-cp", cp})
+	}
+	return start(tb, s.Log, append([]string{"ROCKETMQ_HOME=" + s.Home}, s.Env...), append(args, javaMain[s.Role], "-c", s.Conf)...)
 }
 
 // WriteConf writes a configuration file of either kind.

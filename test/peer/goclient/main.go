@@ -34,7 +34,7 @@ func main() {
 	case "delay":
 		delayed(ns, topic, group, count, out)
 	case "filter": // the expression stands behind the count
-		filtered(ns, topic, group, os.Args[6], out)
+		filtered(ns, topic, group, os.Args[6], count, out)
 	case "send":
 		p := newProducer(ns, group)
 		ok := 0

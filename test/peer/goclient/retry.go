@@ -23,6 +23,8 @@ type tries struct {
 	seen  map[string]int
 	last  time.Time
 	note  string
+
+	warmedBy map[string]bool // consumer and queue
 }
 
 // quiet returns when nothing has been delivered for a while, after at least n deliveries.
@@ -35,6 +37,29 @@ func (s *tries) quiet(n int, d time.Duration) {
 			return
 		}
 	}
+}
+
+// queues is how many the topic has that is broadcast.
+const queues = 4
+
+// warm sends until each of so many consumers has heard something of each queue: a broadcasting one begins at the end.
+func (s *tries) warm(p rocketmq.Producer, topic string, consumers int) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		_, err := p.SendSync(context.Background(), primitive.NewMessage(topic, []byte("warm")))
+		check(err)
+		s.mu.Lock()
+		done := len(s.warmedBy) == queues*consumers
+		s.mu.Unlock()
+		if done {
+			return
+		}
+	}
+}
+
+func (s *tries) warmed(who string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.warmedBy[who] = true
 }
 
 func (s *tries) heard(m *primitive.MessageExt, ok func(n int) bool) {
@@ -58,7 +83,7 @@ func retryAction(action, ns, topic, group string, count int, out map[string]any)
 		limit = n
 	}
 	servers := strings.Split(ns, ";")
-	s := &tries{seen: map[string]int{}, last: time.Now()}
+	s := &tries{seen: map[string]int{}, last: time.Now(), warmedBy: map[string]bool{}}
 	options := func(o ...consumer.Option) []consumer.Option {
 		return append(o, consumer.WithNameServer(servers), consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
 			consumer.WithInstance(fmt.Sprint("c", time.Now().UnixNano())))
@@ -113,12 +138,16 @@ func retryAction(action, ns, topic, group string, count int, out map[string]any)
 			all = append(all, start(topic, func(_ context.Context, ms ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 				for _, m := range ms {
 					m.Body = append(m.Body, fmt.Sprint(" of ", i)...)
+					if strings.HasPrefix(string(m.Body), "warm") {
+						s.warmed(fmt.Sprint(i, m.Queue))
+						continue
+					}
 					s.heard(m, func(n int) bool { return n == 0 })
 				}
 				return consumer.ConsumeSuccess, nil
 			}, consumer.WithGroupName(group), consumer.WithConsumerModel(consumer.BroadCasting)))
 		}
-		time.Sleep(3 * time.Second)
+		s.warm(p, topic, limit)
 		for i := range count {
 			_, err := p.SendSync(context.Background(), message(topic, i))
 			check(err)
@@ -151,16 +180,19 @@ func retryAction(action, ns, topic, group string, count int, out map[string]any)
 			}
 			return consumer.ConsumeSuccess, nil
 		}, consumer.WithGroupName(group+"_t"))
-		s.quiet(1, 3*time.Second)
-		check(c.Shutdown())
-		mu.Lock()
 		pub := 0
-		for _, id := range ids {
-			if strings.Contains(text.String(), id) {
-				pub++
+		for end := time.Now().Add(time.Minute); pub < count && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			mu.Lock()
+			all := text.String()
+			mu.Unlock()
+			pub = 0
+			for _, id := range ids {
+				if strings.Contains(all, id) {
+					pub++
+				}
 			}
 		}
-		mu.Unlock()
+		check(c.Shutdown())
 		out["Pub"] = pub
 	}
 	s.mu.Lock()

@@ -150,7 +150,7 @@ public class Admin {
         id = r.getMsgId();
         offsetId = r.getOffsetMsgId();
         queue = "" + r.getMessageQueue().getQueueId();
-        consumer = new DefaultMQPushConsumer("G1");
+        consumer = Result.patient(new DefaultMQPushConsumer("G1"));
         consumer.setNamesrvAddr(namesrv);
         consumer.setInstanceName("listening");
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);

@@ -6,7 +6,7 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 /** How replication goes, as mqadmin's haStatus asks. Usage: HaStatus namesrv broker */
 public class HaStatus {
     public static void main(String[] a) throws Exception {
-        DefaultMQAdminExt t = new DefaultMQAdminExt();
+        DefaultMQAdminExt t = new DefaultMQAdminExt(30_000);
         t.setNamesrvAddr(a[0]);
         t.setInstanceName("ha");
         t.start();

@@ -50,7 +50,7 @@ public class PopClient {
     }
 
     static void push(String ns, String topic, String group, int count) throws Exception {
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(group);
+        DefaultMQPushConsumer c = Result.patient(new DefaultMQPushConsumer(group));
         c.setNamesrvAddr(ns);
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         c.setClientRebalance(false);

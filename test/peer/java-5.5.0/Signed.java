@@ -57,7 +57,7 @@ public class Signed {
     public static void main(String[] a) throws Exception {
         ns = a[0];
         String broker = a[1];
-        DefaultMQAdminExt admin = new DefaultMQAdminExt(as("root", "root-secret"), 10000);
+        DefaultMQAdminExt admin = new DefaultMQAdminExt(as("root", "root-secret"), 30_000);
         admin.setNamesrvAddr(ns);
         admin.setInstanceName("admin" + System.nanoTime());
         admin.start();
@@ -91,7 +91,7 @@ public class Signed {
         send("noSignature", null, "orders", 1);
         send("denied", as("alice", "of-alice"), "pay", 1);
         send("noRule", as("alice", "of-alice"), "other", 1);
-        DefaultMQAdminExt low = new DefaultMQAdminExt(as("alice", "of-alice"), 10000);
+        DefaultMQAdminExt low = new DefaultMQAdminExt(as("alice", "of-alice"), 30_000);
         low.setNamesrvAddr(ns);
         low.setInstanceName("low" + System.nanoTime());
         low.start();
@@ -127,7 +127,7 @@ public class Signed {
     static void consume() throws Exception {
         Set<String> seen = ConcurrentHashMap.newKeySet();
         CountDownLatch done = new CountDownLatch(20);
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer("g_consumer", as("alice", "of-alice"));
+        DefaultMQPushConsumer c = Result.patient(new DefaultMQPushConsumer("g_consumer", as("alice", "of-alice")));
         c.setNamesrvAddr(ns);
         c.setInstanceName("c" + System.nanoTime());
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);

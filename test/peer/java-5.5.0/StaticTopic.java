@@ -59,7 +59,7 @@ public class StaticTopic {
         DefaultMQPushConsumer consumer;
 
         void start(String group) throws Exception {
-            consumer = new DefaultMQPushConsumer(group);
+            consumer = Result.patient(new DefaultMQPushConsumer(group));
             consumer.setNamesrvAddr(ns);
             consumer.setPollNameServerInterval(500);
             consumer.setInstanceName(group);
@@ -153,7 +153,7 @@ public class StaticTopic {
         again.start("static_again");
         again.await(sent * QUEUES, "again");
         out.put("refused", refused);
-        DefaultMQAdminExt tool = new DefaultMQAdminExt();
+        DefaultMQAdminExt tool = new DefaultMQAdminExt(30_000);
         tool.start();
         long end = 0, begin = 0;
         int logical = 0;

@@ -10,7 +10,7 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 public class Tool {
     public static void main(String[] a) throws Exception {
         String topic = a[1], group = a[2], broker = a[3], msgId = a[4];
-        DefaultMQAdminExt t = new DefaultMQAdminExt();
+        DefaultMQAdminExt t = new DefaultMQAdminExt(30_000);
         t.setNamesrvAddr(a[0]);
         t.setInstanceName("tool");
         t.start();

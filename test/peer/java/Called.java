@@ -11,7 +11,7 @@ public class Called {
     public static void main(String[] a) throws Exception {
         int count = Integer.parseInt(a[3]);
         CountDownLatch latch = new CountDownLatch(count);
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(a[2]);
+        DefaultMQPushConsumer c = Result.patient(new DefaultMQPushConsumer(a[2]));
         c.setNamesrvAddr(a[0]);
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         c.setPersistConsumerOffsetInterval(500);
@@ -22,7 +22,6 @@ public class Called {
         });
         c.start();
         boolean all = latch.await(100, TimeUnit.SECONDS);
-        c.setAwaitTerminationMillisWhenShutdown(10_000); // so that what was consumed counts
         c.shutdown();
         System.out.println("{\"action\":\"called\",\"got\":" + (count - latch.getCount()) + ",\"all\":" + all + "}");
         System.exit(0);

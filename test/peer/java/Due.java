@@ -17,10 +17,10 @@ class Due {
     final AtomicLong first = new AtomicLong(Long.MAX_VALUE), last = new AtomicLong(Long.MIN_VALUE); // least and most late, ms
     final Set<String> distinct = ConcurrentHashMap.newKeySet();
 
-    /** Waits for count different messages, a minute at most, and then for ms more. */
+    /** Waits for count different messages, two minutes at most, and then for ms more. */
     void consume(String ns, String topic, String group, int count, long ms) throws Exception {
         CountDownLatch latch = new CountDownLatch(count);
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(group);
+        DefaultMQPushConsumer c = Result.patient(new DefaultMQPushConsumer(group));
         c.setNamesrvAddr(ns);
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         c.subscribe(topic, "*");
@@ -37,7 +37,7 @@ class Due {
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         c.start();
-        latch.await(60, TimeUnit.SECONDS);
+        latch.await(120, TimeUnit.SECONDS);
         Thread.sleep(ms);
         c.shutdown();
     }

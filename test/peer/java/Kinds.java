@@ -41,7 +41,7 @@ public class Kinds {
         AtomicInteger got = new AtomicInteger();
         AtomicInteger wrong = new AtomicInteger();
         Map<String, Boolean> bodies = new ConcurrentHashMap<>();
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(a[3]);
+        DefaultMQPushConsumer c = Result.patient(new DefaultMQPushConsumer(a[3]));
         c.setNamesrvAddr(a[1]);
         c.setInstanceName("c" + System.nanoTime());
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);

@@ -146,10 +146,9 @@ public class PeerClient {
     }
 
     static void push(String ns, String topic, String group, int count, String tags) throws Exception {
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(group);
+        DefaultMQPushConsumer c = Result.patient(new DefaultMQPushConsumer(group));
         c.setNamesrvAddr(ns);
         c.setInstanceName("c" + System.nanoTime());
-        c.setMqClientApiTimeout(30_000);
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         c.subscribe(topic, tags.isEmpty() ? "*" : tags);
         Set<String> bodies = Collections.newSetFromMap(new ConcurrentHashMap<>());
@@ -171,10 +170,9 @@ public class PeerClient {
     }
 
     static void orderly(String ns, String topic, String group, int count) throws Exception {
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(group);
+        DefaultMQPushConsumer c = Result.patient(new DefaultMQPushConsumer(group));
         c.setNamesrvAddr(ns);
         c.setInstanceName("c" + System.nanoTime());
-        c.setMqClientApiTimeout(30_000);
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         c.subscribe(topic, "*");
         Map<String, Integer> last = new ConcurrentHashMap<>();
@@ -199,10 +197,9 @@ public class PeerClient {
     }
 
     static void litePull(String ns, String topic, String group, int count) throws Exception {
-        DefaultLitePullConsumer c = new DefaultLitePullConsumer(group);
+        DefaultLitePullConsumer c = Result.patient(new DefaultLitePullConsumer(group));
         c.setNamesrvAddr(ns);
         c.setInstanceName("c" + System.nanoTime());
-        c.setMqClientApiTimeout(30_000);
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         c.subscribe(topic, "*");
         c.setAutoCommit(true);

@@ -21,7 +21,7 @@ public class RequestReply {
         replier.setInstanceName(group + "_replier");
         replier.start();
         AtomicInteger refused = new AtomicInteger();
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        DefaultMQPushConsumer consumer = Result.patient(new DefaultMQPushConsumer(group));
         consumer.setNamesrvAddr(ns);
         consumer.setInstanceName(group + "_consumer");
         consumer.subscribe(topic, "*");
@@ -44,7 +44,12 @@ public class RequestReply {
         producer.setNamesrvAddr(ns);
         producer.setInstanceName(group + "_asker");
         producer.start();
-        Thread.sleep(3000); // the first heartbeats
+        // The brokers must know who listens and who asks before anything is answered.
+        for (DefaultMQProducer x : new DefaultMQProducer[] {replier, producer}) {
+            x.getDefaultMQProducerImpl().getmQClientFactory().updateTopicRouteInfoFromNameServer(topic);
+            x.getDefaultMQProducerImpl().getmQClientFactory().sendHeartbeatToAllBrokerWithLock();
+        }
+        Thread.sleep(1000);
 
         int sync = 0;
         for (int i = 0; i < count; i++) {

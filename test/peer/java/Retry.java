@@ -28,6 +28,7 @@ import org.apache.rocketmq.common.message.MessageExt;
  * Usage: Retry ACTION namesrv topic group count limit
  */
 public class Retry {
+    static final int QUEUES = 4; // of a topic that is broadcast
     static final Map<String, Object> out = new TreeMap<>();
     static final AtomicLong last = new AtomicLong(System.currentTimeMillis());
 
@@ -49,7 +50,7 @@ public class Retry {
     }
 
     static DefaultMQPushConsumer consumer(String ns, String topic, String group, boolean trace) throws Exception {
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(group, trace, null);
+        DefaultMQPushConsumer c = Result.patient(new DefaultMQPushConsumer(group, trace, null));
         c.setNamesrvAddr(ns);
         c.setInstanceName("c" + System.nanoTime());
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
@@ -162,7 +163,9 @@ public class Retry {
             all.add(c);
         }
         DefaultMQProducer p = PeerClient.producer(ns, group + "_p");
-        Thread.sleep(3000); // a broadcasting consumer without a file of offsets begins at the end of each queue
+        // A broadcasting consumer without a file of offsets begins at the end of each queue.
+        for (DefaultMQPushConsumer c : all)
+            while (c.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable().size() < QUEUES) Thread.sleep(20);
         for (int i = 0; i < count; i++) p.send(PeerClient.message(topic, i));
         quiet(got, count * limit, 2500);
         for (DefaultMQPushConsumer c : all) c.shutdown();
@@ -195,7 +198,7 @@ public class Retry {
         sender.start();
         List<DefaultMQPushConsumer> all = new ArrayList<>();
         Random r = new Random(1);
-        long end = System.currentTimeMillis() + 90000, churn = System.currentTimeMillis() + 12000;
+        long end = System.currentTimeMillis() + 180_000, churn = System.currentTimeMillis() + 12000;
         while (System.currentTimeMillis() < end) {
             int sum = 0;
             for (int n : next.values()) sum += n;

@@ -18,7 +18,7 @@ public class Watch {
     public static void main(String[] a) throws Exception {
         Set<String> seen = ConcurrentHashMap.newKeySet();
         AtomicInteger got = new AtomicInteger();
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(a[2]);
+        DefaultMQPushConsumer c = Result.patient(new DefaultMQPushConsumer(a[2]));
         c.setNamesrvAddr(a[0]);
         c.setInstanceName("watch" + System.nanoTime());
         c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
