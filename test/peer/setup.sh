@@ -47,6 +47,16 @@ jars server-5.5.0 $G:rocketmq-namesrv:5.5.0 $G:rocketmq-broker:5.5.0 $G:rocketmq
 jars server-5.3.3 $G:rocketmq-namesrv:5.3.3 $G:rocketmq-broker:5.3.3 $G:rocketmq-tools:5.3.3 $G:rocketmq-client:5.3.3
 jars client-4.9.8 $G:rocketmq-client:4.9.8
 jars qpid-jms-1.15.0 org.apache.qpid:qpid-jms-client:1.15.0
+jars proto-2.1.2 $G:rocketmq-proto:2.1.2
+
+# The Python client of RocketMQ 5, which speaks gRPC.
+PY="$CACHE/python-5.1.2"
+if [ ! -f "$PY/.complete" ]; then
+  say "installing rocketmq-python-client 5.1.2 into $PY"
+  rm -rf "$PY"
+  if command -v python3 >/dev/null && python3 -m venv "$PY" && "$PY/bin/pip" install -q rocketmq-python-client==5.1.2; then touch "$PY/.complete"
+  else say "no Python with venv, or pip cannot install it: the test with that client will be skipped"; fi
+fi
 
 # Compiled once for each client version, again when a source is newer or another set of sources: java/ is what all clients
 # can do, java-5.5.0/ what the newest can, java-jms/ what JMS clients can.
