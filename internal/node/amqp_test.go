@@ -339,7 +339,7 @@ func TestAMQPAndOtherClients(t *testing.T) {
 
 func TestAMQPRefusals(t *testing.T) {
 	t.Parallel()
-	w, _ := amqpWorld(t, map[string]string{"autoCreateTopicEnable": "false"})
+	w, n := amqpWorld(t, map[string]string{"autoCreateTopicEnable": "false"})
 	c := w.amqpClient(t, nil)
 	condition := func(err error) string {
 		if e, ok := errors.AsType[*amqp.LinkError](err); ok && e.RemoteErr != nil {
@@ -356,8 +356,11 @@ func TestAMQPRefusals(t *testing.T) {
 	if _, err := c.s.NewReceiver(c.ctx, "nothing", nil); condition(err) != "amqp:not-found" {
 		t.Errorf("a receiver of an unknown address: %v", err)
 	}
-	if _, err := c.s.NewReceiver(c.ctx, "/topics/t", nil); condition(err) != "amqp:not-implemented" {
-		t.Errorf("a topic: %v", err)
+	must(t, n.broker.now().core.PutTopic(t.Context(), mq.TopicConfig{Name: "t", ReadQueues: 1, WriteQueues: 1, Perm: 6}))
+	for selector, want := range map[string]string{"a = 1": "amqp:not-implemented", "a = ": "amqp:invalid-field"} {
+		if _, err := c.s.NewReceiver(c.ctx, "t", &amqp.ReceiverOptions{Filters: selectorFilter(selector)}); condition(err) != want {
+			t.Errorf("a queue with the selector %s: %v", selector, err)
+		}
 	}
 	if _, err := w.amqpClient(t, nil).s.NewSender(c.ctx, "nothing", nil); err == nil {
 		t.Error("still unknown")
@@ -433,5 +436,119 @@ func TestWithoutAMQPThereIsNoPort(t *testing.T) {
 	defer func() { must(t, n.Shutdown(context.WithoutCancel(t.Context()))) }()
 	if _, err := w.net.Dial(t.Context(), "tcp", amqpAddr); err == nil || n.AMQPAddr() != "" {
 		t.Errorf("address %q, %v", n.AMQPAddr(), err)
+	}
+}
+
+func selectorFilter(text string) []amqp.LinkFilter {
+	return []amqp.LinkFilter{amqp.NewSelectorFilter(text)}
+}
+
+func (c *amqpClient) none(r *amqp.Receiver) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.ctx, 50*time.Millisecond)
+	defer cancel()
+	if m, err := r.Receive(ctx, nil); err == nil {
+		c.t.Errorf("got %q", m.GetData())
+	}
+}
+
+func TestAMQPTopic(t *testing.T) {
+	t.Parallel()
+	w, n := amqpWorld(t, nil)
+	c := w.amqpClient(t, nil)
+	s := c.sender("/topics/news")
+	c.send(s, "before")
+	var rs []*amqp.Receiver
+	for range 2 {
+		rs = append(rs, c.receiver("/topics/news", 10))
+	}
+	c.send(s, "one", "two")
+	for _, r := range rs {
+		for _, text := range []string{"one", "two"} {
+			must(t, r.AcceptMessage(c.ctx, c.get(r, text)))
+		}
+	}
+	c.close(rs[0])
+	c.send(s, "three")
+	must(t, rs[1].AcceptMessage(c.ctx, c.get(rs[1], "three")))
+	again := c.receiver("/topics/news", 10)
+	c.send(s, "four")
+	must(t, again.AcceptMessage(c.ctx, c.get(again, "four"))) // and not three
+	// Their groups go with them.
+	c.close(again)
+	c.close(rs[1])
+	eventually(t, func() bool { return len(groupsOf(t, n, "JMS_TEMP_SUB_")) == 0 })
+}
+
+func TestAMQPDurableSubscription(t *testing.T) {
+	t.Parallel()
+	w, n := amqpWorld(t, nil)
+	durable := &amqp.ReceiverOptions{Name: "sub", SourceDurability: amqp.DurabilityUnsettledState, SourceExpiryPolicy: amqp.ExpiryPolicyNever, Credit: 10}
+	c := w.amqpClient(t, &amqp.ConnOptions{ContainerID: "me"})
+	r, err := c.s.NewReceiver(c.ctx, "/topics/news", durable)
+	must(t, err)
+	p := w.amqpClient(t, nil)
+	s := p.sender("/topics/news")
+	p.send(s, "one")
+	must(t, r.AcceptMessage(c.ctx, c.get(r, "one")))
+	must(t, c.conn.Close())
+	p.send(s, "two")
+	// Another client with a subscription of the same name has its own.
+	other := w.amqpClient(t, &amqp.ConnOptions{ContainerID: "you"})
+	o, err := other.s.NewReceiver(other.ctx, "/topics/news", durable)
+	must(t, err)
+	p.send(s, "three")
+	must(t, o.AcceptMessage(other.ctx, other.get(o, "three")))
+
+	d := w.amqpClient(t, &amqp.ConnOptions{ContainerID: "me"})
+	r, err = d.s.NewReceiver(d.ctx, "/topics/news", durable)
+	must(t, err)
+	for _, text := range []string{"two", "three"} {
+		must(t, r.AcceptMessage(d.ctx, d.get(r, text)))
+	}
+	// A link that is closed, and not only detached, ends its subscription.
+	d.close(r)
+	eventually(t, func() bool { return len(groupsOf(t, n, "JMS_SUB_")) == 1 })
+}
+
+func TestAMQPSelectorOfATopic(t *testing.T) {
+	t.Parallel()
+	w, _ := amqpWorld(t, nil)
+	c := w.amqpClient(t, nil)
+	r, err := c.s.NewReceiver(c.ctx, "/topics/news", &amqp.ReceiverOptions{Credit: 10, Filters: selectorFilter("size > 3 AND color LIKE 'r%'")})
+	must(t, err)
+	s := c.sender("/topics/news")
+	for i, m := range []map[string]any{
+		{"size": int32(3), "color": "red"}, {"size": int64(4), "color": "red"}, {"size": 4.5, "color": "rose"}, {"size": "5", "color": "red"}, {"color": "red"},
+	} {
+		out := amqp.NewMessage([]byte(fmt.Sprint(i)))
+		out.ApplicationProperties = m
+		must(t, s.Send(c.ctx, out, nil))
+	}
+	for _, text := range []string{"1", "2"} {
+		must(t, r.AcceptMessage(c.ctx, c.get(r, text)))
+	}
+	c.none(r)
+}
+
+func groupsOf(t *testing.T, n *Node, prefix string) (names []string) {
+	t.Helper()
+	all, _, err := n.broker.now().core.Groups(t.Context())
+	must(t, err)
+	for i := range all {
+		if strings.HasPrefix(all[i].Name, prefix) {
+			names = append(names, all[i].Name)
+		}
+	}
+	return names
+}
+
+// eventually waits for what another goroutine does.
+func eventually(t *testing.T, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not come about")
+		}
 	}
 }

@@ -60,20 +60,22 @@ type job struct {
 	out   *outgoing
 	d     *amqp10.Delivery
 	state amqp10.Composite
-	// settled: the client has forgotten the delivery.
-	settled bool
-	list    []answer
+	// settled: the client has forgotten the delivery. forEver: a link is closed, and not to come again.
+	settled, forEver bool
+	called           string // of jobUnsubscribe
+	list             []answer
 }
 
 type jobKind uint8
 
 const (
-	jobAttach jobKind = iota // a link is to be answered
-	jobSend                  // a message has come
-	jobFetch                 // messages are wanted on a link
-	jobSettle                // the client has told the state of a delivery
-	jobLeave                 // a link is gone
-	jobAnswer                // the store has decided messages
+	jobAttach      jobKind = iota // a link is to be answered
+	jobSend                       // a message has come
+	jobFetch                      // messages are wanted on a link
+	jobSettle                     // the client has told the state of a delivery
+	jobLeave                      // a link is gone
+	jobAnswer                     // the store has decided messages
+	jobUnsubscribe                // a subscription is to be deleted
 )
 
 // answer is the state of a message that came.
@@ -95,7 +97,7 @@ func (s *Server) newConn(nc net.Conn) *conn {
 	c.spare.New = func() any { return &batch{c: c} }
 	a := amqp10.New(amqp10.Config{
 		Login: login{c}, AllowBare: !s.authenticates(), ContainerID: s.o.Broker, MaxMessageSize: uint64(s.o.MaxMessage + sectionRoom),
-		IdleTimeout: s.o.IdleTimeout, OfferedCapabilities: []string{"sole-connection-for-container", "DELAYED_DELIVERY", "ANONYMOUS-RELAY"},
+		IdleTimeout: s.o.IdleTimeout, OfferedCapabilities: []string{"sole-connection-for-container", "DELAYED_DELIVERY", "ANONYMOUS-RELAY", "SHARED-SUBS"},
 		Properties: amqp10.MapOf(
 			amqp10.SymbolValue("product"), amqp10.StringValue("CometMQ"), amqp10.SymbolValue("version"), amqp10.StringValue(s.o.Version),
 		),
@@ -176,7 +178,7 @@ func (c *conn) work(over <-chan struct{}) {
 		}
 	}
 	for o := range c.busy {
-		o.leave(false) // the client is gone without a word, and may have begun with what it had
+		o.leave(false, false) // the client is gone without a word, and may have begun with what it had
 	}
 	c.flush()
 }
@@ -192,7 +194,11 @@ func (c *conn) do(j *job) {
 	case jobSettle:
 		j.out.settle(j.d, j.state, j.settled)
 	case jobLeave:
-		j.out.leave(true)
+		j.out.leave(true, j.forEver)
+	case jobUnsubscribe:
+		if err := c.s.unsubscribe(c.ctx, j.called); err != nil {
+			c.log.Error("a subscription could not be deleted", "err", err)
+		}
 	case jobAnswer:
 		c.answers = append(c.answers, j.list...)
 	}
@@ -278,19 +284,24 @@ func (c *conn) Disposition(d *amqp10.Delivery, state amqp10.Composite, settled b
 }
 
 // Detach implements amqp10.Handler.
-func (c *conn) Detach(l *amqp10.Link, _ bool, _ *amqp10.Error) { c.forget(l) }
+func (c *conn) Detach(l *amqp10.Link, closed bool, _ *amqp10.Error) {
+	if u, ok := l.User.(*unsubscriber); ok && closed {
+		c.post(job{kind: jobUnsubscribe, called: u.called})
+	}
+	c.forget(l, closed)
+}
 
 // End implements amqp10.Handler.
 func (c *conn) End(s *amqp10.Session, _ *amqp10.Error) {
 	for _, l := range s.Links() {
-		c.forget(l)
+		c.forget(l, false)
 	}
 }
 
-func (c *conn) forget(l *amqp10.Link) {
+func (c *conn) forget(l *amqp10.Link, forEver bool) {
 	if o := c.outs[l]; o != nil {
 		delete(c.outs, l)
-		c.post(job{kind: jobLeave, out: o})
+		c.post(job{kind: jobLeave, out: o, forEver: forEver})
 	}
 }
 
@@ -304,7 +315,7 @@ func (c *conn) Close(a *amqp10.Conn, _ *amqp10.Error) {
 
 func (c *conn) forgetAll() {
 	for l := range c.outs {
-		c.forget(l)
+		c.forget(l, false)
 	}
 }
 

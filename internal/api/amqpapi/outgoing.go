@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cometmq/cometmq/internal/api/amqpapi/amqp10"
+	"github.com/cometmq/cometmq/internal/api/amqpapi/jmsselector"
 	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 )
@@ -27,9 +28,11 @@ type outgoing struct {
 	link     *amqp10.Link
 	place    place
 	feed     *feed
-	settled  bool             // what is sent needs no answer
-	fallback amqp10.Composite // the outcome of what the client settles without saying which
-	attempts int32            // after which a message is a dead letter
+	settled  bool                  // what is sent needs no answer
+	fallback amqp10.Composite      // the outcome of what the client settles without saying which
+	attempts int32                 // after which a message is a dead letter
+	sub      subscription          // of a JMS topic
+	wants    *jmsselector.Selector // nil: all
 
 	// Of the Runner's lock.
 	asked   bool // there is a job to fetch
@@ -49,9 +52,10 @@ type item struct {
 	at      mq.Offset
 }
 
-var errCopies = mq.Errorf(mq.KindUnsupported, "browsing and topics are not offered yet, queues are")
-
 func (c *conn) attachOut(l *amqp10.Link) error {
+	if l.Remote.Source == nil {
+		return c.attachUnsubscriber(l)
+	}
 	src, ok := l.Remote.Source.(*amqp10.Source)
 	if !ok || src.Dynamic || src.Address.IsNull() {
 		return mq.Errorf(mq.KindUnsupported, "a source must have an address")
@@ -60,11 +64,14 @@ func (c *conn) attachOut(l *amqp10.Link) error {
 	if err != nil {
 		return err
 	}
-	if p.subs || src.DistributionMode == "copy" {
-		return errCopies
-	}
-	for i := 0; i+1 < len(src.Filter.Items); i += 2 {
-		return mq.Errorf(mq.KindUnsupported, "the filter %s is not offered yet", src.Filter.Items[i].Text())
+	wants, filter, err := selectorOf(src)
+	switch {
+	case err != nil:
+		return err
+	case !p.subs && src.DistributionMode == "copy":
+		return mq.Errorf(mq.KindUnsupported, "browsing a queue is not offered yet")
+	case !p.subs && wants != nil:
+		return mq.Errorf(mq.KindUnsupported, "selectors are offered for topics, and not for queues yet")
 	}
 	if err := c.may(toConsume, p.topic, p.group); err != nil {
 		return err
@@ -74,17 +81,22 @@ func (c *conn) attachOut(l *amqp10.Link) error {
 	}
 	o := &outgoing{
 		c: c, link: l, place: p, settled: l.Remote.SndSettleMode == amqp10.SndSettled, fallback: src.DefaultOutcome,
-		held: map[*amqp10.Delivery]*item{}, attempts: defaultAttempts, feed: c.s.feed(p.topic, p.group),
+		held: map[*amqp10.Delivery]*item{}, attempts: defaultAttempts, wants: wants,
+	}
+	if !p.subs {
+		o.feed = c.s.feed(p.topic, p.group)
+	} else if err := o.join(src); err != nil {
+		return err
 	}
 	// It tells whether the group may consume the topic, and makes the group.
 	if _, err := c.s.o.Service.HasPop(c.ctx, o.feed.request(1)); err != nil {
 		o.feed.release(o)
 		return err
 	}
-	if g, err := c.s.o.Admin.Group(c.ctx, p.group); err == nil {
+	if g, err := c.s.o.Admin.Group(c.ctx, o.place.group); err == nil {
 		o.attempts = max(g.RetryMaxTimes, 0)
 	}
-	src.Filter = amqp10.Value{}
+	src.Filter = filter
 	alive := false
 	c.run.Do(func(*amqp10.Conn) {
 		l.Accept(src, l.Remote.Target, nil, amqp10.Value{})
@@ -93,7 +105,11 @@ func (c *conn) attachOut(l *amqp10.Link) error {
 		}
 	})
 	if !alive {
+		o.left = true
 		o.feed.release(o)
+		if p.subs {
+			c.s.ended(c.ctx, o.sub, false)
+		}
 		return nil
 	}
 	c.busy[o] = struct{}{}
@@ -174,13 +190,17 @@ func (o *outgoing) fail(err error) {
 		delete(o.c.outs, o.link)
 		o.link.Detach(true, refusal(err))
 	})
-	o.leave(true)
+	o.leave(true, false)
 }
 
 // pop takes messages from the broker and sends them. It reports false when there was none.
 func (o *outgoing) pop(n int32) (found bool, err error) {
 	c := o.c
-	if err = c.may(toConsume, o.place.topic, o.place.group); err != nil {
+	group := o.place.group
+	if o.place.subs {
+		group = "" // nobody has named it
+	}
+	if err = c.may(toConsume, o.place.topic, group); err != nil {
 		return false, err
 	}
 	r := o.feed.request(n)
@@ -205,13 +225,17 @@ func (o *outgoing) pop(n int32) (found bool, err error) {
 		case m.Reconsume > o.attempts:
 			o.dead(it)
 		default:
-			payload, err := fromStored(&m, c.s.o.TextByDefault)
+			am, err := fromStored(&m, c.s.o.TextByDefault)
 			if err != nil {
 				c.log.Error("a stored message cannot be made an AMQP message", "topic", o.place.topic, "index", m.Index, "err", err)
 				o.dead(it)
 				continue
 			}
-			out = append(out, parcel{it, payload})
+			if o.wants != nil && !o.wants.Matches(lookup(am)) {
+				o.ack(it)
+				continue
+			}
+			out = append(out, parcel{it, am.AppendTo(nil)})
 		}
 	}
 	o.deliver(out)
@@ -379,8 +403,8 @@ func (o *outgoing) renew() {
 	}
 }
 
-// leave ends the link: what it holds is given back in the order in which it came. quietly: as if it had not been handed out.
-func (o *outgoing) leave(quietly bool) {
+// leave ends the link: what it holds is given back. quietly: as if it had not been handed out. forEver: a durable subscription ends, too.
+func (o *outgoing) leave(quietly, forEver bool) {
 	if o.left {
 		return
 	}
@@ -391,4 +415,7 @@ func (o *outgoing) leave(quietly bool) {
 	}
 	clear(o.held)
 	o.feed.release(o)
+	if o.place.subs {
+		o.c.s.ended(o.c.ctx, o.sub, forEver)
+	}
 }

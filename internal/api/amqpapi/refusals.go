@@ -1,6 +1,8 @@
 package amqpapi
 
 import (
+	"errors"
+
 	"github.com/cometmq/cometmq/internal/api/amqpapi/amqp10"
 	"github.com/cometmq/cometmq/internal/mq"
 )
@@ -45,5 +47,8 @@ func forbidden(err error) error {
 
 // refusal is err for a client.
 func refusal(err error) *amqp10.Error {
+	if errors.Is(err, errLocked) {
+		return amqp10.NewError(amqp10.CondResourceLocked, err.Error())
+	}
 	return amqp10.NewError(conditions[mq.KindOf(err)], err.Error())
 }

@@ -20,7 +20,10 @@ import (
 type Admin interface {
 	PutTopic(ctx context.Context, t mq.TopicConfig) error
 	Topic(ctx context.Context, name string) (mq.TopicConfig, error)
+	PutGroup(ctx context.Context, g mq.GroupConfig) error
+	DeleteGroup(ctx context.Context, name string, cleanOffsets bool) error
 	Group(ctx context.Context, name string) (mq.GroupConfig, error)
+	Groups(ctx context.Context) ([]mq.GroupConfig, mq.DataVersion, error)
 }
 
 // Options are those of a Server.
@@ -73,6 +76,7 @@ type Server struct {
 	o       Options
 	saltKey []byte
 	sent    sent
+	turn    chan struct{} // one token: who has it may make or delete subscriptions
 
 	mu         sync.Mutex // guards what follows
 	conns      map[*conn]struct{}
@@ -84,7 +88,7 @@ type Server struct {
 // New returns a server. It holds nothing until Serve is called.
 func New(o Options) *Server {
 	s := &Server{
-		o: o.withDefaults(), saltKey: make([]byte, 16), conns: map[*conn]struct{}{}, containers: map[string]*conn{}, feeds: map[feedKey]*feed{},
+		o: o.withDefaults(), saltKey: make([]byte, 16), conns: map[*conn]struct{}{}, containers: map[string]*conn{}, feeds: map[feedKey]*feed{}, turn: make(chan struct{}, 1),
 	}
 	_, _ = rand.Read(s.saltKey)
 	return s
@@ -98,6 +102,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	defer context.AfterFunc(ctx, func() { _ = ln.Close() })()
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	if err := s.unsubscribe(ctx, volatileGroup); err != nil {
+		s.o.Log.Warn("groups of subscriptions that have ended are left", "err", err)
+	}
 	var wg sync.WaitGroup
 	err := s.accept(ctx, ln, func(nc net.Conn) {
 		c := s.newConn(nc)

@@ -146,7 +146,7 @@ func expired(p record.Props, now int64) bool {
 
 // fromStored makes the AMQP message of a stored one. Messages of other clients are data, or text when they say so with propMsgType or
 // when textByDefault is set and they are UTF-8.
-func fromStored(s *record.Message, textByDefault bool) ([]byte, error) {
+func fromStored(s *record.Message, textByDefault bool) (*amqp10.Message, error) {
 	m := &amqp10.Message{}
 	hdr, ours := decode64(s.Props, propHdr)
 	if ours {
@@ -179,7 +179,7 @@ func fromStored(s *record.Message, textByDefault bool) ([]byte, error) {
 	}
 	m.ApplicationProperties = application(s.Props)
 	bodyFromStored(m, s, !ours, textByDefault)
-	return m.AppendTo(nil), nil
+	return m, nil
 }
 
 func bodyFromStored(m *amqp10.Message, s *record.Message, foreign, textByDefault bool) {

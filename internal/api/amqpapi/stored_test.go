@@ -30,6 +30,15 @@ func storedForm(b []byte) ([]byte, record.Props, error) {
 	return toStored(m, now)
 }
 
+// encoded is the AMQP message of a stored one, as it is sent.
+func encoded(s *record.Message, textByDefault bool) ([]byte, error) {
+	m, err := fromStored(s, textByDefault)
+	if err != nil {
+		return nil, err
+	}
+	return m.AppendTo(nil), nil
+}
+
 // through stores m and reads it back.
 func through(t *testing.T, m *amqp10.Message) (*amqp10.Message, *record.Message) {
 	t.Helper()
@@ -41,7 +50,7 @@ func through(t *testing.T, m *amqp10.Message) (*amqp10.Message, *record.Message)
 		t.Error("an empty body is stored")
 	}
 	s := &record.Message{Topic: []byte("Q"), Body: body, Props: props}
-	enc, err := fromStored(s, false)
+	enc, err := encoded(s, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +170,7 @@ func TestStandardSectionsSurvive(t *testing.T) {
 		t.Error("it expires at another time")
 	}
 	s.Reconsume = 2
-	enc, err := fromStored(s, false)
+	enc, err := encoded(s, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +187,7 @@ func TestMessagesOfOtherClients(t *testing.T) {
 		p = record.AppendProp(p, k, v)
 	}
 	read := func(p []byte, body string, text bool) *amqp10.Message {
-		enc, err := fromStored(&record.Message{Topic: []byte("T"), Body: []byte(body), Props: p, BornTime: 5}, text)
+		enc, err := encoded(&record.Message{Topic: []byte("T"), Body: []byte(body), Props: p, BornTime: 5}, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,7 +284,7 @@ func FuzzStored(f *testing.F) {
 		if err != nil {
 			return
 		}
-		enc, err := fromStored(&record.Message{Topic: []byte("Q"), Body: body, Props: props}, false)
+		enc, err := encoded(&record.Message{Topic: []byte("Q"), Body: body, Props: props}, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,8 +72,13 @@ type Selector struct {
 	root node
 }
 
-// String returns the text that it was made of.
-func (s *Selector) String() string { return s.text }
+// String returns the text that it was made of, "" of nil.
+func (s *Selector) String() string {
+	if s == nil {
+		return ""
+	}
+	return s.text
+}
 
 // Matches reports whether the condition is true for a message.
 func (s *Selector) Matches(l Lookup) bool { return s.root(l).isTrue() }
