@@ -90,7 +90,7 @@ func (c *conn) attachOut(l *amqp10.Link) error {
 	}
 	// It tells whether the group may consume the topic, and makes the group.
 	if _, err := c.s.o.Service.HasPop(c.ctx, o.feed.request(1)); err != nil {
-		o.feed.release(o)
+		o.leave(true, false)
 		return err
 	}
 	if g, err := c.s.o.Admin.Group(c.ctx, o.place.group); err == nil {
@@ -105,11 +105,7 @@ func (c *conn) attachOut(l *amqp10.Link) error {
 		}
 	})
 	if !alive {
-		o.left = true
-		o.feed.release(o)
-		if p.subs {
-			c.s.ended(c.ctx, o.sub, false)
-		}
+		o.leave(true, false)
 		return nil
 	}
 	c.busy[o] = struct{}{}
