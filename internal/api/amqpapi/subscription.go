@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cometmq/cometmq/internal/api/amqpapi/amqp10"
 	"github.com/cometmq/cometmq/internal/mq"
@@ -63,10 +64,30 @@ func hash(parts ...string) string {
 // errLocked becomes the condition amqp:resource-locked.
 var errLocked = errors.New("the subscription is in use by another link")
 
+// inUse is how long a link waits for another one that uses its subscription: it is gone mostly, but its worker, or its Close, is not through.
+const (
+	inUse     = 3 * time.Second
+	inUseEach = 5 * time.Millisecond
+)
+
 // join makes o read a subscription.
 func (o *outgoing) join(src *amqp10.Source) error {
+	o.sub = subscriptionOf(o.c.container, o.link.Name, src, o.place.topic, o.wants.String())
+	for end := time.Now().Add(inUse); ; {
+		err := o.joinNow()
+		if !errors.Is(err, errLocked) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-o.c.ctx.Done():
+			return err
+		case <-time.After(inUseEach):
+		}
+	}
+}
+
+func (o *outgoing) joinNow() error {
 	c := o.c
-	o.sub = subscriptionOf(c.container, o.link.Name, src, o.place.topic, o.wants.String())
 	c.s.turn <- struct{}{}
 	defer func() { <-c.s.turn }()
 	if err := c.subscribe(o.sub, o.place.topic); err != nil {
