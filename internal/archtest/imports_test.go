@@ -47,7 +47,7 @@ var siblings = map[string][]string{
 	"broker/pop":        {"broker/journalfile", "broker/tablefeed"},
 	"broker/tx":         {"broker/meta"},
 	"controller":        {"controller/raftlog"},
-	"api/amqpapi":       {"api/amqpapi/amqp10"},
+	"api/amqpapi":       {"api/amqpapi/amqp10", "api/amqpapi/jmsselector"},
 	"api/mqttapi":       {"api/mqttapi/packet", "api/mqttapi/topic", "api/mqttapi/message", "api/mqttapi/state", "api/mqttapi/retained", "api/mqttapi/websocket"},
 
 	"api/mqttapi/topic":    {"api/mqttapi/packet"},
