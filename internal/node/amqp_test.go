@@ -324,6 +324,9 @@ func TestAMQPAndOtherClients(t *testing.T) {
 	out := amqp.NewMessage([]byte("of AMQP"))
 	out.ApplicationProperties = map[string]any{"size": int32(7)}
 	must(t, c.sender("shared").Send(c.ctx, out, nil))
+	if at, err := core.MaxIndex(t.Context(), "shared", 0); at != 2 { // and the message is in its queue
+		t.Fatalf("the queue ends at %d, %v", at, err)
+	}
 	f, err := core.Pull(t.Context(), &mq.PullRequest{
 		Group: "java", Topic: "shared", From: 1, MaxMessages: 1, HasExpression: true, Expression: "*",
 	}, nil)

@@ -192,13 +192,13 @@ public class JmsQueue {
         MessageConsumer r = s.createConsumer(q);
         step("nothing", () -> r.receiveNoWait() == null && r.receive(100) == null);
         step("delay", () -> {
-            p.setDeliveryDelay(2000);
+            p.setDeliveryDelay(5000);
             long began = System.currentTimeMillis();
             p.send(s.createTextMessage("late"));
             p.setDeliveryDelay(0);
             p.send(s.createTextMessage("now"));
             String first = ((TextMessage) r.receive(PATIENCE)).getText(), second = ((TextMessage) r.receive(PATIENCE)).getText();
-            return first.equals("now") && second.equals("late") && System.currentTimeMillis() - began >= 2000;
+            return first.equals("now") && second.equals("late") && System.currentTimeMillis() - began >= 5000;
         });
         step("expired", () -> {
             Queue e = s.createQueue("jms.expired");
