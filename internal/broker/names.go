@@ -10,25 +10,11 @@ const (
 	retryPrefix = "%RETRY%"
 	dlqPrefix   = "%DLQ%"
 
-	maxTopicName      = 127
 	maxRetryTopicName = 255
-	maxGroupName      = 120
 )
 
 // faq ends many of Java's remarks.
 const faq = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details."
-
-// legalName reports whether all characters are among those that topics and groups may have.
-func legalName(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '%', c == '|', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
-}
 
 // isBlank is Java's UtilAll.isBlank: nothing but white space.
 func isBlank(s string) bool { return strings.TrimSpace(s) == "" }
@@ -39,14 +25,14 @@ func checkTopicName(name string) *mq.Error {
 	switch {
 	case isBlank(name):
 		return mq.Errorf(mq.KindInvalidParameter, "The specified topic is blank.")
-	case !legalName(name):
+	case !mq.LegalName(name):
 		return mq.Errorf(mq.KindInvalidParameter,
 			"The specified topic: %s, contains illegal characters, allowing only ^[%%|a-zA-Z0-9_-]+$", name)
 	case special && len(name) > maxRetryTopicName:
 		return mq.Errorf(mq.KindInvalidParameter,
 			"The specified topic is DLQ or Retry topic: %s, and it's longer than topic max length: %d", name, maxRetryTopicName)
-	case !special && len(name) > maxTopicName:
-		return mq.Errorf(mq.KindInvalidParameter, "The specified topic: %s, is longer than topic max length: %d", name, maxTopicName)
+	case !special && len(name) > mq.MaxTopicName:
+		return mq.Errorf(mq.KindInvalidParameter, "The specified topic: %s, is longer than topic max length: %d", name, mq.MaxTopicName)
 	}
 	return nil
 }
@@ -56,11 +42,11 @@ func checkGroupName(name string) *mq.Error {
 	switch {
 	case isBlank(name):
 		return mq.Errorf(mq.KindInvalidParameter, "The specified group is blank.")
-	case !legalName(name):
+	case !mq.LegalName(name):
 		return mq.Errorf(mq.KindInvalidParameter,
 			"The specified group: %s, contains illegal characters, allowing only ^[%%|a-zA-Z0-9_-]+$", name)
-	case len(name) > maxGroupName:
-		return mq.Errorf(mq.KindInvalidParameter, "The specified group: %s, is longer than group max length: %d", name, maxGroupName)
+	case len(name) > mq.MaxGroupName:
+		return mq.Errorf(mq.KindInvalidParameter, "The specified group: %s, is longer than group max length: %d", name, mq.MaxGroupName)
 	}
 	return nil
 }

@@ -304,7 +304,7 @@ func (b *Broker) admitOne(ctx context.Context, s *sender, i int, r *mq.SendReque
 func (b *Broker) admitBatch(s *sender, i int, r *mq.SendRequest, q *queue, res *mq.SendResult) *mq.Error {
 	name := s.last.entry.Name()
 	switch {
-	case len(name) > maxTopicName:
+	case len(name) > mq.MaxTopicName:
 		return mq.Errorf(mq.KindMessageIllegal, "message topic length too long %d", len(name))
 	case strings.HasPrefix(name, retryPrefix):
 		return mq.Errorf(mq.KindMessageIllegal, "batch request does not support retry group %s", name)

@@ -42,10 +42,22 @@ func (t *trunk) grow() *branch {
 
 // serve accepts until ctx ends. It closes the listener.
 func (t *trunk) serve(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() { _ = t.l.Close() })()
-	defer func() { _ = t.l.Close() }()
+	return acceptAll(ctx, t.l, t.what, t.log, func(c net.Conn) {
+		t.mu.Lock()
+		b := t.now
+		t.mu.Unlock()
+		if b == nil || !b.take(ctx, c) {
+			_ = c.Close()
+		}
+	})
+}
+
+// acceptAll hands the connections of l to take until ctx ends. It closes the listener. what connects is for errors.
+func acceptAll(ctx context.Context, l net.Listener, what string, log *slog.Logger, take func(net.Conn)) error {
+	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
+	defer func() { _ = l.Close() }()
 	for {
-		c, err := t.l.Accept()
+		c, err := l.Accept()
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {
@@ -53,20 +65,15 @@ func (t *trunk) serve(ctx context.Context) error {
 			}
 			return ctx.Err()
 		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("listener for %ss: %w", t.what, err)
+			return fmt.Errorf("listener for %ss: %w", what, err)
 		case err != nil: // too many open files passes
-			t.log.Error("accept a connection", "of", t.what, "err", err)
+			log.Error("accept a connection", "of", what, "err", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(acceptAgain):
 			}
-			continue
-		}
-		t.mu.Lock()
-		b := t.now
-		t.mu.Unlock()
-		if b == nil || !b.take(ctx, c) {
-			_ = c.Close()
+		default:
+			take(c)
 		}
 	}
 }

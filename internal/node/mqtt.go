@@ -2,12 +2,10 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/cometmq/cometmq/internal/api/mqttapi"
 	"github.com/cometmq/cometmq/internal/api/mqttapi/packet"
@@ -70,32 +68,13 @@ func (p *brokerPart) listenMQTT(ctx context.Context) error {
 
 // serveMQTT hands the connections of one port to the engine until ctx ends. It closes the listener.
 func (p *brokerPart) serveMQTT(ctx context.Context, l net.Listener) error {
-	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-	defer func() { _ = l.Close() }()
-	for {
-		c, err := l.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				_ = c.Close()
-			}
-			return ctx.Err()
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("listener for MQTT: %w", err)
-		case err != nil: // too many open files passes
-			p.log.Error("accept an MQTT client", "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(acceptAgain):
-			}
-			continue
-		}
+	return acceptAll(ctx, l, "MQTT client", p.log, func(c net.Conn) {
 		if e := p.now(); e != nil && e.mqtt != nil {
 			e.mqtt.Take(c)
-			continue
+			return
 		}
 		_ = c.Close() // a slave serves nobody by MQTT: the client goes on to the master
-	}
+	})
 }
 
 // openMQTT makes the door of an engine that takes messages.

@@ -52,10 +52,9 @@ const hexDigits = "0123456789ABCDEF"
 func legalName(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '%', c == '|', c == '_', c == '-':
+		if c := s[i]; mq.LegalNameByte(c) {
 			b.WriteByte(c)
-		default:
+		} else {
 			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
 		}
 	}

@@ -281,32 +281,41 @@ func (k *client) registered() mq.Heartbeat {
 	return k.beat
 }
 
+// speaker returns the client that calls. group, if it names one, must be one that it may consume for.
+func (c *call) speaker(group *v2.Resource) (*client, error) {
+	if group != nil {
+		if err := c.mayConsume(group.GetName(), ""); err != nil {
+			return nil, err
+		}
+	}
+	k := c.d.known(c.id)
+	if k == nil {
+		return nil, refuse(v2.Code_UNRECOGNIZED_CLIENT_TYPE, "cannot find client settings for this client")
+	}
+	return k, nil
+}
+
 // Heartbeat says that a client is there.
 //
 // Differs from Java: what a client is follows from its settings only, as there; a LITE_SIMPLE_CONSUMER is taken, too.
 func (d *Door) Heartbeat(ctx context.Context, r *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error) {
 	resp := &v2.HeartbeatResponse{}
 	resp.Status = d.serve(ctx, famClient, func(c *call) error {
-		if r.GetGroup() != nil {
-			if err := c.mayConsume(r.GetGroup().GetName(), ""); err != nil {
-				return err
-			}
-		}
-		k := d.known(c.id)
-		if k == nil {
-			return refuse(v2.Code_UNRECOGNIZED_CLIENT_TYPE, "cannot find client settings for this client")
+		k, err := c.speaker(r.GetGroup())
+		if err != nil {
+			return err
 		}
 		switch k.now().GetClientType() {
 		case v2.ClientType_PRODUCER:
 		case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER, v2.ClientType_LITE_PUSH_CONSUMER, v2.ClientType_LITE_SIMPLE_CONSUMER:
-			if _, err := groupOf(r.GetGroup()); err != nil {
+			if _, err = groupOf(r.GetGroup()); err != nil {
 				return err
 			}
 		default:
 			return refuse(v2.Code_UNRECOGNIZED_CLIENT_TYPE, "")
 		}
 		beat := k.registered()
-		_, err := c.core.Service.Heartbeat(ctx, &k.session, &beat)
+		_, err = c.core.Service.Heartbeat(ctx, &k.session, &beat)
 		return err
 	})
 	return resp, nil
@@ -316,17 +325,12 @@ func (d *Door) Heartbeat(ctx context.Context, r *v2.HeartbeatRequest) (*v2.Heart
 func (d *Door) NotifyClientTermination(ctx context.Context, r *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
 	resp := &v2.NotifyClientTerminationResponse{}
 	resp.Status = d.serve(ctx, famClient, func(c *call) error { //nolint:contextcheck // giving messages back does not end with the call
-		if r.GetGroup() != nil {
-			if err := c.mayConsume(r.GetGroup().GetName(), ""); err != nil {
-				return err
-			}
-		}
-		k := d.known(c.id)
-		if k == nil {
-			return refuse(v2.Code_UNRECOGNIZED_CLIENT_TYPE, "cannot find client settings for this client")
+		k, err := c.speaker(r.GetGroup())
+		if err != nil {
+			return err
 		}
 		if k.now().GetSubscription() != nil {
-			if _, err := groupOf(r.GetGroup()); err != nil {
+			if _, err = groupOf(r.GetGroup()); err != nil {
 				return err
 			}
 		}

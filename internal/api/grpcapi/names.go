@@ -3,6 +3,7 @@ package grpcapi
 import (
 	"strings"
 
+	"github.com/cometmq/cometmq/internal/mq"
 	"github.com/cometmq/cometmq/internal/record"
 	v2 "github.com/cometmq/cometmq/proto/apache/rocketmq/v2"
 )
@@ -11,9 +12,6 @@ const (
 	retryPrefix = "%RETRY%"
 	dlqPrefix   = "%DLQ%"
 	litePrefix  = "%LMQ%$"
-
-	maxTopicName = 127
-	maxGroupName = 120
 )
 
 // systemTopics may not be used by clients, nor topics whose names begin with systemPrefix (Java TopicValidator).
@@ -31,28 +29,16 @@ const (
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }
 
-// legalName reports whether all characters are among those that topics and groups may have.
-func legalName(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '%', c == '|', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
 // topicOf returns the name of a topic that clients may use. The namespace is not looked at, as in Java.
 func topicOf(r *v2.Resource) (string, error) {
 	name := r.GetName()
 	switch {
 	case blank(name):
 		return "", refuse(v2.Code_ILLEGAL_TOPIC, "The specified topic is blank.")
-	case !legalName(name):
+	case !mq.LegalName(name):
 		return "", refuse(v2.Code_ILLEGAL_TOPIC, "The specified topic contains illegal characters, allowing only ^[%%|a-zA-Z0-9_-]+$")
-	case len(name) > maxTopicName:
-		return "", refuse(v2.Code_ILLEGAL_TOPIC, "The specified topic is longer than topic max length %d.", maxTopicName)
+	case len(name) > mq.MaxTopicName:
+		return "", refuse(v2.Code_ILLEGAL_TOPIC, "The specified topic is longer than topic max length %d.", mq.MaxTopicName)
 	case systemTopics[name], strings.HasPrefix(name, systemPrefix):
 		return "", refuse(v2.Code_ILLEGAL_TOPIC, "cannot access system topic")
 	}
@@ -65,10 +51,10 @@ func groupOf(r *v2.Resource) (string, error) {
 	switch {
 	case blank(name):
 		return "", refuse(v2.Code_ILLEGAL_CONSUMER_GROUP, "The specified group is blank.")
-	case !legalName(name):
+	case !mq.LegalName(name):
 		return "", refuse(v2.Code_ILLEGAL_CONSUMER_GROUP, "The specified group contains illegal characters, allowing only ^[%%|a-zA-Z0-9_-]+$")
-	case len(name) > maxGroupName:
-		return "", refuse(v2.Code_ILLEGAL_CONSUMER_GROUP, "The specified group is longer than group max length %d.", maxGroupName)
+	case len(name) > mq.MaxGroupName:
+		return "", refuse(v2.Code_ILLEGAL_CONSUMER_GROUP, "The specified group is longer than group max length %d.", mq.MaxGroupName)
 	case strings.HasPrefix(name, systemGroup):
 		return "", refuse(v2.Code_ILLEGAL_CONSUMER_GROUP, "cannot use system consumer group")
 	}
@@ -90,7 +76,7 @@ func (l *Limits) checkLite(name string) error {
 		return refuse(v2.Code_ILLEGAL_LITE_TOPIC, "lite topic cannot be the char sequence of whitespace")
 	case len(name) > l.LiteTopicSize:
 		return refuse(v2.Code_ILLEGAL_LITE_TOPIC, "lite topic exceed the max size %d", l.LiteTopicSize)
-	case !legalName(name), strings.ContainsAny(name, "%|"):
+	case !mq.LegalName(name), strings.ContainsAny(name, "%|"):
 		return refuse(v2.Code_ILLEGAL_LITE_TOPIC, "lite topic can only contain alphanumeric characters, hyphens(-), and underscores(_)")
 	}
 	return nil

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -107,11 +109,7 @@ func (s *Server) Close() {
 func (s *Server) all() []*session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	xs := make([]*session, 0, len(s.sessions))
-	for _, x := range s.sessions {
-		xs = append(xs, x)
-	}
-	return xs
+	return slices.Collect(maps.Values(s.sessions))
 }
 
 func (s *Server) sweepAll() {

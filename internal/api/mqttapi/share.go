@@ -3,6 +3,7 @@ package mqttapi
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -142,11 +143,7 @@ func (srv *Server) runShares() {
 func (srv *Server) allShares() []*share {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	out := make([]*share, 0, len(srv.shares))
-	for _, sh := range srv.shares {
-		out = append(out, sh)
-	}
-	return out
+	return slices.Collect(maps.Values(srv.shares))
 }
 
 // size is the number of members.

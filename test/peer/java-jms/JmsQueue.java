@@ -1,8 +1,6 @@
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -27,21 +25,7 @@ import org.apache.qpid.jms.JmsConnectionFactory;
 
 /** Queues through the unmodified Qpid JMS client. Usage: JmsQueue uri; prints one line of JSON with true for each thing that works. */
 public class JmsQueue {
-    static final Map<String, Object> out = new TreeMap<>();
-    static final long PATIENCE = 30_000;
-
-    interface Step { boolean run() throws Exception; }
-
-    static void step(String name, Step s) {
-        try {
-            out.put(name, s.run());
-        } catch (Throwable e) {
-            out.put(name, e.toString());
-        }
-    }
-
     public static void main(String[] a) throws Exception {
-        out.put("action", "jms");
         JmsConnectionFactory f = new JmsConnectionFactory(a[0]);
         f.setDeserializationPolicy(new org.apache.qpid.jms.policy.JmsDefaultDeserializationPolicy());
         try (Connection c = f.createConnection()) {
@@ -55,15 +39,7 @@ public class JmsQueue {
             clientID(f);
             context(f);
         }
-        StringBuilder b = new StringBuilder("{");
-        for (Map.Entry<String, Object> e : out.entrySet()) {
-            if (b.length() > 1) b.append(',');
-            b.append('"').append(e.getKey()).append("\":");
-            if (e.getValue() instanceof Boolean || e.getValue() instanceof Number) b.append(e.getValue());
-            else b.append('"').append(String.valueOf(e.getValue()).replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", " ")).append('"');
-        }
-        System.out.println(b.append('}'));
-        System.exit(0);
+        Steps.print("jms");
     }
 
     /** Every type of message comes back as it was. */
@@ -72,7 +48,7 @@ public class JmsQueue {
         Queue q = s.createQueue("jms.types");
         MessageConsumer r = s.createConsumer(q);
         MessageProducer p = s.createProducer(q);
-        step("text", () -> {
+        Steps.step("text", () -> {
             TextMessage m = s.createTextMessage("grün");
             m.setJMSCorrelationID("corr");
             m.setJMSType("kind");
@@ -85,8 +61,8 @@ public class JmsQueue {
             m.setFloatProperty("f", 0.1f);
             m.setByteProperty("y", (byte) -1);
             m.setShortProperty("h", (short) 300);
-            p.send(m, DeliveryMode.PERSISTENT, 7, PATIENCE);
-            TextMessage g = (TextMessage) r.receive(PATIENCE);
+            p.send(m, DeliveryMode.PERSISTENT, 7, Steps.PATIENCE);
+            TextMessage g = (TextMessage) r.receive(Steps.PATIENCE);
             return g.getText().equals("grün") && g.getJMSCorrelationID().equals("corr") && g.getJMSType().equals("kind")
                 && ((Queue) g.getJMSReplyTo()).getQueueName().equals("jms.reply") && ((Queue) g.getJMSDestination()).getQueueName().equals("jms.types")
                 && g.getStringProperty("s").equals("x") && g.getObjectProperty("i").equals(-7) && g.getObjectProperty("l").equals(1L << 40)
@@ -95,51 +71,51 @@ public class JmsQueue {
                 && g.getJMSPriority() == 7 && g.getJMSDeliveryMode() == DeliveryMode.PERSISTENT && g.getJMSMessageID().equals(m.getJMSMessageID())
                 && g.getJMSTimestamp() == m.getJMSTimestamp() && g.getJMSExpiration() == m.getJMSExpiration() && !g.getJMSRedelivered();
         });
-        step("bytes", () -> {
+        Steps.step("bytes", () -> {
             BytesMessage m = s.createBytesMessage();
             m.writeInt(42);
             m.writeUTF("bytes");
             p.send(m);
-            BytesMessage g = (BytesMessage) r.receive(PATIENCE);
+            BytesMessage g = (BytesMessage) r.receive(Steps.PATIENCE);
             return g.readInt() == 42 && g.readUTF().equals("bytes");
         });
-        step("map", () -> {
+        Steps.step("map", () -> {
             MapMessage m = s.createMapMessage();
             m.setInt("i", 1);
             m.setString("s", "v");
             m.setBytes("b", new byte[] {1, 2});
             p.send(m);
-            MapMessage g = (MapMessage) r.receive(PATIENCE);
+            MapMessage g = (MapMessage) r.receive(Steps.PATIENCE);
             return g.getInt("i") == 1 && g.getString("s").equals("v") && g.getBytes("b")[1] == 2;
         });
-        step("stream", () -> {
+        Steps.step("stream", () -> {
             StreamMessage m = s.createStreamMessage();
             m.writeLong(5);
             m.writeString("six");
             p.send(m);
-            StreamMessage g = (StreamMessage) r.receive(PATIENCE);
+            StreamMessage g = (StreamMessage) r.receive(Steps.PATIENCE);
             return g.readLong() == 5 && g.readString().equals("six");
         });
-        step("object", () -> {
+        Steps.step("object", () -> {
             ObjectMessage m = s.createObjectMessage(new ArrayList<>(List.of("a", "b")));
             p.send(m);
-            return ((ObjectMessage) r.receive(PATIENCE)).getObject().equals(List.of("a", "b"));
+            return ((ObjectMessage) r.receive(Steps.PATIENCE)).getObject().equals(List.of("a", "b"));
         });
-        step("empty", () -> {
+        Steps.step("empty", () -> {
             p.send(s.createMessage());
             p.send(s.createTextMessage(""));
             p.send(s.createTextMessage());
-            Message g = r.receive(PATIENCE);
-            TextMessage none = (TextMessage) r.receive(PATIENCE), nil = (TextMessage) r.receive(PATIENCE);
+            Message g = r.receive(Steps.PATIENCE);
+            TextMessage none = (TextMessage) r.receive(Steps.PATIENCE), nil = (TextMessage) r.receive(Steps.PATIENCE);
             return !(g instanceof TextMessage) && none.getText().isEmpty() && nil.getText() == null;
         });
-        step("large", () -> {
+        Steps.step("large", () -> {
             BytesMessage m = s.createBytesMessage();
             byte[] b = new byte[3 << 20];
             b[b.length - 1] = 9;
             m.writeBytes(b);
             p.send(m);
-            BytesMessage g = (BytesMessage) r.receive(PATIENCE);
+            BytesMessage g = (BytesMessage) r.receive(Steps.PATIENCE);
             byte[] got = new byte[b.length];
             return g.getBodyLength() == b.length && g.readBytes(got) == b.length && got[b.length - 1] == 9;
         });
@@ -149,14 +125,14 @@ public class JmsQueue {
     /** The modes of acknowledgement. */
     static void acknowledge(Connection c) throws Exception {
         for (int mode : new int[] {Session.AUTO_ACKNOWLEDGE, Session.DUPS_OK_ACKNOWLEDGE, Session.CLIENT_ACKNOWLEDGE, 101}) {
-            step("mode" + mode, () -> {
+            Steps.step("mode" + mode, () -> {
                 Session s = c.createSession(false, mode);
                 Queue q = s.createQueue("jms.mode" + mode);
                 MessageProducer p = s.createProducer(q);
                 for (int i = 0; i < 50; i++) p.send(s.createTextMessage("" + i));
                 MessageConsumer r = s.createConsumer(q);
                 for (int i = 0; i < 50; i++) {
-                    TextMessage m = (TextMessage) r.receive(PATIENCE);
+                    TextMessage m = (TextMessage) r.receive(Steps.PATIENCE);
                     if (!m.getText().equals("" + i) || m.getJMSRedelivered()) return false;
                     if (mode == 101 || mode == Session.CLIENT_ACKNOWLEDGE && i == 49) m.acknowledge();
                 }
@@ -167,18 +143,18 @@ public class JmsQueue {
                 return empty;
             });
         }
-        step("recover", () -> {
+        Steps.step("recover", () -> {
             Session s = c.createSession(false, Session.CLIENT_ACKNOWLEDGE);
             Queue q = s.createQueue("jms.recover");
             s.createProducer(q).send(s.createTextMessage("m"));
             MessageConsumer r = s.createConsumer(q);
-            boolean first = !r.receive(PATIENCE).getJMSRedelivered();
+            boolean first = !r.receive(Steps.PATIENCE).getJMSRedelivered();
             s.recover();
-            Message m = r.receive(PATIENCE);
+            Message m = r.receive(Steps.PATIENCE);
             boolean again = m.getJMSRedelivered() && m.getIntProperty("JMSXDeliveryCount") == 2;
             s.close(); // without an acknowledgement: the queue has it again
             Session t = c.createSession(false, Session.AUTO_ACKNOWLEDGE);
-            Message back = t.createConsumer(q).receive(PATIENCE);
+            Message back = t.createConsumer(q).receive(Steps.PATIENCE);
             t.close();
             return first && again && back.getJMSRedelivered();
         });
@@ -190,23 +166,23 @@ public class JmsQueue {
         Queue q = s.createQueue("jms.time");
         MessageProducer p = s.createProducer(q);
         MessageConsumer r = s.createConsumer(q);
-        step("nothing", () -> r.receiveNoWait() == null && r.receive(100) == null);
-        step("delay", () -> {
+        Steps.step("nothing", () -> r.receiveNoWait() == null && r.receive(100) == null);
+        Steps.step("delay", () -> {
             p.setDeliveryDelay(5000);
             long began = System.currentTimeMillis();
             p.send(s.createTextMessage("late"));
             p.setDeliveryDelay(0);
             p.send(s.createTextMessage("now"));
-            String first = ((TextMessage) r.receive(PATIENCE)).getText(), second = ((TextMessage) r.receive(PATIENCE)).getText();
+            String first = ((TextMessage) r.receive(Steps.PATIENCE)).getText(), second = ((TextMessage) r.receive(Steps.PATIENCE)).getText();
             return first.equals("now") && second.equals("late") && System.currentTimeMillis() - began >= 5000;
         });
-        step("expired", () -> {
+        Steps.step("expired", () -> {
             Queue e = s.createQueue("jms.expired");
             MessageProducer x = s.createProducer(e);
             x.send(s.createTextMessage("old"), DeliveryMode.PERSISTENT, 4, 1);
             Thread.sleep(50);
             x.send(s.createTextMessage("fresh"));
-            return ((TextMessage) s.createConsumer(e).receive(PATIENCE)).getText().equals("fresh");
+            return ((TextMessage) s.createConsumer(e).receive(Steps.PATIENCE)).getText().equals("fresh");
         });
         s.close();
     }
@@ -219,7 +195,7 @@ public class JmsQueue {
         l.createConsumer(q).setMessageListener(m -> {
             try { got.add(((TextMessage) m).getText()); } catch (JMSException e) { got.add(e.toString()); }
         });
-        step("async", () -> {
+        Steps.step("async", () -> {
             MessageProducer p = s.createProducer(q);
             List<CompletableFuture<Void>> all = new ArrayList<>();
             for (int i = 0; i < 200; i++) {
@@ -230,13 +206,13 @@ public class JmsQueue {
                     public void onException(Message m, Exception e) { done.completeExceptionally(e); }
                 });
             }
-            for (CompletableFuture<Void> d : all) d.get(PATIENCE, TimeUnit.MILLISECONDS);
-            for (int i = 0; i < 200; i++) if (!("" + i).equals(got.poll(PATIENCE, TimeUnit.MILLISECONDS))) return false;
+            for (CompletableFuture<Void> d : all) d.get(Steps.PATIENCE, TimeUnit.MILLISECONDS);
+            for (int i = 0; i < 200; i++) if (!("" + i).equals(got.poll(Steps.PATIENCE, TimeUnit.MILLISECONDS))) return false;
             return true;
         });
-        step("anonymous", () -> {
+        Steps.step("anonymous", () -> {
             s.createProducer(null).send(q, s.createTextMessage("no address"));
-            return "no address".equals(got.poll(PATIENCE, TimeUnit.MILLISECONDS));
+            return "no address".equals(got.poll(Steps.PATIENCE, TimeUnit.MILLISECONDS));
         });
         l.close();
         s.close();
@@ -245,10 +221,10 @@ public class JmsQueue {
     /** What RocketMQ clients have sent, and what they are to read. */
     static void shared(Connection c, String[] a) throws Exception {
         Session s = c.createSession(false, Session.AUTO_ACKNOWLEDGE);
-        step("ofJava", () -> {
+        Steps.step("ofJava", () -> {
             MessageConsumer r = s.createConsumer(s.createQueue("from_java"));
             for (int i = 0; i < 20; i++) {
-                BytesMessage m = (BytesMessage) r.receive(PATIENCE);
+                BytesMessage m = (BytesMessage) r.receive(Steps.PATIENCE);
                 byte[] b = new byte[(int) m.getBodyLength()];
                 m.readBytes(b);
                 if (!new String(b, StandardCharsets.UTF_8).startsWith("body-") || !m.getJMSType().startsWith("Tag")) return false;
@@ -256,7 +232,7 @@ public class JmsQueue {
             r.close();
             return true;
         });
-        step("toJava", () -> {
+        Steps.step("toJava", () -> {
             MessageProducer p = s.createProducer(s.createQueue("to_java"));
             for (int i = 0; i < 20; i++) p.send(s.createTextMessage("body-" + i));
             return true;
@@ -265,7 +241,7 @@ public class JmsQueue {
     }
 
     static void clientID(JmsConnectionFactory f) {
-        step("clientID", () -> {
+        Steps.step("clientID", () -> {
             try (Connection d = f.createConnection()) {
                 d.setClientID("one");
                 d.start();
@@ -277,11 +253,11 @@ public class JmsQueue {
     }
 
     static void context(JmsConnectionFactory f) {
-        step("context", () -> {
+        Steps.step("context", () -> {
             try (JMSContext x = f.createContext()) {
                 Queue q = x.createQueue("jms.context");
                 x.createProducer().setProperty("n", 1).send(q, "body");
-                return "body".equals(x.createConsumer(q).receiveBody(String.class, PATIENCE));
+                return "body".equals(x.createConsumer(q).receiveBody(String.class, Steps.PATIENCE));
             }
         });
     }

@@ -1,5 +1,3 @@
-import java.util.Map;
-import java.util.TreeMap;
 import javax.jms.Connection;
 import javax.jms.InvalidDestinationException;
 import javax.jms.InvalidSelectorException;
@@ -13,21 +11,8 @@ import org.apache.qpid.jms.JmsConnectionFactory;
 
 /** Topics through the unmodified Qpid JMS client. Usage: JmsTopic uri; prints one line of JSON with true for each thing that works. */
 public class JmsTopic {
-    static final Map<String, Object> out = new TreeMap<>();
-    static final long PATIENCE = 30_000;
-
-    interface Step { boolean run() throws Exception; }
-
-    static void step(String name, Step s) {
-        try {
-            out.put(name, s.run());
-        } catch (Throwable e) {
-            out.put(name, e.toString());
-        }
-    }
-
     static boolean is(MessageConsumer c, String text) throws Exception {
-        TextMessage m = (TextMessage) c.receive(PATIENCE);
+        TextMessage m = (TextMessage) c.receive(Steps.PATIENCE);
         if (m == null || !m.getText().equals(text)) throw new Exception("want " + text + ", got " + (m == null ? null : m.getText()));
         return true;
     }
@@ -42,7 +27,7 @@ public class JmsTopic {
             Topic t = s.createTopic("jms.news");
             MessageProducer p = o.createProducer(t);
             p.send(o.createTextMessage("before"));
-            step("subscribers", () -> {
+            Steps.step("subscribers", () -> {
                 MessageConsumer one = s.createConsumer(t), two = o.createConsumer(t);
                 p.send(o.createTextMessage("x"));
                 boolean ok = is(one, "x") && is(two, "x") && one.receiveNoWait() == null;
@@ -50,7 +35,7 @@ public class JmsTopic {
                 two.close();
                 return ok;
             });
-            step("durable", () -> {
+            Steps.step("durable", () -> {
                 MessageConsumer one = s.createDurableSubscriber(t, "keep");
                 p.send(o.createTextMessage("1"));
                 is(one, "1");
@@ -73,7 +58,7 @@ public class JmsTopic {
                 s.unsubscribe("keep");
                 return ok;
             });
-            step("durableChanged", () -> {
+            Steps.step("durableChanged", () -> {
                 MessageConsumer one = s.createDurableSubscriber(t, "sel", "n = 1", false);
                 one.close();
                 send(o, p, 1);
@@ -86,20 +71,20 @@ public class JmsTopic {
                 s.unsubscribe("sel");
                 return ok;
             });
-            step("shared", () -> {
+            Steps.step("shared", () -> {
                 Topic u = o.createTopic("jms.shared");
                 MessageConsumer one = o.createSharedConsumer(u, "team"), two = o.createSharedConsumer(u, "team");
                 MessageProducer q = o.createProducer(u);
                 for (int i = 0; i < 20; i++) q.send(o.createTextMessage("m"));
                 int n = 0;
-                for (long end = System.currentTimeMillis() + PATIENCE; n < 20 && System.currentTimeMillis() < end; )
+                for (long end = System.currentTimeMillis() + Steps.PATIENCE; n < 20 && System.currentTimeMillis() < end; )
                     for (MessageConsumer x : new MessageConsumer[] {one, two}) while (x.receive(10) != null) n++;
                 boolean ok = n == 20 && one.receiveNoWait() == null && two.receiveNoWait() == null;
                 one.close();
                 two.close();
                 return ok;
             });
-            step("sharedDurable", () -> {
+            Steps.step("sharedDurable", () -> {
                 MessageConsumer one = s.createSharedDurableConsumer(t, "crew"), two = s.createSharedDurableConsumer(t, "crew");
                 one.close();
                 two.close();
@@ -110,14 +95,14 @@ public class JmsTopic {
                 s.unsubscribe("crew");
                 return true;
             });
-            step("selector", () -> {
+            Steps.step("selector", () -> {
                 MessageConsumer one = s.createConsumer(t, "n BETWEEN 2 AND 3 AND JMSPriority = 4 AND JMSType IS NULL");
                 for (int i = 1; i <= 4; i++) send(o, p, i);
                 boolean ok = is(one, "n2") && is(one, "n3") && one.receiveNoWait() == null;
                 one.close();
                 return ok;
             });
-            step("selectorWrong", () -> {
+            Steps.step("selectorWrong", () -> {
                 try {
                     s.createConsumer(t, "n ==");
                     return false;
@@ -125,7 +110,7 @@ public class JmsTopic {
                     return true;
                 }
             });
-            step("unsubscribeUnknown", () -> {
+            Steps.step("unsubscribeUnknown", () -> {
                 try {
                     s.unsubscribe("nobody");
                     return false;
@@ -134,14 +119,7 @@ public class JmsTopic {
                 }
             });
         }
-        StringBuilder b = new StringBuilder("{\"action\":\"topics\"");
-        for (Map.Entry<String, Object> e : out.entrySet()) {
-            b.append(",\"").append(e.getKey()).append("\":");
-            if (e.getValue() instanceof Boolean) b.append(e.getValue());
-            else b.append('"').append(String.valueOf(e.getValue()).replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", " ")).append('"');
-        }
-        System.out.println(b.append('}'));
-        System.exit(0);
+        Steps.print("topics");
     }
 
     static void send(Session s, MessageProducer p, int n) throws Exception {

@@ -3,6 +3,8 @@ package topic
 import (
 	"slices"
 	"strings"
+
+	"github.com/cometmq/cometmq/internal/mq"
 )
 
 const (
@@ -88,15 +90,5 @@ func Reserved(first string) bool {
 
 // CanBeTopic reports whether RocketMQ can have a topic of that name: 1 to 127 letters, digits and %|-_ (Java TopicValidator).
 func CanBeTopic(first string) bool {
-	if first == "" || len(first) > 127 {
-		return false
-	}
-	for i := range len(first) {
-		switch c := first[i]; {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '%', c == '|', c == '-', c == '_':
-		default:
-			return false
-		}
-	}
-	return true
+	return first != "" && len(first) <= mq.MaxTopicName && mq.LegalName(first)
 }
